@@ -1,0 +1,6 @@
+"""``python -m keras_dnnts``."""
+
+from keras_dnnts.cli import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,11 @@
+"""The one place that asks which engine Keras runs on.
+
+Each engine has a folder of the same shape (``torch/``, ``jax/``, ``tensorflow/``) that meets one contract: the names
+imported below. Everywhere else the package uses ``keras.ops``, ``keras.layers`` and these names.
+"""
+
+import importlib
+
+import keras
+
+engine = importlib.import_module(f"keras_dnnts.backend.{keras.backend.backend()}")

@@ -1,0 +1,1 @@
+"""The jax engine's side of the contract in :mod:`keras_dnnts.backend`."""

@@ -1,0 +1,1 @@
+"""The tensorflow engine's side of the contract in :mod:`keras_dnnts.backend`."""

@@ -1,0 +1,60 @@
+"""Where examples come from. Every source ends in one of these two dataclasses: NumPy arrays and where they came from."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class NamesDataset:
+    """Names as letter indices, one row a line of the source (copies kept).
+
+    Attributes:
+        name: what results and titles call it, e.g. ``"names"`` or ``"starter names"``.
+        source: where it came from, for a person: ``"tensorflow-datasets"``, ``"bundled"`` or a folder's path.
+        stand_in: True where it stands in for the real data because that was out of reach.
+        content_hash: ``"sha256:<hex>"`` over classes, alphabet and every (text, label) in order.
+        classes: K class names, sorted.
+        alphabet: the usable letters; letter ``i`` of it has index ``i``.
+        texts: N names reduced to the alphabet, none empty.
+        letters: (N, T) int32 letter indices, padded on the right with ``len(alphabet)``.
+        lengths: (N,) int32, at least 1.
+        labels: (N,) int32 indices into ``classes``.
+        skipped: number of non-blank lines left out because none of their letters is usable.
+    """
+
+    name: str
+    source: str
+    stand_in: bool
+    content_hash: str
+    classes: tuple[str, ...]
+    alphabet: str
+    texts: tuple[str, ...]
+    letters: np.ndarray
+    lengths: np.ndarray
+    labels: np.ndarray
+    skipped: int
+
+
+@dataclass(frozen=True)
+class ImageDataset:
+    """Images of one size with their labels.
+
+    Attributes:
+        name, source, stand_in, content_hash: as for :class:`NamesDataset`.
+        classes: K class names in label order.
+        train_images: (N, H, W, 3) uint8 RGB.
+        train_labels: (N,) int32 indices into ``classes``.
+        test_images: (M, H, W, 3) uint8, or None where the source has no test part (it is then split off).
+        test_labels: (M,) int32, or None with ``test_images``.
+    """
+
+    name: str
+    source: str
+    stand_in: bool
+    content_hash: str
+    classes: tuple[str, ...]
+    train_images: np.ndarray
+    train_labels: np.ndarray
+    test_images: np.ndarray | None
+    test_labels: np.ndarray | None

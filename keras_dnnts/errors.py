@@ -1,0 +1,8 @@
+"""Errors a user can act on."""
+
+
+class UserError(Exception):
+    """Something in what the user gave is wrong: one line that says what, where and what to do.
+
+    The command line prints it on stderr and exits with code 2.
+    """
