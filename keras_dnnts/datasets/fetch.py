@@ -1,0 +1,155 @@
+"""Downloads, checks and keeps data sets through tensorflow-datasets: without TensorFlow, and without long waits."""
+
+import contextlib
+import importlib
+import io
+import logging
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from keras_dnnts.errors import UserError
+
+if TYPE_CHECKING:
+    from tensorflow_datasets.core import DatasetBuilder
+
+# For the whole preflight: a request's own timeout holds for each address of a host, and not for looking them up.
+PREFLIGHT_SECONDS = 3.0
+
+logger = logging.getLogger("keras_dnnts")
+
+
+class OutOfReachError(UserError):
+    """The data cannot be downloaded here and now, through no fault in what the user gave."""
+
+
+def import_tfds() -> ModuleType:
+    """tensorflow-datasets, imported late: it takes a second, and its record format has no wheels on some platforms.
+
+    Raises:
+        OutOfReachError: it cannot be imported.
+    """
+    try:
+        importlib.import_module("array_record.python.array_record_module")
+        return importlib.import_module("tensorflow_datasets")
+    except ImportError as error:
+        raise OutOfReachError(
+            f"downloads need tensorflow-datasets with array_record, which cannot be imported here ({error}): "
+            "use --data-dir with your own copy, or the bundled data"
+        ) from error
+
+
+def data_dir() -> Path:
+    """Where data sets are kept: ``TFDS_DATA_DIR``, else tensorflow-datasets' own ``~/tensorflow_datasets``."""
+    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+
+
+def manual_dir() -> Path:
+    """Where a file put by hand, under its own name, is checked and used in place of a download."""
+    return data_dir() / "downloads" / "manual"
+
+
+def is_cached(builder_class: "type[DatasetBuilder]") -> bool:
+    """Whether the builder's data lie prepared in :func:`data_dir`, so that reading them needs no network."""
+    # Preparing ends in renaming a finished folder, so the folder is never there half made.
+    return builder_class(data_dir=data_dir()).data_path.exists()
+
+
+def prepared_builder(builder_class: "type[DatasetBuilder]", url: str) -> "DatasetBuilder":
+    """The builder of data that lie prepared in :func:`data_dir`, downloaded first where they do not.
+
+    Without network, put the files in :func:`manual_dir`; they are checked like downloads.
+
+    Args:
+        builder_class: a ``GeneratorBasedBuilder`` that prepares without TensorFlow, in a folder of its own with a
+            ``checksums.tsv`` of all its files.
+        url: one of its files, asked for first to find out in seconds whether there is a network.
+
+    Raises:
+        OutOfReachError: the download could not begin, or broke off.
+        UserError: a file has the wrong checksum, or :func:`data_dir` cannot be written.
+    """
+    if not is_cached(builder_class):
+        if not _lies_in_manual_dir(builder_class):
+            _preflight(url)
+        logger.info("preparing %s in %s", builder_class.name, data_dir())
+        _prepare(builder_class)
+    # A builder that saw no data when it was made does not notice what another process prepares.
+    return builder_class(data_dir=data_dir())
+
+
+def _lies_in_manual_dir(builder_class: "type[DatasetBuilder]") -> bool:
+    return all((manual_dir() / info.filename).is_file() for info in builder_class.url_infos.values())
+
+
+def _preflight(url: str) -> None:
+    """Asks for ``url`` once, since tensorflow-datasets tries for minutes to reach a host that does not answer."""
+    import requests
+
+    status: Future[int] = Future()
+
+    def request() -> None:
+        try:
+            status.set_result(requests.head(url, timeout=PREFLIGHT_SECONDS, allow_redirects=True).status_code)
+        except requests.RequestException as error:
+            status.set_exception(error)
+
+    threading.Thread(target=request, daemon=True).start()
+    try:
+        code = status.result(timeout=PREFLIGHT_SECONDS)
+        problem = "" if code == requests.codes.ok else f"HTTP status {code}"
+    except TimeoutError:
+        problem = f"no answer within {PREFLIGHT_SECONDS:g} s"
+    except requests.RequestException as error:
+        problem = type(error).__name__
+    if problem:
+        raise OutOfReachError(
+            f"cannot download {url} ({problem}): check the network, or put the files by hand in {manual_dir()}"
+        )
+
+
+def _prepare(builder_class: "type[DatasetBuilder]") -> None:
+    import requests
+    from tensorflow_datasets.core.download import DownloadConfig, DownloadError
+    from tensorflow_datasets.core.download.download_manager import NonMatchingChecksumError
+
+    builder = builder_class(data_dir=data_dir())
+    config = DownloadConfig(manual_dir=manual_dir(), force_checksums_validation=True, try_download_gcs=False)
+    try:
+        data_dir().mkdir(parents=True, exist_ok=True)
+        with _scratch_folder() as downloads, _quiet_tfds():
+            builder.download_and_prepare(download_dir=downloads, download_config=config, file_format="array_record")
+    except NonMatchingChecksumError as error:
+        what = str(error).splitlines()[0].rstrip(":")
+        raise UserError(f"{what}: replace the file if you put it there by hand, else try again later") from error
+    except (requests.RequestException, DownloadError) as error:
+        raise OutOfReachError(f"the download of {builder.name} broke off ({error}): try again") from error
+    except OSError as error:
+        # Where another process has just prepared the same data, its copy is as good.
+        if not builder.data_path.exists():
+            raise UserError(
+                f"cannot keep data in {data_dir()} ({error}): set TFDS_DATA_DIR to a folder that can be written"
+            ) from error
+
+
+def _scratch_folder() -> "tempfile.TemporaryDirectory[str]":
+    """A folder for downloads of which nothing stays, whole, broken or wrong."""
+    # Downloads still under way when another one fails may write while the folder is being removed.
+    return tempfile.TemporaryDirectory(prefix="incomplete.", dir=data_dir(), ignore_cleanup_errors=True)
+
+
+@contextlib.contextmanager
+def _quiet_tfds() -> Iterator[None]:
+    """Keeps tensorflow-datasets' announcements off stdout, and its progress bars off what is no terminal."""
+    import tensorflow_datasets as tfds
+
+    if not sys.stderr.isatty():
+        tfds.disable_progress_bar()
+    with contextlib.redirect_stdout(io.StringIO()):
+        yield
