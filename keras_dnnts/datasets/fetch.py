@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from concurrent.futures import Future
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from keras_dnnts.errors import UserError
 
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 
 # For the whole preflight: a request's own timeout holds for each address of a host, and not for looking them up.
 PREFLIGHT_SECONDS = 3.0
+# Reading one by one is slow, and all at once fills the memory.
+EXAMPLES_AT_ONCE = 1000
 
 logger = logging.getLogger("keras_dnnts")
 
@@ -82,6 +84,25 @@ def prepared_builder(builder_class: "type[DatasetBuilder]", url: str) -> "Datase
         _prepare(builder_class)
     # A builder that saw no data when it was made does not notice what another process prepares.
     return builder_class(data_dir=data_dir())
+
+
+def read_examples(builder: "DatasetBuilder", split: str) -> Iterator[dict[str, Any]]:
+    """The examples of a prepared builder's split, in the order they were prepared in.
+
+    Raises:
+        UserError: what lies in the cache is damaged.
+    """
+    try:
+        source = builder.as_data_source(split=split)
+        for start in range(0, len(source), EXAMPLES_AT_ONCE):
+            examples = source.__getitems__(range(start, min(start + EXAMPLES_AT_ONCE, len(source))))
+            # Records missing from a short file may come as None.
+            if any(example is None for example in examples):
+                raise RuntimeError("records are missing")
+            yield from examples
+    except RuntimeError as error:
+        cause = str(error).partition("\n")[0]
+        raise UserError(f"{builder.data_dir} is damaged ({cause}): delete that folder and run again") from error
 
 
 def _lies_in_manual_dir(builder_class: "type[DatasetBuilder]") -> bool:

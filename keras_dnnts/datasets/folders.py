@@ -1,0 +1,71 @@
+"""A user's own names: a folder of ``<Category>.txt`` files, one name a line."""
+
+import io
+from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from keras_dnnts.datasets import NamesDataset
+from keras_dnnts.datasets.letters import names_dataset
+from keras_dnnts.errors import UserError
+
+# Every name is padded to the longest: one line of running text among many names would fill the memory.
+MAX_LINE_LETTERS = 200
+
+
+def load_text_folder(folder: Path, alphabet: str, name: str | None = None) -> NamesDataset:
+    """The names in every ``<Category>.txt`` of a folder, in UTF-8; hidden and other files are ignored.
+
+    Args:
+        folder: where the files are.
+        alphabet: the usable letters, each once.
+        name: what results call the data; the folder's own name unless given.
+
+    Raises:
+        UserError: the folder or one of its files is missing, unreadable or not UTF-8, there are fewer than two
+            categories, a line is longer than ``MAX_LINE_LETTERS``, or a category has no usable name.
+    """
+    return names_dataset(read_categories(folder), alphabet, name=name or folder.resolve().name, source=str(folder))
+
+
+def read_categories(folder: Traversable) -> dict[str, list[str]]:
+    """The non-blank lines of every ``<Category>.txt`` in ``folder``, by category.
+
+    Raises:
+        UserError: as for :func:`load_text_folder`, except that any number of categories but none will do.
+    """
+    if not folder.is_dir():
+        raise UserError(f"{folder}: no such folder: give one that holds a file <Category>.txt for each category")
+    try:
+        files = [file for file in folder.iterdir() if file.name.endswith(".txt") and not file.name.startswith(".")]
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be read ({error.strerror})") from error
+    if not files:
+        raise UserError(f"{folder}: holds no .txt file, but there should be a <Category>.txt for each category")
+    return {file.name.removesuffix(".txt"): read_lines(file) for file in files}
+
+
+def read_lines(file: Traversable) -> list[str]:
+    """The non-blank lines of a UTF-8 file, with or without a byte order mark, whatever its line ends.
+
+    Raises:
+        UserError: the file cannot be read, is not UTF-8, or has a line longer than ``MAX_LINE_LETTERS``.
+    """
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise UserError(f"{file}: cannot be read ({error.strerror})") from error
+    try:
+        text = content.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line_number = content.count(b"\n", 0, error.start) + 1
+        raise UserError(f"{file}, line {line_number}: not UTF-8 (byte {error.start}): save it as UTF-8") from error
+    lines = []
+    for line_number, line in enumerate(io.StringIO(text, newline=None), start=1):
+        name = line.removesuffix("\n")
+        if len(name) > MAX_LINE_LETTERS:
+            raise UserError(
+                f"{file}, line {line_number}: {len(name)} letters, but a name has at most {MAX_LINE_LETTERS}"
+            )
+        if name.strip():
+            lines.append(name)
+    return lines

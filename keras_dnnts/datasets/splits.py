@@ -1,0 +1,112 @@
+"""Seeded splits that keep the proportions of the classes, and never part the copies of a name."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from keras_dnnts.datasets import NamesDataset
+from keras_dnnts.errors import UserError
+
+
+@dataclass(frozen=True)
+class NamesSplit:
+    """Every line of a names data set, on one of two sides.
+
+    Attributes:
+        train: (N,) int64 line indices, ascending.
+        held_out: (M,) int64 line indices, ascending.
+    """
+
+    train: np.ndarray
+    held_out: np.ndarray
+
+
+def split_names(dataset: NamesDataset, held_out_fraction: float, seed: int) -> NamesSplit:
+    """Holds out a fraction of all distinct names, spread evenly over the categories.
+
+    Every copy of a name, in every category and whatever its case, lies on one side. Names that occur in the same
+    categories make a stratum, of which that fraction is held out to within one name; then every category that misses
+    a side is given a name there.
+
+    Raises:
+        UserError: the fraction is not inside (0, 1), or a category has too few distinct names for both sides.
+    """
+    if not 0 < held_out_fraction < 1:
+        raise UserError(f"the held-out fraction is {held_out_fraction}, but has to lie between 0 and 1")
+    rng = np.random.default_rng(seed)
+    line_names = [text.strip().casefold() for text in dataset.texts]
+    labels_of = defaultdict(set)
+    for name, label in zip(line_names, dataset.labels.tolist(), strict=True):
+        labels_of[name].add(label)
+    names = sorted(labels_of)
+    strata = [tuple(sorted(labels_of[name])) for name in names]
+    order = _shuffle_within(strata, rng)
+    drawn = _draw_evenly(round(held_out_fraction * len(names)), len(names), rng)
+    drawn = _cover_both_sides(drawn, [strata[i] for i in order], dataset.classes)
+    held_out_names = {names[i] for i in order[drawn]}
+    held_out = np.array([name in held_out_names for name in line_names])
+    return NamesSplit(train=np.flatnonzero(~held_out), held_out=np.flatnonzero(held_out))
+
+
+def stratified_split(labels: np.ndarray, fractions: Sequence[float], seed: int) -> tuple[np.ndarray, ...]:
+    """Splits examples at random into parts that each get their share of each class, to within two examples.
+
+    Args:
+        labels: (N,) integers.
+        fractions: the sizes of the parts relative to each other, such as 0.7, 0.1, 0.2 or 35_000, 5_000, 10_000.
+
+    Returns:
+        One (n,) int64 array of ascending indices a part. The parts' sizes sum to N.
+    """
+    rng = np.random.default_rng(seed)
+    ends = np.rint(len(labels) * np.cumsum(fractions) / np.sum(fractions)).astype(int)
+    left = _shuffle_within(labels.tolist(), rng)
+    parts = []
+    for size in np.diff(ends, prepend=0):
+        drawn = _draw_evenly(size, len(left), rng)
+        parts.append(np.sort(left[drawn]))
+        left = left[~drawn]
+    return tuple(parts)
+
+
+def _shuffle_within(strata: Sequence[Any], rng: np.random.Generator) -> np.ndarray:
+    """(N,) int64 indices that sort the strata, in random order within each."""
+    rank = {stratum: i for i, stratum in enumerate(sorted(set(strata)))}
+    return np.lexsort((rng.random(len(strata)), np.array([rank[stratum] for stratum in strata])))
+
+
+def _draw_evenly(count: int, total: int, rng: np.random.Generator) -> np.ndarray:
+    """(total,) bool with ``count`` of them True at equal distances from a random start.
+
+    Systematic sampling: any run of neighbours gets its share of the draw to within one.
+    """
+    start = rng.integers(max(total, 1))
+    drawn_before = (np.arange(total + 1) * count + start) // max(total, 1)
+    return np.diff(drawn_before) > 0
+
+
+def _cover_both_sides(drawn: np.ndarray, strata: Sequence[tuple[int, ...]], classes: Sequence[str]) -> np.ndarray:
+    """``drawn`` (N,) bool, with as few names moved as give every class a name that is drawn and one that is not."""
+    drawn = drawn.copy()
+    counts = np.zeros((2, len(classes)), dtype=int)
+    for side, stratum in zip(drawn.astype(int), strata, strict=True):
+        counts[side, list(stratum)] += 1
+    for side, label in np.argwhere(counts == 0):
+        if counts[side, label] > 0:
+            continue
+        spare = (
+            i for i, stratum in enumerate(strata) if label in stratum and counts[1 - side, list(stratum)].min() > 1
+        )
+        moved = next(spare, None)
+        if moved is None:
+            raise UserError(
+                f"category {classes[label]} has too few distinct names ({counts[:, label].sum()}) to have one on each "
+                "side of the split: add names, or use --protocol reference"
+            )
+        counts[side, list(strata[moved])] += 1
+        counts[1 - side, list(strata[moved])] -= 1
+        drawn[moved] = bool(side)
+    return drawn
