@@ -1,0 +1,173 @@
+"""Folders and archives as one stream of members: archives are read where they lie, nothing is unpacked to disk."""
+
+import contextlib
+import os
+import stat
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Self
+
+from keras_dnnts.errors import UserError
+
+# A small archive can unpack to any size. No image or batch of images comes near the first, no data set of images that
+# fits in memory near the second.
+LARGEST_MEMBER_BYTES = 256 * 2**20
+LARGEST_TREE_BYTES = 32 * 2**30
+
+_LEFT_BY_SYSTEMS = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+
+
+@dataclass(frozen=True)
+class Member:
+    """A file or a folder of a tree.
+
+    Attributes:
+        path: relative to the tree's root.
+        read: gives a file's bytes while the stream stands at this member; None for a folder.
+    """
+
+    path: PurePosixPath
+    read: Callable[[], bytes] | None
+
+
+def iterate_members(source: Path) -> Iterator[Member]:
+    """Everything in a folder, or in a ``.tar``, ``.tar.gz``, ``.tar.bz2``, ``.tar.xz`` or ``.zip``, in stored order.
+
+    Hidden files and what operating systems leave behind are passed over. Symbolic links are followed in a folder, which
+    is the user's own, and refused in an archive, which may be anyone's.
+
+    Raises:
+        UserError: ``source`` is missing, no archive, damaged, encrypted or unpacks to more than ``LARGEST_TREE_BYTES``,
+            or a member is a link, points outside, or has more than ``LARGEST_MEMBER_BYTES``.
+    """
+    if source.is_dir():
+        members = _folder_members(source)
+    elif not source.is_file():
+        raise UserError(f"{source} does not exist: want a folder or an archive")
+    elif zipfile.is_zipfile(source):
+        members = _zip_members(source)
+    else:
+        members = _tar_members(source)
+    for member in members:
+        if member.path.parts and not any(_is_clutter(part) for part in member.path.parts):
+            yield member
+
+
+def _is_clutter(part: str) -> bool:
+    return part.startswith(".") or part in _LEFT_BY_SYSTEMS
+
+
+def _folder_members(root: Path) -> Iterator[Member]:
+    def stop(error: OSError) -> None:
+        raise UserError(f"{error.filename} cannot be read ({error.strerror})") from error
+
+    for folder, subfolders, files in os.walk(root, onerror=stop, followlinks=True):
+        subfolders[:] = sorted(name for name in subfolders if not _is_clutter(name))
+        inside = PurePosixPath(Path(folder).relative_to(root).as_posix())
+        yield Member(inside, None)
+        for name in sorted(files):
+            yield Member(inside / name, _file_reader(Path(folder, name)))
+
+
+def _file_reader(path: Path) -> Callable[[], bytes]:
+    def read() -> bytes:
+        try:
+            return path.read_bytes()
+        except OSError as error:
+            raise UserError(f"{path} cannot be read ({error.strerror})") from error
+
+    return read
+
+
+def _zip_members(source: Path) -> Iterator[Member]:
+    with _damage_named(source), zipfile.ZipFile(source) as archive:
+        allowance = _Allowance(source)
+        for entry in archive.infolist():
+            path = _inside_path(source, entry.filename)
+            if stat.S_ISLNK(entry.external_attr >> 16):
+                raise UserError(f"{source}: {entry.filename!r} is a link: store the file itself")
+            allowance.spend(entry.filename, entry.file_size)
+            yield Member(path, None if entry.is_dir() else _zip_reader(source, archive, entry))
+
+
+def _zip_reader(source: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], bytes]:
+    def read() -> bytes:
+        with _damage_named(source):
+            return archive.read(entry)
+
+    return read
+
+
+def _tar_members(source: Path) -> Iterator[Member]:
+    try:
+        opened = tarfile.open(source, tarinfo=_StrictTarInfo)  # noqa: SIM115
+    except Exception as error:
+        raise UserError(f"{source} is neither a folder nor an archive (.tar, .tar.gz, .tar.xz, .zip)") from error
+    with _damage_named(source), opened as archive:
+        allowance = _Allowance(source)
+        for entry in archive:
+            path = _inside_path(source, entry.name)
+            if not (entry.isfile() or entry.isdir()):
+                raise UserError(f"{source}: {entry.name!r} is a link or a device: store the file itself")
+            allowance.spend(entry.name, entry.size)
+            yield Member(path, None if entry.isdir() else _tar_reader(source, archive, entry))
+
+
+def _tar_reader(source: Path, archive: tarfile.TarFile, entry: tarfile.TarInfo) -> Callable[[], bytes]:
+    def read() -> bytes:
+        with _damage_named(source):
+            file = archive.extractfile(entry)
+            assert file is not None  # only links and devices have none
+            return file.read()
+
+    return read
+
+
+class _StrictTarInfo(tarfile.TarInfo):
+    """Headers of which a damaged one is an error: :mod:`tarfile` itself takes it for the archive's end."""
+
+    @classmethod
+    def fromtarfile(cls, archive: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(archive)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(str(error)) from error
+
+
+class _Allowance:
+    """What an archive may still unpack to, going by the sizes it states, which its readers hold it to."""
+
+    def __init__(self, source: Path) -> None:
+        self._source = source
+        self._left = LARGEST_TREE_BYTES
+
+    def spend(self, name: str, size: int) -> None:
+        if size > LARGEST_MEMBER_BYTES:
+            raise UserError(f"{self._source}: {name!r} unpacks to {size} bytes, more than {LARGEST_MEMBER_BYTES}")
+        self._left -= size
+        if self._left < 0:
+            raise UserError(f"{self._source} unpacks to more than {LARGEST_TREE_BYTES} bytes: unpack it by hand")
+
+
+def _inside_path(source: Path, name: str) -> PurePosixPath:
+    path = PurePosixPath(name.replace("\\", "/"))
+    if path.is_absolute() or ".." in path.parts or ":" in name.split("/")[0]:
+        raise UserError(f"{source}: member {name!r} points outside the archive's own folder: pack it anew")
+    return path
+
+
+@contextlib.contextmanager
+def _damage_named(source: Path) -> Iterator[None]:
+    """Turns whatever the standard library's readers raise on damaged input into one line."""
+    try:
+        yield
+    except UserError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{source} is a damaged or unreadable archive ({reason}): fetch or pack it anew") from error

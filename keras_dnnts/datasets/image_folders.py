@@ -1,0 +1,205 @@
+"""A user's own images: a folder a class, on disk or in an archive."""
+
+import io
+import itertools
+import os
+import warnings
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from keras_dnnts.datasets import ImageDataset
+from keras_dnnts.datasets.archives import Member
+from keras_dnnts.datasets.image_dataset import LabelledImages, build_image_dataset
+from keras_dnnts.errors import UserError
+
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+
+LARGEST_DECODED_BYTES = 16 * 2**30
+
+# Only these of Pillow's decoders see the user's files: others start programs (EPS) or fetch what a file names.
+_FORMATS = ("PNG", "JPEG", "BMP", "GIF", "PPM", "TIFF", "WEBP")
+_PARTS = ("train", "test")
+_WANTED = "want <class>/<image> or train|test/<class>/<image>"
+_DECODED_AT_ONCE = 64
+
+Layout = dict[str, dict[str, list[PurePosixPath]]]
+"""The images of each class of each part, sorted; a tree without parts is all ``train``."""
+
+
+@dataclass
+class _Tree:
+    images: dict[PurePosixPath, np.ndarray] = field(default_factory=dict)
+    folders: set[PurePosixPath] = field(default_factory=set)
+    other_files: list[PurePosixPath] = field(default_factory=list)
+    decoded_bytes: int = 0
+
+    def add_image(self, path: PurePosixPath, image: np.ndarray, source: Path) -> None:
+        self.images[path] = image
+        self.decoded_bytes += image.nbytes
+        if self.decoded_bytes > LARGEST_DECODED_BYTES:
+            raise UserError(f"{source} decodes to more than {LARGEST_DECODED_BYTES} bytes: choose a smaller image size")
+
+
+def read_image_folders(members: Iterable[Member], source: Path, largest_side: int) -> ImageDataset:
+    """Images in one folder a class, or in ``train`` and ``test`` each with such folders; below any folder around them.
+
+    Every image becomes RGB; transparency is dropped, and of several frames the first is taken. An image whose shorter
+    side exceeds ``largest_side`` is shrunk to that. Where all images then have one size, they keep it; otherwise each
+    is cut centrally to a square and resized (bilinear) to the median of the shorter sides.
+
+    Args:
+        members: the tree, as :func:`keras_dnnts.datasets.archives.iterate_members` gives it.
+        source: names it in errors and results.
+        largest_side: pixels.
+
+    Raises:
+        UserError: an image is damaged; there is no image, one class only, a class without images, classes that differ
+            between ``train`` and ``test``, or a file in a place where it means nothing.
+    """
+    tree = _read_tree(members, source, largest_side)
+    if not tree.images:
+        raise UserError(f"{source} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}): {_WANTED}")
+    layout = _find_layout(tree, source)
+    images = _one_size(tree.images)
+    parts = {part: _gather(classes, images) for part, classes in layout.items()}
+    name = source.name.split(".")[0] if source.is_file() else source.resolve().name
+    return build_image_dataset(name, str(source), tuple(layout["train"]), parts["train"], parts.get("test"))
+
+
+def _read_tree(members: Iterable[Member], source: Path, largest_side: int) -> _Tree:
+    tree = _Tree()
+
+    def decode(item: tuple[PurePosixPath, bytes]) -> np.ndarray:
+        path, data = item
+        return decode_image(data, f"{source}: {str(path)!r}", largest_side)
+
+    with ThreadPoolExecutor() as pool, warnings.catch_warnings():
+        # Pillow warns above its limit and fails above twice that: one limit will do.
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        for batch in _in_batches(_image_files(members, tree)):
+            for (path, _), image in zip(batch, pool.map(decode, batch), strict=True):
+                tree.add_image(path, image, source)
+    return tree
+
+
+def _image_files(members: Iterable[Member], tree: _Tree) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """The image files among ``members``; what else there is goes into ``tree``."""
+    for path, read in ((member.path, member.read) for member in members):
+        if read is None:
+            tree.folders.add(path)
+        elif path.suffix.lower() in IMAGE_SUFFIXES:
+            yield path, read()
+        else:
+            tree.other_files.append(path)
+
+
+def _in_batches(
+    files: Iterator[tuple[PurePosixPath, bytes]],
+) -> Iterator[list[tuple[PurePosixPath, bytes]]]:
+    while batch := list(itertools.islice(files, _DECODED_AT_ONCE)):
+        yield batch
+
+
+def decode_image(data: bytes, name: str, largest_side: int) -> np.ndarray:
+    """An image file's bytes as (H, W, 3) uint8, its shorter side at most ``largest_side``.
+
+    Raises:
+        UserError: the bytes are damaged, of an unknown format, or of more pixels than ``PIL.Image.MAX_IMAGE_PIXELS``.
+    """
+    try:
+        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            rgb = _to_rgb(image)
+    except UnidentifiedImageError as error:
+        raise UserError(f"{name} is damaged or no image of a known format: repair or remove it") from error
+    # Pillow's decoders raise whatever a damaged file leads them to.
+    except Exception as error:
+        reason = " ".join(str(error).split()) or type(error).__name__
+        raise UserError(f"{name} cannot be decoded ({reason}): repair or remove it") from error
+    if min(rgb.size) > largest_side:
+        rgb = ImageOps.cover(rgb, (largest_side, largest_side), Image.Resampling.BILINEAR)
+    return np.asarray(rgb)
+
+
+def _to_rgb(image: Image.Image) -> Image.Image:
+    if image.mode in ("I", "F"):
+        raise ValueError(f"{image.mode!r} pixels of 32 bits have no agreed white")
+    if image.mode.startswith("I;16"):
+        # Pillow would cut 16-bit grey off at 255.
+        image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    if "transparency" in image.info:
+        image = image.convert("RGBA")
+    image.load()
+    return image if image.mode == "RGB" else image.convert("RGB")
+
+
+def _find_layout(tree: _Tree, source: Path) -> Layout:
+    images_in: dict[PurePosixPath, list[PurePosixPath]] = {folder: [] for folder in tree.folders}
+    for path in sorted(tree.images):
+        images_in.setdefault(path.parent, []).append(path)
+    part_roots = _find_parts(images_in, source)
+    class_folders = {part: _subfolders(root, images_in) for part, root in part_roots.items()}
+    _refuse_strays(tree, set(itertools.chain(*class_folders.values())), source)
+    layout = {part: {folder.name: images_in[folder] for folder in folders} for part, folders in class_folders.items()}
+    _refuse_odd_classes(layout, source)
+    return layout
+
+
+def _find_parts(folders: Iterable[PurePosixPath], source: Path) -> dict[str, PurePosixPath]:
+    """Where the class folders of each part lie."""
+    root = PurePosixPath(os.path.commonpath(folders))
+    tops = {folder.name for folder in _subfolders(root, folders)}
+    if not tops:
+        raise UserError(f"{source} has all its images in one folder ({str(root)!r}): {_WANTED}, of two classes or more")
+    if not tops.issuperset(_PARTS):
+        return {"train": root}
+    if extra := sorted(tops.difference(_PARTS)):
+        raise UserError(f"{source} has {extra[0]!r} beside 'train' and 'test': move its images into one of them")
+    return {part: root / part for part in _PARTS}
+
+
+def _subfolders(root: PurePosixPath, folders: Iterable[PurePosixPath]) -> list[PurePosixPath]:
+    """The folders directly in ``root``, sorted, whether ``folders`` lists them or only what lies in them."""
+    depth = len(root.parts)
+    inside = {PurePosixPath(*folder.parts[: depth + 1]) for folder in folders if folder.is_relative_to(root)}
+    return sorted(inside - {root})
+
+
+def _refuse_strays(tree: _Tree, class_folders: set[PurePosixPath], source: Path) -> None:
+    for path in sorted(tree.images):
+        if path.parent not in class_folders:
+            raise UserError(f"{source}: {str(path)!r} does not lie in a class folder: {_WANTED}")
+    for path in sorted(tree.other_files):
+        if path.parent in class_folders:
+            raise UserError(f"{source}: {str(path)!r} lies among the images but is none by its name: move it away")
+
+
+def _refuse_odd_classes(layout: Layout, source: Path) -> None:
+    for part, classes in layout.items():
+        if len(classes) < 2:
+            raise UserError(f"{source} has one class only ({', '.join(classes)}): there is nothing to tell apart")
+        if empty := [name for name, images in classes.items() if not images]:
+            raise UserError(f"{source}: class {empty[0]!r} has no images in its {part} folder: add some or remove it")
+    if odd := sorted(set(layout["train"]) ^ set(layout.get("test", layout["train"]))):
+        raise UserError(f"{source}: class {odd[0]!r} is in only one of 'train' and 'test': both need the same classes")
+
+
+def _one_size(images: dict[PurePosixPath, np.ndarray]) -> dict[PurePosixPath, np.ndarray]:
+    if len({image.shape for image in images.values()}) == 1:
+        return images
+    side = int(np.median([min(image.shape[:2]) for image in images.values()]))
+    return {path: _fit_square(image, side) for path, image in images.items()}
+
+
+def _fit_square(image: np.ndarray, side: int) -> np.ndarray:
+    return np.asarray(ImageOps.fit(Image.fromarray(image), (side, side), Image.Resampling.BILINEAR))
+
+
+def _gather(classes: dict[str, list[PurePosixPath]], images: dict[PurePosixPath, np.ndarray]) -> LabelledImages:
+    paths = list(itertools.chain(*classes.values()))
+    labels = np.repeat(np.arange(len(classes), dtype=np.int32), [len(members) for members in classes.values()])
+    return np.stack([images[path] for path in paths]), labels

@@ -1,0 +1,65 @@
+"""Images with labels from wherever they are: CIFAR-10, a user's own folder or archive, or the bundled digits."""
+
+import dataclasses
+import logging
+from pathlib import Path
+
+from keras_dnnts.datasets import ImageDataset, cifar10
+from keras_dnnts.datasets.archives import iterate_members
+from keras_dnnts.datasets.digits import load_digits
+from keras_dnnts.datasets.fetch import OutOfReachError
+from keras_dnnts.datasets.image_cache import cached
+from keras_dnnts.datasets.image_folders import read_image_folders
+from keras_dnnts.errors import UserError
+
+SOURCES = ("auto", "cifar10", "digits")
+
+logger = logging.getLogger("keras_dnnts")
+
+
+def load_image_dataset(
+    dataset: str = "auto",
+    data_dir: Path | None = None,
+    dataset_name: str | None = None,
+    largest_side: int = 224,
+) -> ImageDataset:
+    """The images asked for, decoded, of one size; a second call reads them from the cache.
+
+    Args:
+        dataset: ``"cifar10"`` through tensorflow-datasets, ``"digits"`` of scikit-learn, or ``"auto"``: CIFAR-10,
+            and the digits with a warning where it is out of reach. Without effect where ``data_dir`` is given.
+        data_dir: a folder or an archive (tar, zip) with a folder a class or with CIFAR-10's original batches.
+        dataset_name: what results and titles call it; None for the source's own name.
+        largest_side: pixels; own images whose shorter side exceeds it are shrunk to it.
+
+    Raises:
+        UserError: the data are out of reach, damaged, or not of a form known here.
+    """
+    if data_dir is not None:
+        found = cached(data_dir, {"largest_side": largest_side}, lambda: _read_own_images(data_dir, largest_side))
+    elif dataset == "auto":
+        found = _load_cifar10_or_digits()
+    elif dataset in SOURCES:
+        found = load_digits() if dataset == "digits" else cifar10.load_cifar10()
+    else:
+        raise UserError(f"unknown data set {dataset!r}: choose from {', '.join(SOURCES)}")
+    if len(found.train_images) < len(found.classes):
+        raise UserError(
+            f"{found.source} has fewer training images ({len(found.train_images)}) than classes ({len(found.classes)})"
+        )
+    return dataclasses.replace(found, name=dataset_name or found.name)
+
+
+def _read_own_images(source: Path, largest_side: int) -> ImageDataset:
+    batches = cifar10.find_batches(iterate_members(source), source)
+    if batches:
+        return cifar10.read_batches(batches, source)
+    return read_image_folders(iterate_members(source), source, largest_side)
+
+
+def _load_cifar10_or_digits() -> ImageDataset:
+    try:
+        return cifar10.load_cifar10()
+    except OutOfReachError as error:
+        logger.warning("using scikit-learn's digits in place of CIFAR-10: %s", error)
+        return dataclasses.replace(load_digits(), stand_in=True)
