@@ -33,14 +33,12 @@ def read_categories(folder: Traversable) -> dict[str, list[str]]:
     Raises:
         UserError: as for :func:`load_text_folder`, except that any number of categories but none will do.
     """
-    if not folder.is_dir():
-        raise UserError(f"{folder}: no such folder: give one that holds a file <Category>.txt for each category")
     try:
         files = [file for file in folder.iterdir() if file.name.endswith(".txt") and not file.name.startswith(".")]
     except OSError as error:
-        raise UserError(f"{folder}: cannot be read ({error.strerror})") from error
+        raise UserError(f"{folder}: {error.strerror}: give a folder with a <Category>.txt for each category") from error
     if not files:
-        raise UserError(f"{folder}: holds no .txt file, but there should be a <Category>.txt for each category")
+        raise UserError(f"{folder}: holds no .txt file: give a folder with a <Category>.txt for each category")
     return {file.name.removesuffix(".txt"): read_lines(file) for file in files}
 
 
@@ -53,9 +51,9 @@ def read_lines(file: Traversable) -> list[str]:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise UserError(f"{file}: cannot be read ({error.strerror})") from error
+        raise UserError(f"{file}: {error.strerror}: give a folder of readable files") from error
     try:
-        text = content.decode("utf-8-sig")
+        text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:
         line_number = content.count(b"\n", 0, error.start) + 1
         raise UserError(f"{file}, line {line_number}: not UTF-8 (byte {error.start}): save it as UTF-8") from error

@@ -1,0 +1,146 @@
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from keras_dnnts.datasets.folders import load_text_folder
+from keras_dnnts.datasets.letters import REFERENCE_ALPHABET
+from keras_dnnts.errors import UserError
+
+REAL_NAMES = Path(__file__).parents[2] / ".." / "shared" / "data" / "names"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Two good categories, for a test to add a bad one."""
+    (tmp_path / "Greek.txt").write_text("Pappas\nNikolaïdis\n", encoding="utf-8")
+    (tmp_path / "Irish.txt").write_text("O'Brien\n\n", encoding="utf-8")
+    return tmp_path
+
+
+def load(folder):
+    return load_text_folder(folder, REFERENCE_ALPHABET)
+
+
+def test_every_line_of_every_category(folder):
+    data = load(folder)
+    assert data.classes == ("Greek", "Irish")
+    assert data.texts == ("Pappas", "Nikolaidis", "O'Brien")
+    assert (data.name, data.source) == (folder.name, str(folder))
+    assert load_text_folder(folder, REFERENCE_ALPHABET, name="mine").name == "mine"
+
+
+def test_a_folder_named_by_a_dot_has_its_own_name(folder, monkeypatch):
+    monkeypatch.chdir(folder)
+    assert load(Path()).name == folder.name
+
+
+def test_line_ends_and_byte_order_marks_are_no_letters(folder):
+    (folder / "Greek.txt").write_bytes("\ufeffPappas\r\nNikolaidis\r\n \r\n".encode())
+    (folder / "Irish.txt").write_bytes(b"O'Brien\rByrne")
+    data = load_text_folder(folder, REFERENCE_ALPHABET + "\r\ufeff")
+    assert data.texts == ("Pappas", "Nikolaidis", "O'Brien", "Byrne")
+
+
+def test_letters_at_the_ends_of_a_line_stay(folder):
+    (folder / "Irish.txt").write_text(" Byrne \n", encoding="utf-8")
+    assert load(folder).texts[-1] == " Byrne "
+
+
+def test_hidden_and_other_files_are_ignored(folder):
+    before = load(folder).content_hash
+    (folder / ".Spanish.txt").write_text("Garcia\n")
+    (folder / "notes.md").write_text("Garcia\n")
+    (folder / "more").mkdir()
+    assert load(folder).content_hash == before
+
+
+def test_names_without_a_usable_letter_are_counted(folder):
+    (folder / "Irish.txt").write_text("Byrne\n李\n\n42\n \n", encoding="utf-8")
+    assert load(folder).skipped == 2
+
+
+def test_a_missing_folder(tmp_path):
+    with pytest.raises(UserError, match="nowhere: No such file or directory"):
+        load(tmp_path / "nowhere")
+
+
+def test_a_file_for_a_folder(folder):
+    with pytest.raises(UserError, match=r"Greek\.txt: Not a directory"):
+        load(folder / "Greek.txt")
+
+
+def test_an_empty_folder(tmp_path):
+    with pytest.raises(UserError, match=f"{tmp_path}: holds no .txt file"):
+        load(tmp_path)
+
+
+def test_one_category(folder):
+    (folder / "Irish.txt").unlink()
+    with pytest.raises(UserError, match=f"{folder}: 1 category"):
+        load(folder)
+
+
+def test_a_category_without_names(folder):
+    (folder / "Korean.txt").write_text("김\n이\n", encoding="utf-8")
+    with pytest.raises(UserError, match="category Korean"):
+        load(folder)
+
+
+def test_an_unreadable_file(folder):
+    (folder / "Polish.txt").mkdir()
+    with pytest.raises(UserError, match=r"Polish\.txt: Is a directory"):
+        load(folder)
+
+
+def test_an_unreadable_folder(folder, monkeypatch):
+    def iterdir(path):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "iterdir", iterdir)
+    with pytest.raises(UserError, match=f"{folder}: Permission denied"):
+        load(folder)
+
+
+def test_a_file_that_is_not_utf8(folder):
+    (folder / "Polish.txt").write_bytes("\ufeff".encode() + b"Nowak\nSl\xf1zak\n")
+    with pytest.raises(UserError, match=r"Polish\.txt, line 2: not UTF-8 \(byte 11\)"):
+        load(folder)
+
+
+def test_a_line_too_long_to_be_a_name(folder):
+    (folder / "Polish.txt").write_text("Nowak\n\n" + "x" * 10_000 + "\n")
+    with pytest.raises(UserError, match=r"Polish\.txt, line 3: 10000 letters"):
+        load(folder)
+
+
+def test_every_user_error_is_one_line(folder):
+    (folder / "Polish.txt").write_bytes(b"\xff")
+    with pytest.raises(UserError) as caught:
+        load(folder)
+    assert "\n" not in str(caught.value)
+
+
+@given(content=st.binary() | st.text().map(str.encode))
+def test_any_bytes_load_or_raise_a_user_error(content, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("names")
+    (folder / "Any.txt").write_bytes(content)
+    (folder / "Greek.txt").write_text("Pappas\n")
+    try:
+        data = load(folder)
+    except UserError:
+        return
+    assert set(data.classes) == {"Any", "Greek"}
+    assert data.lengths.min() >= 1
+
+
+@pytest.mark.skipif(not REAL_NAMES.is_dir(), reason="needs the real names beside the repository")
+def test_the_real_names():
+    data = load(REAL_NAMES)
+    assert len(data.classes) == 18
+    assert data.letters.shape == (20_050, 19)
+    assert data.skipped == 0
+    assert len(set(zip(data.texts, data.labels.tolist(), strict=True))) == 17_993
+    assert np.bincount(data.labels)[data.classes.index("Arabic")] == 2_000
