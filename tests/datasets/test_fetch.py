@@ -190,6 +190,12 @@ def test_a_short_download_that_declares_itself_whole_is_refused(server):
         prepared_builder(FetchedNumbers, server.url)
 
 
+def test_a_download_without_a_known_checksum_is_refused(server, monkeypatch):
+    monkeypatch.setattr(FetchedNumbers, "_split_generators", lambda self, manager: manager.download(server.url + "?"))
+    with pytest.raises(ValueError, match="Missing checksums"):
+        prepared_builder(FetchedNumbers, server.url)
+
+
 def test_a_file_put_by_hand_needs_no_network(data_dir, monkeypatch):
     pin(monkeypatch, "http://names.invalid/numbers.txt")
     fetch.manual_dir().mkdir(parents=True)
