@@ -89,7 +89,7 @@ def _draw_evenly(count: int, total: int, rng: np.random.Generator) -> np.ndarray
 
 
 def _cover_both_sides(drawn: np.ndarray, strata: Sequence[tuple[int, ...]], classes: Sequence[str]) -> np.ndarray:
-    """``drawn`` (N,) bool, with as few names moved as give every class a name that is drawn and one that is not."""
+    """``drawn`` (N,) bool, with names moved one by one until every class has one that is drawn and one that is not."""
     drawn = drawn.copy()
     counts = np.zeros((2, len(classes)), dtype=int)
     for side, stratum in zip(drawn.astype(int), strata, strict=True):
