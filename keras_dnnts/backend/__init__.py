@@ -9,3 +9,8 @@ import importlib
 import keras
 
 engine = importlib.import_module(f"keras_dnnts.backend.{keras.backend.backend()}")
+
+PerExampleTraining = engine.PerExampleTraining
+recurrent_outputs = engine.recurrent_outputs
+runs_on_cpu = engine.runs_on_cpu
+describe_device = engine.describe_device

@@ -1,1 +1,7 @@
-"""The jax engine's side of the contract in :mod:`keras_dnnts.backend`."""
+"""The JAX engine's side of the contract in :mod:`keras_dnnts.backend`."""
+
+from keras_dnnts.backend.jax.device import describe_device, runs_on_cpu
+from keras_dnnts.backend.jax.per_example import PerExampleTraining
+from keras_dnnts.backend.jax.recurrent import recurrent_outputs
+
+__all__ = ["PerExampleTraining", "describe_device", "recurrent_outputs", "runs_on_cpu"]

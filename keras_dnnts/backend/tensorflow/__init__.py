@@ -1,1 +1,7 @@
-"""The tensorflow engine's side of the contract in :mod:`keras_dnnts.backend`."""
+"""The TensorFlow engine's side of the contract in :mod:`keras_dnnts.backend`."""
+
+from keras_dnnts.backend.tensorflow.device import describe_device, runs_on_cpu
+from keras_dnnts.backend.tensorflow.per_example import PerExampleTraining
+from keras_dnnts.backend.tensorflow.recurrent import recurrent_outputs
+
+__all__ = ["PerExampleTraining", "describe_device", "recurrent_outputs", "runs_on_cpu"]

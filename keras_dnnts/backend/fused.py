@@ -1,0 +1,354 @@
+"""Exact per-example SGD for the package's recurrent models as one compiled CPU kernel, for every engine.
+
+One driver runs forward pass, softmax head, back-propagation through time and update for a whole chunk of examples; a
+cell adds a forward and a backward of a few lines. An example of T letters streams the recurrent matrix about 2T times
+through the caches, so the matrix is read four rows a pass, and its T rank-one updates are applied four at a time.
+
+Two rules keep it fast: constants are float32 (``1 - x`` would promote to float64), and sizes are ints in the kernel's
+closure, known when it compiles. The closure holds nothing else, or Numba's disk cache would never hit.
+"""
+
+import functools
+import math
+from collections.abc import Callable, Sequence
+
+import numba
+import numpy as np
+
+from keras_dnnts.backend.cells import CELLS
+
+# Reassociation and fused multiply-adds vectorise the loops. "nnan" and "ninf" stay out: a loss that is not finite must
+# come out as such.
+FAST = {"fastmath": {"reassoc", "contract", "arcp", "nsz", "afn"}, "error_model": "numpy"}
+ROWS = 4  # rows of the recurrent matrix in one pass, and time steps in one update
+ALIGNMENT = 64  # bytes: a cache line and an AVX-512 register
+
+f32 = np.float32
+HALF, ONE = f32(0.5), f32(1)
+inline = numba.njit(inline="always", **FAST)
+
+
+@numba.njit(**FAST)
+def tanh(x):
+    """Rational approximation with an error of 3e-7 (the one Eigen uses): unlike libm's, it vectorises."""
+    x = f32(-7.9) if x < f32(-7.9) else x
+    x = f32(7.9) if x > f32(7.9) else x
+    square = x * x
+    p = f32(-2.76076847742355e-16)
+    p = p * square + f32(2.00018790482477e-13)
+    p = p * square + f32(-8.60467152213735e-11)
+    p = p * square + f32(5.12229709037114e-08)
+    p = p * square + f32(1.48572235717979e-05)
+    p = p * square + f32(6.37261928875436e-04)
+    p = p * square + f32(4.89352455891786e-03)
+    q = f32(1.19825839466702e-06)
+    q = q * square + f32(1.18534705686654e-04)
+    q = q * square + f32(2.26843463243900e-03)
+    q = q * square + f32(4.89352518554385e-03)
+    return x * p / q
+
+
+@numba.njit(**FAST)
+def sigmoid(x):
+    """Logistic function through tanh."""
+    return HALF * tanh(HALF * x) + HALF
+
+
+# The workspace has one row a time step (row 0 is the zero state), each of these blocks of H = units floats:
+#
+#     state | memory | d state | d memory | from_input: gates blocks | from_state: gates blocks (GRU only)
+#
+# A cell gets two adjacent rows as one flat array: the previous step's at 0, its own at ``row``. Its forward turns
+# pre-activations into activations in place and leaves the new state; its backward turns activations into the gradients
+# of the pre-activations in place and adds what flows straight to the previous state and memory. RNN and LSTM keep the
+# sum of both pre-activations in from_input.
+
+
+@inline
+def rnn_forward(pair, row, units):
+    """h = tanh(a)."""
+    a = row + 4 * units
+    for j in range(units):
+        pair[row + j] = tanh(pair[a + j])
+
+
+@inline
+def rnn_backward(pair, row, units):
+    """da = dh (1 - h^2)."""
+    d_state, a = row + 2 * units, row + 4 * units
+    for j in range(units):
+        h = pair[row + j]
+        pair[a + j] = pair[d_state + j] * (ONE - h * h)
+        pair[2 * units + j] = f32(0)
+
+
+@inline
+def gru_forward(pair, row, units):
+    """r, z = sigmoid(a + b); n = tanh(a + r b); h = n + z (h' - n)."""
+    a = row + 4 * units
+    b = a + 3 * units
+    for j in range(units):
+        r = sigmoid(pair[a + j] + pair[b + j])
+        z = sigmoid(pair[a + units + j] + pair[b + units + j])
+        n = tanh(pair[a + 2 * units + j] + r * pair[b + 2 * units + j])
+        pair[a + j] = r
+        pair[a + units + j] = z
+        pair[a + 2 * units + j] = n
+        pair[row + j] = n + z * (pair[j] - n)
+
+
+@inline
+def gru_backward(pair, row, units):
+    """Gradients of both pre-activations; the old state also gets dh z."""
+    d_state, a = row + 2 * units, row + 4 * units
+    b = a + 3 * units
+    for j in range(units):
+        r = pair[a + j]
+        z = pair[a + units + j]
+        n = pair[a + 2 * units + j]
+        dh = pair[d_state + j]
+        dn = dh * (ONE - z) * (ONE - n * n)
+        dz = dh * (pair[j] - n) * z * (ONE - z)
+        dr = dn * pair[b + 2 * units + j] * r * (ONE - r)
+        pair[a + j] = dr
+        pair[b + j] = dr
+        pair[a + units + j] = dz
+        pair[b + units + j] = dz
+        pair[a + 2 * units + j] = dn
+        pair[b + 2 * units + j] = dn * r
+        pair[2 * units + j] = dh * z
+
+
+@inline
+def lstm_forward(pair, row, units):
+    """c = f c' + i g; h = o tanh(c)."""
+    a = row + 4 * units
+    for j in range(units):
+        i = sigmoid(pair[a + j])
+        f = sigmoid(pair[a + units + j])
+        g = tanh(pair[a + 2 * units + j])
+        o = sigmoid(pair[a + 3 * units + j])
+        c = f * pair[units + j] + i * g
+        pair[a + j] = i
+        pair[a + units + j] = f
+        pair[a + 2 * units + j] = g
+        pair[a + 3 * units + j] = o
+        pair[row + units + j] = c
+        pair[row + j] = o * tanh(c)
+
+
+@inline
+def lstm_backward(pair, row, units):
+    """Gradients of the four pre-activations; the old memory gets dc f."""
+    memory, d_state, d_memory, a = row + units, row + 2 * units, row + 3 * units, row + 4 * units
+    for j in range(units):
+        i = pair[a + j]
+        f = pair[a + units + j]
+        g = pair[a + 2 * units + j]
+        o = pair[a + 3 * units + j]
+        tanh_c = tanh(pair[memory + j])
+        dh = pair[d_state + j]
+        dc = pair[d_memory + j] + dh * o * (ONE - tanh_c * tanh_c)
+        pair[a + j] = dc * g * i * (ONE - i)
+        pair[a + units + j] = dc * pair[units + j] * f * (ONE - f)
+        pair[a + 2 * units + j] = dc * i * (ONE - g * g)
+        pair[a + 3 * units + j] = dh * tanh_c * o * (ONE - o)
+        pair[2 * units + j] = f32(0)
+        pair[3 * units + j] = dc * f
+
+
+@numba.njit(**FAST)
+def add_product(out, vector, matrix, rows, columns):
+    """out += vector @ matrix, matrix (rows, columns)."""
+    for k in range(0, rows, ROWS):
+        v0, v1, v2, v3 = vector[k], vector[k + 1], vector[k + 2], vector[k + 3]
+        m0, m1, m2, m3 = matrix[k], matrix[k + 1], matrix[k + 2], matrix[k + 3]
+        for j in range(columns):
+            out[j] += v0 * m0[j] + v1 * m1[j] + v2 * m2[j] + v3 * m3[j]
+
+
+@numba.njit(**FAST)
+def add_product_transposed(out, matrix, vector, rows, columns):
+    """out += matrix @ vector, matrix (rows, columns)."""
+    for k in range(0, rows, ROWS):
+        m0, m1, m2, m3 = matrix[k], matrix[k + 1], matrix[k + 2], matrix[k + 3]
+        s0, s1, s2, s3 = f32(0), f32(0), f32(0), f32(0)
+        for j in range(columns):
+            v = vector[j]
+            s0 += m0[j] * v
+            s1 += m1[j] * v
+            s2 += m2[j] * v
+            s3 += m3[j] * v
+        out[k] += s0
+        out[k + 1] += s1
+        out[k + 2] += s2
+        out[k + 3] += s3
+
+
+@numba.njit(**FAST)
+def update_recurrent(matrix, work, block, steps, rate, rows, columns):
+    """matrix -= rate * sum over t of outer(state[t - 1], gradient[t]), four steps by four rows a pass."""
+    work[steps + 1 : steps + ROWS, block : block + columns] = f32(0)
+    for k in range(0, rows, ROWS):
+        m0, m1, m2, m3 = matrix[k], matrix[k + 1], matrix[k + 2], matrix[k + 3]
+        for t in range(2, steps + 1, ROWS):
+            g0, g1 = work[t, block : block + columns], work[t + 1, block : block + columns]
+            g2, g3 = work[t + 2, block : block + columns], work[t + 3, block : block + columns]
+            h = work[t - 1, k : k + ROWS]
+            a0, a1, a2, a3 = rate * h[0], rate * h[1], rate * h[2], rate * h[3]
+            h = work[t, k : k + ROWS]
+            b0, b1, b2, b3 = rate * h[0], rate * h[1], rate * h[2], rate * h[3]
+            h = work[t + 1, k : k + ROWS]
+            c0, c1, c2, c3 = rate * h[0], rate * h[1], rate * h[2], rate * h[3]
+            h = work[t + 2, k : k + ROWS]
+            d0, d1, d2, d3 = rate * h[0], rate * h[1], rate * h[2], rate * h[3]
+            for j in range(columns):
+                p, q, r, s = g0[j], g1[j], g2[j], g3[j]
+                m0[j] -= a0 * p + b0 * q + c0 * r + d0 * s
+                m1[j] -= a1 * p + b1 * q + c1 * r + d1 * s
+                m2[j] -= a2 * p + b2 * q + c2 * r + d2 * s
+                m3[j] -= a3 * p + b3 * q + c3 * r + d3 * s
+
+
+@numba.njit(**FAST)
+def head_step(state, d_state, kernel, bias, logits, label, rate, units):
+    """Dense layer, log-softmax, loss, and their backward and update; fills d_state, returns (loss, guess)."""
+    classes = kernel.shape[0]
+    guess, largest = 0, f32(-np.inf)
+    for i in range(classes):
+        row, total = kernel[i], f32(0)
+        for j in range(units):
+            total += row[j] * state[j]
+        logits[i] = total + bias[i]
+        if logits[i] > largest:
+            guess, largest = i, logits[i]
+    normaliser = f32(0)
+    for i in range(classes):
+        normaliser += f32(math.exp(logits[i] - largest))
+    loss = f32(math.log(normaliser)) + largest - logits[label]
+    d_state[:] = f32(0)
+    for i in range(classes):
+        gradient = f32(math.exp(logits[i] - largest)) / normaliser
+        if i == label:
+            gradient -= ONE
+        row, step = kernel[i], rate * gradient
+        bias[i] -= step
+        for j in range(units):
+            d_state[j] += row[j] * gradient
+            row[j] -= step * state[j]
+    return loss, guess
+
+
+@functools.cache
+def build_kernel(gates: int, units: int) -> Callable:
+    """Return the compiled chunk update for a cell of ``gates`` gates; compiling takes seconds once a machine."""
+    columns = gates * units
+    gru = gates == 3
+    from_input = 4 * units
+    from_state = from_input + columns if gru else from_input
+    row = from_state + columns
+
+    @numba.njit(cache=True, nogil=True, **FAST)
+    def update_each(
+        letters, lengths, labels, kernel, recurrent, bias, recurrent_bias, head, head_bias, rate, work, losses, guesses
+    ):
+        flat = work.ravel()
+        logits = np.empty(head.shape[0], f32)
+        for example in range(letters.shape[0]):
+            name, steps = letters[example], lengths[example]
+            for t in range(1, steps + 1):
+                a = work[t, from_input : from_input + columns]
+                b = work[t, from_state : from_state + columns]
+                weights = kernel[name[t - 1]]
+                for j in range(columns):
+                    if gru:
+                        a[j] = weights[j] + bias[j]
+                        b[j] = recurrent_bias[j]
+                    else:
+                        a[j] = weights[j] + bias[j] + recurrent_bias[j]
+                if t > 1:
+                    add_product(b, work[t - 1, :units], recurrent, units, columns)
+                pair = flat[(t - 1) * row : (t + 1) * row]
+                if gates == 1:
+                    rnn_forward(pair, row, units)
+                elif gates == 3:
+                    gru_forward(pair, row, units)
+                else:
+                    lstm_forward(pair, row, units)
+
+            state, d_state = work[steps, :units], work[steps, 2 * units : 3 * units]
+            losses[example], guesses[example] = head_step(
+                state, d_state, head, head_bias, logits, labels[example], rate, units
+            )
+            work[steps, 3 * units : 4 * units] = f32(0)
+
+            for t in range(steps, 0, -1):
+                pair = flat[(t - 1) * row : (t + 1) * row]
+                if gates == 1:
+                    rnn_backward(pair, row, units)
+                elif gates == 3:
+                    gru_backward(pair, row, units)
+                else:
+                    lstm_backward(pair, row, units)
+                if t > 1:
+                    d_previous = work[t - 1, 2 * units : 3 * units]
+                    gradient = work[t, from_state : from_state + columns]
+                    add_product_transposed(d_previous, recurrent, gradient, units, columns)
+
+            update_recurrent(recurrent, work, from_state, steps, rate, units, columns)
+            for t in range(1, steps + 1):
+                weights = kernel[name[t - 1]]
+                a = work[t, from_input : from_input + columns]
+                b = work[t, from_state : from_state + columns]
+                for j in range(columns):
+                    weights[j] -= rate * a[j]
+                    bias[j] -= rate * a[j]
+                    recurrent_bias[j] -= rate * b[j]
+
+    return update_each
+
+
+def update_each(
+    cell: str,
+    weights: Sequence[np.ndarray],
+    letters: np.ndarray,
+    lengths: np.ndarray,
+    labels: np.ndarray,
+    learning_rate: float,
+) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
+    """Update weights once for every example of a chunk, in order.
+
+    Args:
+        cell: ``"rnn"``, ``"gru"`` or ``"lstm"``.
+        weights: the arrays of a ``build_char_rnn`` model in its order, float32, units divisible by 4: input kernel
+            (gates * units, width), recurrent kernel (gates * units, units), two biases (gates * units,), head kernel
+            (units, classes), head bias (classes,). They are not changed.
+        letters: (K, T) int32, each below width.
+        lengths: (K,) int32 from 1 to T.
+        labels: (K,) int32.
+        learning_rate: step size of the plain update.
+
+    Returns:
+        New weights in the same order, losses (K,) float32 and guesses (K,) int32, both before each example's update.
+    """
+    kernel, recurrent, bias, recurrent_bias, head, head_bias = weights
+    packed = [
+        _aligned(array) for array in (kernel.T, recurrent.T, bias, recurrent_bias, head.T, head_bias)
+    ]
+    gates, units = CELLS[cell].gates, recurrent.shape[1]
+    blocks = 4 + gates + (gates if cell == "gru" else 0)
+    work = _aligned(np.zeros((letters.shape[1] + ROWS, blocks * units), f32))
+    losses, guesses = np.empty(len(letters), f32), np.empty(len(letters), np.int32)
+    examples = [np.ascontiguousarray(array, np.int32) for array in (letters, lengths, labels)]
+    build_kernel(gates, units)(*examples, *packed, f32(learning_rate), work, losses, guesses)
+    kernel, recurrent, bias, recurrent_bias, head, head_bias = packed
+    return [kernel.T, recurrent.T, bias, recurrent_bias, head.T, head_bias], losses, guesses
+
+
+def _aligned(array: np.ndarray) -> np.ndarray:
+    """Return a C-ordered float32 copy that starts on a cache line."""
+    memory = np.empty(array.size * 4 + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    copy = memory[start : start + array.size * 4].view(f32).reshape(array.shape)
+    copy[...] = array
+    return copy

@@ -1,0 +1,69 @@
+"""Per-example training on TensorFlow: one graph loop over the examples of a chunk, compiled by XLA."""
+
+from collections.abc import Callable
+from typing import Any
+
+import tensorflow as tf
+
+from keras_dnnts.backend.buckets import bucket_lengths
+
+
+class PerExampleTraining:
+    """The training step of :class:`keras_dnnts.models.per_example.PerExampleModel` on TensorFlow."""
+
+    def train_step(self, data: Any) -> dict[str, Any]:
+        """Update the weights once for every example of the chunk ``((letters, lengths), labels)``."""
+        self.check_compiled()
+        (letters, lengths), labels = data[0], data[1]
+        update_each = self._update_each_fused if self.update_each_fused else self._update_each
+        losses, guesses = update_each(letters, lengths, labels)
+        count = tf.shape(losses)[0]
+        self.optimizer.iterations.assign_add(count)
+        self._loss_tracker.update_state(tf.reduce_mean(losses), sample_weight=count)
+        finite = tf.cast(tf.math.is_finite(losses), "int32")
+        return {
+            "loss": self._loss_tracker.result(),
+            "step_loss": losses[-1],
+            "guess": guesses[-1],
+            "finite_updates": tf.reduce_sum(tf.math.cumprod(finite)),
+        }
+
+    def _update_each(self, letters: tf.Tensor, lengths: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        rate = tf.convert_to_tensor(self.optimizer.learning_rate)
+        weights = [variable.value for variable in self.trainable_variables]
+        buckets = bucket_lengths(letters.shape[1])
+        count = tf.shape(lengths)[0]
+
+        def update(i: tf.Tensor, losses: tf.TensorArray, guesses: tf.TensorArray) -> tuple:
+            branches = [self._branch(letters, lengths, labels, i, weights, bucket) for bucket in buckets]
+            index = tf.searchsorted(buckets, lengths[i : i + 1])[0]
+            loss, guess, gradients = tf.switch_case(index, branches)
+            for weight, gradient in zip(weights, gradients, strict=True):
+                weight.assign_sub(rate * gradient)
+            return i + 1, losses.write(i, loss), guesses.write(i, guess)
+
+        arrays = [tf.TensorArray(dtype, count, element_shape=()) for dtype in ("float32", "int32")]
+        _, losses, guesses = tf.while_loop(lambda i, *_: i < count, update, (0, *arrays), maximum_iterations=count)
+        return losses.stack(), guesses.stack()
+
+    def _update_each_fused(
+        self, letters: tf.Tensor, lengths: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        weights = [variable.numpy() for variable in self.trainable_variables]
+        examples = (array.numpy() for array in (letters, lengths, labels))
+        weights, losses, guesses = self.update_each_fused(weights, *examples, float(self.optimizer.learning_rate))
+        for variable, weight in zip(self.trainable_variables, weights, strict=True):
+            variable.assign(weight)
+        return tf.constant(losses), tf.constant(guesses)
+
+    def _branch(
+        self, letters: tf.Tensor, lengths: tf.Tensor, labels: tf.Tensor, i: tf.Tensor, weights: list, bucket: int
+    ) -> Callable[[], tuple]:
+        def differentiate() -> tuple:
+            with tf.GradientTape() as tape:
+                outputs = self([letters[i : i + 1, :bucket], lengths[i : i + 1]], training=True)
+                loss = self.loss(labels[i : i + 1], outputs)[0]
+            gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, weights)]
+            return loss, tf.argmax(outputs[0], output_type="int32"), gradients
+
+        return differentiate

@@ -1,0 +1,16 @@
+"""Recurrence on torch: its own fused operations (cuDNN on CUDA)."""
+
+from collections.abc import Sequence
+
+import torch
+
+_FUSED = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
+
+
+def recurrent_outputs(cell: str, inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
+    """Run one recurrent layer from a zero state; see :class:`keras_dnnts.models.recurrent.Recurrent`."""
+    hidden_units = weights[1].shape[1]
+    state = inputs.new_zeros(1, inputs.shape[0], hidden_units)
+    initial = (state, state) if cell == "lstm" else state
+    outputs, *_ = _FUSED[cell](inputs, initial, list(weights), True, 1, 0.0, False, False, True)
+    return outputs

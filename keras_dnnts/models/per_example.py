@@ -1,0 +1,45 @@
+"""A Keras model whose training step updates the weights after every single example."""
+
+from collections.abc import Callable
+
+import keras
+
+from keras_dnnts import backend
+
+
+@keras.saving.register_keras_serializable("keras_dnnts")
+class PerExampleModel(backend.PerExampleTraining, keras.Model):
+    """A functional model that ``fit`` trains by exact stochastic gradient descent, one example at a time.
+
+    A batch given to ``fit`` is a chunk of K examples; its training step makes K strictly sequential updates: for each
+    example, all gradients at the current weights, then ``weight -= learning_rate * gradient`` (Robbins & Monro 1951).
+    A chunk of 8 therefore equals 8 chunks of 1, and the order of examples matters.
+
+    Train it with ``fit(x=(letters, lengths), y=labels, batch_size=K, shuffle=False)``: letters (N, T) int32, lengths
+    (N,) int32, labels (N,) int32. Compile it with plain ``keras.optimizers.SGD`` (its learning rate is read once a
+    chunk) and a loss function ``loss(labels, outputs) -> (batch,)``.
+
+    Logs of a step: ``loss`` (mean since the epoch began, each example's loss taken before its own update),
+    ``step_loss`` and ``guess`` (loss and argmax of the chunk's last example, before its update) and
+    ``finite_updates`` (how many of the chunk's losses precede the first that is not finite).
+
+    Attributes:
+        update_each_fused: None, or a function ``(weights, letters, lengths, labels, rate) -> (weights, losses,
+            guesses)`` of NumPy arrays that makes a chunk's updates on the CPU in place of automatic differentiation.
+            A model that has one must be compiled with ``run_eagerly=True``.
+
+    Raises:
+        ValueError: when trained with another optimizer than plain SGD, or compiled without a loss function.
+    """
+
+    update_each_fused: Callable | None = None
+
+    def check_compiled(self) -> None:
+        """Raise ValueError unless compiled with plain SGD and a loss function."""
+        optimizer = self.optimizer
+        plain = isinstance(optimizer, keras.optimizers.SGD) and not optimizer.momentum
+        extras = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "loss_scale_factor")
+        if not plain or any(getattr(optimizer, extra, None) for extra in extras):
+            raise ValueError("per-example training needs plain SGD: keras.optimizers.SGD(learning_rate)")
+        if not callable(self.loss):
+            raise ValueError("per-example training needs compile(loss=a function of (labels, outputs))")
