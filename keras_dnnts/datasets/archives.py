@@ -43,10 +43,14 @@ def iterate_members(source: Path) -> Iterator[Member]:
         UserError: ``source`` is missing, no archive, damaged, encrypted or unpacks to more than ``LARGEST_TREE_BYTES``,
             or a member is a link, points outside, or has more than ``LARGEST_MEMBER_BYTES``.
     """
-    if source.is_dir():
+    try:
+        mode = source.stat().st_mode
+    except OSError as error:
+        raise UserError(f"{source} cannot be read ({error.strerror}): want a folder or an archive") from error
+    if stat.S_ISDIR(mode):
         members = _folder_members(source)
-    elif not source.is_file():
-        raise UserError(f"{source} does not exist: want a folder or an archive")
+    elif not stat.S_ISREG(mode):
+        raise UserError(f"{source} is neither a folder nor a file: want a folder or an archive")
     elif zipfile.is_zipfile(source):
         members = _zip_members(source)
     else:
@@ -105,7 +109,7 @@ def _tar_members(source: Path) -> Iterator[Member]:
     try:
         opened = tarfile.open(source, tarinfo=_StrictTarInfo)  # noqa: SIM115
     except Exception as error:
-        raise UserError(f"{source} is neither a folder nor an archive (.tar, .tar.gz, .tar.xz, .zip)") from error
+        raise UserError(f"{source} is neither a folder nor a readable archive (.tar, .tar.gz, .zip, …)") from error
     with _damage_named(source), opened as archive:
         allowance = _Allowance(source)
         for entry in archive:
@@ -114,6 +118,9 @@ def _tar_members(source: Path) -> Iterator[Member]:
                 raise UserError(f"{source}: {entry.name!r} is a link or a device: store the file itself")
             allowance.spend(entry.name, entry.size)
             yield Member(path, None if entry.isdir() else _tar_reader(source, archive, entry))
+        # A tar ends before its compressed file does: only there the decompressor compares checksums.
+        while archive.fileobj.read(tarfile.RECORDSIZE):
+            pass
 
 
 def _tar_reader(source: Path, archive: tarfile.TarFile, entry: tarfile.TarInfo) -> Callable[[], bytes]:
@@ -137,6 +144,14 @@ class _StrictTarInfo(tarfile.TarInfo):
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(str(error)) from error
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+        header = super().frombuf(buf, encoding, errors)
+        # What describes the next member is read whole, before anyone sees how long it is.
+        if not header.isreg() and header.size > LARGEST_MEMBER_BYTES:
+            raise tarfile.ReadError(f"a header of {header.size} bytes")
+        return header
 
 
 class _Allowance:

@@ -39,7 +39,7 @@ def cached(source: Path, options: dict[str, int], read: Callable[[], ImageDatase
         options: what else the outcome depends on.
         read: reads ``source``.
     """
-    identity = json.dumps([_FORMAT, str(source), str(source.resolve()), options])
+    identity = json.dumps([_FORMAT, str(source), str(source.absolute()), options])
     path = cache_dir() / f"images-{_digest(identity)[:16]}.npz"
     state = _digest(json.dumps(_fingerprint(source)))
     dataset = _load(path, state)
@@ -57,19 +57,16 @@ def _digest(text: str) -> str:
 
 
 def _fingerprint(source: Path) -> list[tuple[str, int, int]]:
-    walk = os.walk(source, followlinks=True)
-    files = [source] if source.is_file() else [Path(top, name) for top, _, names in walk for name in names]
-    # Files that vanish meanwhile are for ``read`` to complain of.
-    with contextlib.suppress(FileNotFoundError):
-        states = [(str(file), file.stat()) for file in files]
+    files = (Path(folder, name) for folder, _, names in os.walk(source, followlinks=True) for name in names)
+    # What is missing or cannot be read is for ``read`` to complain of.
+    with contextlib.suppress(OSError):
+        states = [(str(file), file.stat()) for file in (source, *files)]
         return sorted((name, state.st_size, state.st_mtime_ns) for name, state in states)
     return []
 
 
 def _load(path: Path, state: str) -> ImageDataset | None:
     """The data set in ``path`` if it was saved with ``state``; the file format's own checksums find damage."""
-    if not path.exists():
-        return None
     try:
         with np.load(path, allow_pickle=False) as archive:
             about: dict[str, Any] = json.loads(str(archive["about"]))
@@ -77,9 +74,11 @@ def _load(path: Path, state: str) -> ImageDataset | None:
                 return None
             arrays: dict[str, Any] = {name: archive.get(name) for name in _ARRAYS}
             return ImageDataset(**about | arrays | {"classes": tuple(about["classes"])})
+    except FileNotFoundError:
+        return None
     # Damage may show in the zip, in an array's header or in the JSON.
     except Exception as error:
-        logger.info("%s is damaged (%s): decoding the images again", path, error)
+        logger.info("%s cannot be used (%s): decoding the images again", path, error)
         return None
 
 

@@ -4,6 +4,7 @@ import io
 import itertools
 import os
 import warnings
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -79,7 +80,8 @@ def _read_tree(members: Iterable[Member], source: Path, largest_side: int) -> _T
         return decode_image(data, f"{source}: {str(path)!r}", largest_side)
 
     with ThreadPoolExecutor() as pool, warnings.catch_warnings():
-        # Pillow warns above its limit and fails above twice that: one limit will do.
+        # Disorderly metadata do no harm here. Pillow warns above its limit of pixels, and fails above twice that.
+        warnings.simplefilter("ignore")
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         for batch in _in_batches(_image_files(members, tree)):
             for (path, _), image in zip(batch, pool.map(decode, batch), strict=True):
@@ -89,18 +91,16 @@ def _read_tree(members: Iterable[Member], source: Path, largest_side: int) -> _T
 
 def _image_files(members: Iterable[Member], tree: _Tree) -> Iterator[tuple[PurePosixPath, bytes]]:
     """The image files among ``members``; what else there is goes into ``tree``."""
-    for path, read in ((member.path, member.read) for member in members):
-        if read is None:
-            tree.folders.add(path)
-        elif path.suffix.lower() in IMAGE_SUFFIXES:
-            yield path, read()
+    for member in members:
+        if member.read is None:
+            tree.folders.add(member.path)
+        elif member.path.suffix.lower() in IMAGE_SUFFIXES:
+            yield member.path, member.read()
         else:
-            tree.other_files.append(path)
+            tree.other_files.append(member.path)
 
 
-def _in_batches(
-    files: Iterator[tuple[PurePosixPath, bytes]],
-) -> Iterator[list[tuple[PurePosixPath, bytes]]]:
+def _in_batches(files: Iterator[tuple[PurePosixPath, bytes]]) -> Iterator[list[tuple[PurePosixPath, bytes]]]:
     while batch := list(itertools.islice(files, _DECODED_AT_ONCE)):
         yield batch
 
@@ -138,20 +138,22 @@ def _to_rgb(image: Image.Image) -> Image.Image:
 
 
 def _find_layout(tree: _Tree, source: Path) -> Layout:
-    images_in: dict[PurePosixPath, list[PurePosixPath]] = {folder: [] for folder in tree.folders}
+    images_in: defaultdict[PurePosixPath, list[PurePosixPath]]
+    images_in = defaultdict(list, {folder: [] for folder in tree.folders})
     for path in sorted(tree.images):
-        images_in.setdefault(path.parent, []).append(path)
-    part_roots = _find_parts(images_in, source)
-    class_folders = {part: _subfolders(root, images_in) for part, root in part_roots.items()}
+        images_in[path.parent].append(path)
+    parts = _find_parts(tree, set(images_in), source)
+    class_folders = {part: _subfolders(root, images_in) for part, root in parts.items()}
     _refuse_strays(tree, set(itertools.chain(*class_folders.values())), source)
     layout = {part: {folder.name: images_in[folder] for folder in folders} for part, folders in class_folders.items()}
     _refuse_odd_classes(layout, source)
     return layout
 
 
-def _find_parts(folders: Iterable[PurePosixPath], source: Path) -> dict[str, PurePosixPath]:
+def _find_parts(tree: _Tree, folders: set[PurePosixPath], source: Path) -> dict[str, PurePosixPath]:
     """Where the class folders of each part lie."""
-    root = PurePosixPath(os.path.commonpath(folders))
+    above_all_images = PurePosixPath(os.path.commonpath(path.parent for path in tree.images)).parents
+    root = PurePosixPath(os.path.commonpath(folders.difference(above_all_images)))
     tops = {folder.name for folder in _subfolders(root, folders)}
     if not tops:
         raise UserError(f"{source} has all its images in one folder ({str(root)!r}): {_WANTED}, of two classes or more")
@@ -179,13 +181,13 @@ def _refuse_strays(tree: _Tree, class_folders: set[PurePosixPath], source: Path)
 
 
 def _refuse_odd_classes(layout: Layout, source: Path) -> None:
-    for part, classes in layout.items():
-        if len(classes) < 2:
-            raise UserError(f"{source} has one class only ({', '.join(classes)}): there is nothing to tell apart")
-        if empty := [name for name, images in classes.items() if not images]:
-            raise UserError(f"{source}: class {empty[0]!r} has no images in its {part} folder: add some or remove it")
     if odd := sorted(set(layout["train"]) ^ set(layout.get("test", layout["train"]))):
         raise UserError(f"{source}: class {odd[0]!r} is in only one of 'train' and 'test': both need the same classes")
+    if len(layout["train"]) < 2:
+        raise UserError(f"{source} has one class only ({', '.join(layout['train'])}): there is nothing to tell apart")
+    for part, classes in layout.items():
+        if empty := [name for name, images in classes.items() if not images]:
+            raise UserError(f"{source}: class {empty[0]!r} has no images in its {part} folder: add some or remove it")
 
 
 def _one_size(images: dict[PurePosixPath, np.ndarray]) -> dict[PurePosixPath, np.ndarray]:

@@ -35,14 +35,14 @@ def load_image_dataset(
     Raises:
         UserError: the data are out of reach, damaged, or not of a form known here.
     """
+    if dataset not in SOURCES:
+        raise UserError(f"unknown image data set {dataset!r}: choose one of {', '.join(SOURCES)}")
     if data_dir is not None:
         found = cached(data_dir, {"largest_side": largest_side}, lambda: _read_own_images(data_dir, largest_side))
     elif dataset == "auto":
         found = _load_cifar10_or_digits()
-    elif dataset in SOURCES:
-        found = load_digits() if dataset == "digits" else cifar10.load_cifar10()
     else:
-        raise UserError(f"unknown data set {dataset!r}: choose from {', '.join(SOURCES)}")
+        found = load_digits() if dataset == "digits" else cifar10.load_cifar10()
     if len(found.train_images) < len(found.classes):
         raise UserError(
             f"{found.source} has fewer training images ({len(found.train_images)}) than classes ({len(found.classes)})"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from keras_dnnts.datasets import ImageDataset
 from keras_dnnts.datasets.cifar10.batches import find_batches, read_batches
-from keras_dnnts.datasets.fetch import import_tfds, prepared_builder
+from keras_dnnts.datasets.fetch import prepared_builder
 from keras_dnnts.datasets.image_cache import cached
 
 __all__ = ["find_batches", "load_cifar10", "read_batches"]
@@ -20,7 +20,7 @@ def load_cifar10() -> ImageDataset:
         OutOfReachError: there is no copy and no network.
         UserError: the download has the wrong checksum or cannot be kept.
     """
-    import_tfds()
+    # Imported here since it takes tensorflow-datasets, which the other sources do without.
     from keras_dnnts.datasets.cifar10 import builder
 
     prepared = prepared_builder(builder.KerasDnntsCifar10, builder.URL)

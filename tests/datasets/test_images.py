@@ -1,0 +1,173 @@
+import logging
+import os
+
+import numpy as np
+import pytest
+
+from keras_dnnts.datasets import cifar10, image_cache, images
+from keras_dnnts.datasets.digits import load_digits
+from keras_dnnts.datasets.fetch import OutOfReachError
+from keras_dnnts.datasets.images import load_image_dataset
+from keras_dnnts.errors import UserError
+from tests.datasets.cifar10.original_files import binary_files, pickled_files, random_batches
+from tests.datasets.image_trees import encoded, pack_tar, random_image, small_tree, write_folder
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """An empty cache."""
+    monkeypatch.setenv("KERAS_DNNTS_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_folder(tmp_path / "pets", small_tree())
+
+
+@pytest.fixture
+def reads(monkeypatch):
+    """How often images were decoded."""
+    sources = []
+    read = images.read_image_folders
+    monkeypatch.setattr(images, "read_image_folders", lambda *arguments: sources.append(1) or read(*arguments))
+    return sources
+
+
+def assert_equal(one, other):
+    assert (one.name, one.source, one.stand_in) == (other.name, other.source, other.stand_in)
+    assert (one.classes, one.content_hash) == (other.classes, other.content_hash)
+    for name in ("train_images", "train_labels", "test_images", "test_labels"):
+        np.testing.assert_array_equal(getattr(one, name), getattr(other, name), strict=True)
+
+
+@pytest.mark.parametrize("dataset", images.SOURCES)
+def test_own_images_go_before_any_data_set(folder, dataset):
+    data = load_image_dataset(dataset, folder)
+    assert (data.name, data.source, data.classes) == ("pets", str(folder), ("cat", "dog"))
+
+
+def test_a_name_given_by_the_user(folder):
+    assert load_image_dataset(data_dir=folder, dataset_name="Pets of 2024").name == "Pets of 2024"
+    assert load_image_dataset(data_dir=folder).name == "pets"
+
+
+@pytest.mark.parametrize("files", [binary_files, pickled_files])
+def test_original_cifar10_files_are_recognised(tmp_path, files):
+    data = load_image_dataset(data_dir=pack_tar(tmp_path / "a.tar.gz", files(random_batches()), "w:gz"))
+    assert (data.name, len(data.classes), data.train_images.shape) == ("CIFAR-10", 10, (20, 32, 32, 3))
+
+
+def test_fewer_images_than_classes(tmp_path):
+    with pytest.raises(UserError, match=r"fewer training images \(5\) than classes \(10\)"):
+        load_image_dataset(data_dir=write_folder(tmp_path, binary_files(random_batches(rows=1))))
+
+
+def test_unknown_data_set_and_missing_folder(tmp_path):
+    with pytest.raises(UserError, match="unknown image data set 'mnist'"):
+        load_image_dataset("mnist")
+    with pytest.raises(UserError, match="No such file"):
+        load_image_dataset(data_dir=tmp_path / "nowhere")
+
+
+def test_digits_on_request_stand_in_for_nothing():
+    assert_equal(load_image_dataset("digits"), load_digits())
+
+
+def out_of_reach():
+    raise OutOfReachError("no network")
+
+
+def test_auto_falls_back_on_the_digits_with_one_warning(monkeypatch, caplog):
+    monkeypatch.setattr(cifar10, "load_cifar10", out_of_reach)
+    data = load_image_dataset("auto")
+    assert (data.stand_in, data.content_hash) == (True, load_digits().content_hash)
+    (record,) = caplog.records
+    assert (record.name, record.levelno) == ("keras_dnnts", logging.WARNING)
+    assert record.getMessage() == "using scikit-learn's digits in place of CIFAR-10: no network"
+
+
+def test_auto_takes_cifar10_where_it_is_in_reach(monkeypatch, folder, caplog):
+    real = load_image_dataset(data_dir=folder)
+    monkeypatch.setattr(cifar10, "load_cifar10", lambda: real)
+    assert_equal(load_image_dataset("auto"), real)
+    assert not caplog.records
+
+
+def test_damaged_cifar10_is_an_error_even_for_auto(monkeypatch):
+    def damaged():
+        raise UserError("wrong checksum")
+
+    monkeypatch.setattr(cifar10, "load_cifar10", damaged)
+    with pytest.raises(UserError, match="wrong checksum"):
+        load_image_dataset("auto")
+
+
+def test_cifar10_on_request_is_not_replaced(monkeypatch):
+    monkeypatch.setattr(cifar10, "load_cifar10", out_of_reach)
+    with pytest.raises(OutOfReachError):
+        load_image_dataset("cifar10")
+
+
+@pytest.mark.parametrize("parts", [("train/", "test/"), ("",)])
+def test_the_second_load_is_the_first_from_the_cache(tmp_path, reads, parts):
+    source = write_folder(tmp_path / "pets", small_tree(parts))
+    assert_equal(load_image_dataset(data_dir=source), load_image_dataset(data_dir=source))
+    assert len(reads) == 1
+
+
+def test_any_change_of_the_images_is_noticed(folder, cache, reads):
+    first = load_image_dataset(data_dir=folder)
+    path = folder / "train" / "cat" / "1.png"
+    path.write_bytes(encoded(random_image(99)))
+    changed = load_image_dataset(data_dir=folder)
+    assert changed.content_hash != first.content_hash
+    os.utime(path, ns=(0, 0))
+    load_image_dataset(data_dir=folder)
+    path.rename(path.with_name("9.png"))
+    assert load_image_dataset(data_dir=folder).content_hash != changed.content_hash
+    assert len(reads) == 4
+    assert len(list(cache.iterdir())) == 1
+
+
+def test_the_largest_side_is_part_of_what_is_cached(folder):
+    assert load_image_dataset(data_dir=folder, largest_side=4).train_images.shape == (5, 4, 6, 3)
+    assert load_image_dataset(data_dir=folder).train_images.shape == (5, 5, 7, 3)
+    assert load_image_dataset(data_dir=folder, largest_side=4).train_images.shape == (5, 4, 6, 3)
+
+
+def test_a_damaged_cache_file_is_made_anew(folder, cache, reads):
+    expected = load_image_dataset(data_dir=folder)
+    (path,) = cache.iterdir()
+    whole = path.read_bytes()
+    pixels_at = whole.index(expected.train_images.tobytes())
+    flipped = whole[:pixels_at] + bytes([whole[pixels_at] ^ 1]) + whole[pixels_at + 1 :]
+    damaged = [b"", whole[:100], whole[:-40], flipped]
+    for content in damaged:
+        path.write_bytes(content)
+        assert_equal(load_image_dataset(data_dir=folder), expected)
+        assert path.read_bytes() == whole
+    assert len(reads) == 1 + len(damaged)
+
+
+def test_a_cache_that_cannot_be_written_is_done_without(folder, cache, reads):
+    cache.write_text("a file where the folder should be")
+    assert_equal(load_image_dataset(data_dir=folder), load_image_dataset(data_dir=folder))
+    assert len(reads) == 2
+
+
+def test_nothing_unfinished_stays_in_the_cache(folder, cache, monkeypatch):
+    def disk_full(file, **arrays):
+        file.write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(np, "savez", disk_full)
+    assert len(load_image_dataset(data_dir=folder).train_images) == 5
+    assert list(cache.iterdir()) == []
+
+
+def test_where_the_cache_is(monkeypatch, tmp_path):
+    assert image_cache.cache_dir() == tmp_path / "cache"
+    monkeypatch.delenv("KERAS_DNNTS_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert image_cache.cache_dir() == tmp_path / "xdg" / "keras_dnnts"
