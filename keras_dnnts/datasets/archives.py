@@ -146,7 +146,7 @@ class _StrictTarInfo(tarfile.TarInfo):
             raise tarfile.ReadError(str(error)) from error
 
     @classmethod
-    def frombuf(cls, buf: bytes | bytearray, encoding: str | None, errors: str) -> Self:
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
         header = super().frombuf(buf, encoding, errors)
         # What describes the next member is read whole, before anyone sees how long it is.
         if not header.isreg() and header.size > LARGEST_MEMBER_BYTES:
