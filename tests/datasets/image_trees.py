@@ -6,7 +6,10 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
+import pytest
 from PIL import Image
+
+from keras_dnnts.errors import UserError
 
 Tree = dict[str, bytes]
 
@@ -49,3 +52,13 @@ def pack_zip(path: Path, tree: Tree) -> Path:
         for name, data in tree.items():
             archive.writestr(name, data)
     return path
+
+
+def complaint_about(read, source: Path) -> str:
+    """The one line in which ``read(source)`` names what is wrong with ``source``."""
+    with pytest.raises(UserError) as caught:
+        read(source)
+    message = str(caught.value)
+    assert str(source) in message
+    assert "\n" not in message
+    return message
