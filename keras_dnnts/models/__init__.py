@@ -1,5 +1,7 @@
 """Keras functional models."""
 
+from keras_dnnts.models import alexnet, resnet50
+from keras_dnnts.models.alexnet import build_alexnet
 from keras_dnnts.models.char_rnn import (
     build_char_rnn,
     compile_char_rnn,
@@ -7,11 +9,21 @@ from keras_dnnts.models.char_rnn import (
     negative_log_likelihood,
 )
 from keras_dnnts.models.per_example import PerExampleModel
+from keras_dnnts.models.resnet50 import build_resnet50
+from keras_dnnts.models.torchvision_weights import load_torchvision_weights
+
+ACTIVATION_TAPS = {"alexnet": alexnet.ACTIVATION_TAPS, "resnet50": resnet50.ACTIVATION_TAPS}
+PENULTIMATE = "pre_logits"
 
 __all__ = [
+    "ACTIVATION_TAPS",
+    "PENULTIMATE",
     "PerExampleModel",
+    "build_alexnet",
     "build_char_rnn",
+    "build_resnet50",
     "compile_char_rnn",
     "load_torch_weights",
+    "load_torchvision_weights",
     "negative_log_likelihood",
 ]

@@ -3,5 +3,16 @@
 from keras_dnnts.backend.jax.device import describe_device, runs_on_cpu
 from keras_dnnts.backend.jax.per_example import PerExampleTraining
 from keras_dnnts.backend.jax.recurrent import recurrent_outputs
+from keras_dnnts.backend.layers import BatchNormalization, Conv2D, MaxPooling2D
+from keras_dnnts.backend.optimizers import Adam
 
-__all__ = ["PerExampleTraining", "describe_device", "recurrent_outputs", "runs_on_cpu"]
+__all__ = [
+    "Adam",
+    "BatchNormalization",
+    "Conv2D",
+    "MaxPooling2D",
+    "PerExampleTraining",
+    "describe_device",
+    "recurrent_outputs",
+    "runs_on_cpu",
+]

@@ -1,7 +1,18 @@
 """The TensorFlow engine's side of the contract in :mod:`keras_dnnts.backend`."""
 
+from keras_dnnts.backend.layers import BatchNormalization, Conv2D, MaxPooling2D
+from keras_dnnts.backend.optimizers import Adam
 from keras_dnnts.backend.tensorflow.device import describe_device, runs_on_cpu
 from keras_dnnts.backend.tensorflow.per_example import PerExampleTraining
 from keras_dnnts.backend.tensorflow.recurrent import recurrent_outputs
 
-__all__ = ["PerExampleTraining", "describe_device", "recurrent_outputs", "runs_on_cpu"]
+__all__ = [
+    "Adam",
+    "BatchNormalization",
+    "Conv2D",
+    "MaxPooling2D",
+    "PerExampleTraining",
+    "describe_device",
+    "recurrent_outputs",
+    "runs_on_cpu",
+]

@@ -1,0 +1,85 @@
+"""The layers of :mod:`keras_dnnts.backend.layers` on PyTorch's own fused operations.
+
+Maps keep Keras's shape (N, H, W, C). Seen as (N, C, H, W) through ``permute``, such a tensor is in PyTorch's
+channels-last memory format, so no operation here copies a map to change its layout.
+"""
+
+from collections.abc import Callable
+
+import keras
+import torch
+from keras import ops
+from torch.nn import functional as F
+
+from keras_dnnts.backend import layers
+
+
+@keras.saving.register_keras_serializable("keras_dnnts")
+class Conv2D(layers.Conv2D):
+    """:class:`keras_dnnts.backend.layers.Conv2D` by oneDNN, MKL or cuDNN, without a copy of maps or kernel."""
+
+    def build(self, input_shape: layers.Shape) -> None:
+        """Create the weights, the kernel's memory in the order that channels-last convolutions read: OHWI."""
+        super().build(input_shape)
+        kernel = self._kernel.value
+        kernel.data = kernel.data.permute(3, 0, 1, 2).contiguous().permute(1, 2, 3, 0)
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Convolve (N, H, W, C) maps into (N, H', W', filters) ones."""
+        kernel = ops.convert_to_tensor(self.kernel)
+        bias = ops.convert_to_tensor(self.bias) if self.use_bias else None
+        if self._is_product_of_matrices(inputs):
+            rows, columns = self.strides
+            outputs = F.linear(inputs[:, ::rows, ::columns], kernel.squeeze((0, 1)).T, bias)
+        else:
+            kernel = kernel.permute(3, 2, 0, 1)
+            outputs = _nhwc(
+                F.conv2d(_nchw(inputs), kernel, bias, self.strides, self.border, self.dilation_rate, self.groups)
+            )
+        return _activate(self.activation, outputs)
+
+    def _is_product_of_matrices(self, inputs: torch.Tensor) -> bool:
+        # oneDNN reorders the kernel of a 1x1 convolution in every call, which a product does without. Elsewhere
+        # products do not take the reduced precision (TF32) that convolutions take by default.
+        return inputs.device.type == "cpu" and self.kernel_size == (1, 1) and self.border == 0 and self.groups == 1
+
+
+@keras.saving.register_keras_serializable("keras_dnnts")
+class MaxPooling2D(layers.MaxPooling2D):
+    """:class:`keras_dnnts.backend.layers.MaxPooling2D` without a padded copy of the map."""
+
+    def call(self, inputs: torch.Tensor) -> torch.Tensor:
+        """Reduce (N, H, W, C) maps to (N, H', W', C) ones."""
+        return _nhwc(F.max_pool2d(_nchw(inputs), self.pool_size, self.strides, self.border))
+
+
+@keras.saving.register_keras_serializable("keras_dnnts")
+class BatchNormalization(layers.BatchNormalization):
+    """:class:`keras_dnnts.backend.layers.BatchNormalization` in one operation, with a stable variance."""
+
+    def call(self, inputs: torch.Tensor, training: bool | None = None) -> torch.Tensor:
+        """Normalise (N, H, W, C) maps: by their own statistics in training, else by the moving ones."""
+        outputs = F.batch_norm(
+            _nchw(inputs),
+            self.moving_mean.value,
+            self.moving_variance.value,
+            self.gamma.value,
+            self.beta.value,
+            training=bool(training and self.trainable),
+            momentum=1 - self.momentum,
+            eps=self.epsilon,
+        )
+        return _activate(self.activation, _nhwc(outputs))
+
+
+def _nchw(maps: torch.Tensor) -> torch.Tensor:
+    return maps.permute(0, 3, 1, 2)
+
+
+def _nhwc(maps: torch.Tensor) -> torch.Tensor:
+    return maps.permute(0, 2, 3, 1)
+
+
+def _activate(activation: Callable, outputs: torch.Tensor) -> torch.Tensor:
+    # In place: neither a convolution nor a normalisation needs its outputs for the gradient.
+    return torch.relu_(outputs) if activation is keras.activations.relu else activation(outputs)

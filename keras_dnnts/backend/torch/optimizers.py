@@ -1,0 +1,55 @@
+"""Adam in one pass over the weights."""
+
+from typing import Any
+
+import keras
+import torch
+from keras import ops
+
+from keras_dnnts.backend import optimizers
+
+
+@keras.saving.register_keras_serializable("keras_dnnts")
+class Adam(optimizers.Adam):
+    """:class:`keras_dnnts.backend.optimizers.Adam` in one operation that reads and writes every array once."""
+
+    def add_variable_from_reference(self, reference_variable: keras.Variable, **kwargs: Any) -> keras.Variable:
+        """Add a variable shaped like another one, and in the same memory order, as the fused update needs."""
+        variable = super().add_variable_from_reference(reference_variable, **kwargs)
+        variable.value.data = torch.empty_like(reference_variable.value).copy_(variable.value)
+        return variable
+
+    @torch.no_grad()
+    def _backend_update_step(
+        self, grads: list[torch.Tensor], trainable_variables: list[keras.Variable], learning_rate: Any
+    ) -> None:
+        indices = [self._get_variable_index(variable) for variable in trainable_variables]
+        weights = [variable.value for variable in trainable_variables]
+        gradients = [_in_order_of(weight, gradient) for weight, gradient in zip(weights, grads, strict=True)]
+        step = (self.iterations + 1).to(torch.float32)
+        torch._fused_adam_(
+            _flat(weights),
+            _flat(gradients),
+            _flat([self._momentums[index].value for index in indices]),
+            _flat([self._velocities[index].value for index in indices]),
+            [],
+            [step] * len(weights),
+            lr=ops.convert_to_tensor(learning_rate),
+            beta1=self.beta_1,
+            beta2=self.beta_2,
+            weight_decay=0.0,
+            eps=self.epsilon,
+            amsgrad=False,
+            maximize=False,
+        )
+
+
+def _in_order_of(weight: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
+    if gradient.stride() == weight.stride():
+        return gradient
+    return torch.empty_like(weight).copy_(gradient)
+
+
+def _flat(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
+    """The tensors' memory as vectors: the fused update copies whatever is not contiguous."""
+    return [tensor.as_strided((tensor.numel(),), (1,)) for tensor in tensors]
