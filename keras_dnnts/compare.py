@@ -1,0 +1,116 @@
+"""Several finished runs side by side."""
+
+import json
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from keras_dnnts.errors import UserError
+from keras_dnnts.results import FORMAT_VERSION, Metric, Result, load_result
+
+# Column titles by metric; accuracies are shown in per cent.
+COLUMNS = {
+    "names": {
+        "held_out_accuracy_by_class": "held-out, by class",
+        "held_out_accuracy": "held-out, by name",
+        "train_accuracy_by_class": "training, by class",
+        "train_accuracy": "training, by name",
+        "final_loss": "final loss",
+        "train_seconds": "train seconds",
+        "steps_per_second": "steps/s",
+    },
+}
+
+
+def load_runs(folders: Iterable[Path]) -> dict[str, Result]:
+    """Read finished runs, labelled by their folders.
+
+    Raises:
+        UserError: a folder holds no finished run, or the runs are of different experiments.
+    """
+    results = {str(folder): load_result(folder) for folder in folders}
+    if len(results) < 1:
+        raise UserError("compare needs at least one run directory")
+    names = {Path(label).resolve().name for label in results}
+    if len(names) == len(results):
+        results = {Path(label).resolve().name: result for label, result in results.items()}
+    experiments = {result.experiment for result in results.values()}
+    if len(experiments) > 1:
+        raise UserError(f"runs of different experiments cannot be compared: {', '.join(sorted(experiments))}")
+    return results
+
+
+def find_differences(results: Mapping[str, Result]) -> list[str]:
+    """Say in plain words what makes these runs hard to compare."""
+    data = {result.dataset["content_hash"] for result in results.values()}
+    protocols = {result.config["protocol"] for result in results.values()}
+    warnings = []
+    if len(data) > 1:
+        names = ", ".join(f"{label}: {result.dataset['name']}" for label, result in results.items())
+        warnings.append(f"these runs used different data ({names}): differences may come from the data")
+    if len(protocols) > 1:
+        names = ", ".join(f"{label}: {result.config['protocol']}" for label, result in results.items())
+        warnings.append(f"these runs used different protocols ({names}): their accuracies mean different things")
+    return warnings
+
+
+def tabulate(results: Mapping[str, Result]) -> tuple[list[str], list[list[str]]]:
+    """Return the header and a row a run: label, seeds, parameters, and every metric as mean ± sd over seeds."""
+    experiment = next(iter(results.values())).experiment
+    present = {
+        name: title
+        for name, title in COLUMNS[experiment].items()
+        if any(name in result.metrics for result in results.values())
+    }
+    header = ["run", "seeds", "parameters", *present.values()]
+    rows = [
+        [
+            label,
+            str(result.config["seeds"]),
+            f"{result.details['parameters']:,}",
+            *(format_metric(name, result.metrics.get(name)) for name in present),
+        ]
+        for label, result in results.items()
+    ]
+    return header, rows
+
+
+def format_metric(name: str, metric: Metric | None) -> str:
+    """Format as mean ± sd over seeds: accuracies in per cent, rates and times rounded to what can be read."""
+    if metric is None:
+        return "–"
+    accuracy = "accuracy" in name
+    scale, digits = (100, 1) if accuracy else (1, 0 if metric.mean >= 100 else 2)
+    spread = "" if metric.sd is None else f" ± {scale * metric.sd:,.{digits}f}"
+    return f"{scale * metric.mean:,.{digits}f}{spread}{' %' if accuracy else ''}"
+
+
+def to_markdown(header: list[str], rows: list[list[str]], warnings: list[str]) -> str:
+    """Return the table and the warnings as Markdown."""
+    escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
+    lines = [header, ["---"] + ["---:"] * (len(header) - 1), *escaped]
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    notes = "".join(f"\n**Warning:** {warning}.\n" for warning in warnings)
+    return f"{table}\n{notes}"
+
+
+def save_tables(results: Mapping[str, Result], folder: Path) -> None:
+    """Write ``comparison.md`` and ``comparison.json``."""
+    header, rows = tabulate(results)
+    warnings = find_differences(results)
+    plain: dict[str, Any] = {
+        "format_version": FORMAT_VERSION,
+        "warnings": warnings,
+        "runs": {
+            label: {
+                "parameters": result.details["parameters"],
+                "config": result.config,
+                "dataset": {key: result.dataset[key] for key in ("name", "stand_in", "content_hash")},
+                "metrics": {name: metric.to_dict() for name, metric in result.metrics.items()},
+            }
+            for label, result in results.items()
+        },
+    }
+    (folder / "comparison.md").write_text(to_markdown(header, rows, warnings), encoding="utf-8")
+    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+    (folder / "comparison.json").write_text(text + "\n", encoding="utf-8")

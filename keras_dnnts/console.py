@@ -1,0 +1,70 @@
+"""What a person sees of a run: a progress bar on a terminal, plain lines elsewhere."""
+
+import time
+from types import TracebackType
+from typing import Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+
+
+class RunProgress:
+    """Progress of a run through a known number of steps, with speed and time left. A context manager.
+
+    Args:
+        total: number of steps of the whole run.
+        unit: what a step is called, in the plural, e.g. ``"steps"`` or ``"images"``.
+        console: where to show it, or None to show nothing.
+    """
+
+    def __init__(self, total: int, unit: str, console: Console | None) -> None:
+        self.total, self.unit, self.console = total, unit, console
+        self.done = 0
+        self._speed_text = ""
+        self._began: tuple[float, int] | None = None
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[note]}"),
+        )
+        on_terminal = console is not None and console.is_terminal
+        self._bar = Progress(*columns, console=console, transient=True) if on_terminal else None
+        self._task = self._bar.add_task("", total=total, note="") if self._bar else None
+
+    def __enter__(self) -> Self:
+        if self._bar:
+            self._bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar:
+            self._bar.stop()
+
+    def advance(self, steps: int, label: str, note: str) -> None:
+        """Count ``steps`` more steps as done; ``label`` and ``note`` say of what and how it goes."""
+        self.done += steps
+        now = time.monotonic()
+        if self._began is None:  # the first steps include compilation and would spoil the estimate
+            self._began = (now, self.done)
+        else:
+            speed = (self.done - self._began[1]) / max(now - self._began[0], 1e-9)
+            left = (self.total - self.done) / speed
+            self._speed_text = f" · {speed:,.0f} {self.unit}/s · {format_seconds(left)} left"
+        if self._bar and self._task is not None:
+            self._bar.update(self._task, completed=self.done, description=label, note=note + self._speed_text)
+
+    def line(self, text: str) -> None:
+        """Print a line that stays."""
+        if self.console is not None:
+            suffix = "" if self._bar else self._speed_text
+            self.console.print(text + suffix, highlight=False, markup=False, soft_wrap=True)
+
+
+def format_seconds(seconds: float) -> str:
+    """Format a duration as ``m:ss`` or ``h:mm:ss``."""
+    whole = max(round(seconds), 0)
+    hours, minutes = divmod(whole // 60, 60)
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"

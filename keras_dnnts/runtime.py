@@ -1,0 +1,110 @@
+"""Choosing the engine and the device, which must happen before Keras is imported."""
+
+import importlib.metadata
+import importlib.util
+import os
+import platform
+import sys
+from pathlib import Path
+from typing import Any
+
+from keras_dnnts.errors import UserError
+
+EXTRAS = {"torch": "", "jax": "[jax]", "tensorflow": "[tensorflow]"}
+
+
+def choose_backend(backend: str, device: str) -> None:
+    """Make Keras run on ``backend`` and ``device`` in this process.
+
+    Args:
+        backend: ``"torch"``, ``"jax"`` or ``"tensorflow"``.
+        device: ``"auto"`` (an accelerator if there is one), ``"cpu"``, ``"cuda"`` or ``"mps"``.
+
+    Raises:
+        UserError: the engine is not installed, the device is not there, or Keras already runs on another engine.
+    """
+    if importlib.util.find_spec(backend) is None:
+        package = f"keras_dnnts{EXTRAS[backend]}"
+        raise UserError(f"the {backend} backend is not installed: pip install '{package}', or choose another --backend")
+    _check_not_running(backend)
+    os.environ["KERAS_BACKEND"] = backend
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if device != "auto":
+        _DEVICES[backend](device)
+
+
+def _check_not_running(backend: str) -> None:
+    keras = sys.modules.get("keras")
+    running = keras.backend.backend() if keras else backend
+    if running != backend:
+        raise UserError(f"Keras already runs on {running} in this process: {backend} needs a new process")
+
+
+def _choose_torch(device: str) -> None:
+    import torch
+
+    there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
+    if not there[device]:
+        raise _missing(device, "torch")
+    os.environ["KERAS_TORCH_DEVICE"] = device
+
+
+def _choose_jax(device: str) -> None:
+    if device == "mps":
+        raise _missing(device, "jax")
+    import jax
+
+    try:
+        jax.config.update("jax_platforms", device)
+        jax.devices(device)
+    except RuntimeError as error:
+        raise _missing(device, "jax") from error
+
+
+def _choose_tensorflow(device: str) -> None:
+    if device == "mps":
+        raise _missing(device, "tensorflow")
+    import tensorflow as tf
+
+    if device == "cpu":
+        tf.config.set_visible_devices([], "GPU")
+    elif not tf.config.list_physical_devices("GPU"):
+        raise _missing(device, "tensorflow")
+
+
+def _missing(device: str, backend: str) -> UserError:
+    return UserError(f"{backend} finds no {device} device on this machine: use --device auto or --device cpu")
+
+
+_DEVICES = {"torch": _choose_torch, "jax": _choose_jax, "tensorflow": _choose_tensorflow}
+
+
+def describe_environment() -> dict[str, Any]:
+    """Versions, backend, device and machine of this process, for results; imports Keras."""
+    from keras_dnnts import __version__, backend
+
+    packages = ("keras", "torch", "jax", "tensorflow", "numpy")
+    versions = {package: _version(package) for package in packages}
+    return {
+        "keras_dnnts": __version__,
+        "python": platform.python_version(),
+        "versions": {package: version for package, version in versions.items() if version},
+        "backend": os.environ["KERAS_BACKEND"],
+        "device": backend.describe_device(),
+        "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
+    }
+
+
+def _version(package: str) -> str | None:
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())

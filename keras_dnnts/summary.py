@@ -1,0 +1,104 @@
+"""What the commands do between their options and the experiment: choose the folder, run, print a summary."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from keras_dnnts.compare import COLUMNS, find_differences, format_metric, load_runs, save_tables, tabulate
+from keras_dnnts.config import Config, NamesConfig
+from keras_dnnts.datasets.fetch import data_dir, is_cached
+from keras_dnnts.errors import UserError
+from keras_dnnts.experiment import run_names
+from keras_dnnts.results import Result
+from keras_dnnts.run_directory import FIGURES, choose_run_directory, next_free_directory
+
+
+def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: bool) -> None:
+    """Run an experiment, draw its figures and print what it found.
+
+    Raises:
+        UserError: something in what the user gave cannot be used.
+    """
+    assert isinstance(config, NamesConfig)
+    folder = choose_run_directory(out, f"{config.experiment}-{config.cell}", overwrite)
+    result = run_names(config, folder, None if quiet else Console())
+    # Matplotlib takes a second to import: only once there is something to draw.
+    from keras_dnnts.figures import save_names_figures
+
+    save_names_figures(result, folder / FIGURES)
+    print_summary(result, folder)
+
+
+def print_summary(result: Result, folder: Path) -> None:
+    """Print the headline numbers of a run and where its files are."""
+    config, data = result.config, result.dataset
+    stand_in = ", standing in for the real data" if data["stand_in"] else ""
+    seeds = f"{config['seeds']} seeds" if config["seeds"] > 1 else f"seed {config['seed']}"
+    title = f"{config['cell'].upper()} on {data['name']}{stand_in}, {config['protocol']} protocol, {seeds}"
+    table = Table(title=title, title_justify="left", show_header=False)
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    single = config["seeds"] == 1
+    for name, label in COLUMNS[result.experiment].items():
+        if metric := result.metrics.get(name):
+            interval = ""
+            if single and metric.intervals_95:
+                low, high = metric.intervals_95[0]
+                interval = f"  (95 %: {100 * low:.1f} to {100 * high:.1f})"
+            table.add_row(label, format_metric(name, metric) + interval)
+    console = Console()
+    console.print(table)
+    console.print(f"Results, model and figures: {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+def compare_runs(folders: Sequence[Path], out: Path | None) -> None:
+    """Print one table of finished runs, and write it with a figure.
+
+    Raises:
+        UserError: a folder holds no finished run, the runs are of different kinds, or ``out`` cannot be written.
+    """
+    results = load_runs(folders)
+    folder = out or next_free_directory("compare")
+    header, rows = tabulate(results)
+    table = Table(*header)
+    for row in rows:
+        table.add_row(*row)
+    console, errors = Console(), Console(stderr=True)
+    for warning in find_differences(results):
+        errors.print(f"keras-dnnts: warning: {warning}", highlight=False, markup=False, soft_wrap=True)
+    console.print(table)
+    from keras_dnnts.figures import save_comparison
+
+    accuracies = {
+        name: title
+        for name, title in COLUMNS["names"].items()
+        if "accuracy" in name and any(name in result.metrics for result in results.values())
+    }
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        save_tables(results, folder)
+        save_comparison(results, accuracies, folder / "comparison.png")
+    except OSError as error:
+        raise UserError(f"--out {folder}: cannot be written: {error.strerror}") from error
+    console.print(f"Table and figure: {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+def list_data(fetch: bool) -> None:
+    """Print every data set and where it is, downloading the missing ones first where ``fetch`` says so.
+
+    Raises:
+        UserError: a download is not possible.
+    """
+    from keras_dnnts.datasets.letters import REFERENCE_ALPHABET
+    from keras_dnnts.datasets.names import load_names
+    from keras_dnnts.datasets.names_builder.builder import KerasDnntsNames
+
+    if fetch:
+        load_names(REFERENCE_ALPHABET)
+    cached = is_cached(KerasDnntsNames)
+    table = Table("data set", "for", "where")
+    table.add_row("names", "names", str(data_dir() / KerasDnntsNames.name) if cached else "not downloaded (--fetch)")
+    table.add_row("starter names", "names", "bundled")
+    Console().print(table)
