@@ -8,7 +8,7 @@ a training set can stay there as bytes. Images that are not augmented go through
 import functools
 import importlib
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 from keras import ops
@@ -50,9 +50,7 @@ def draw_parameters(count: int, seed: int, epoch: int, batch: int) -> AugmentPar
     )
 
 
-def augment_batch(
-    images: Any, parameters: AugmentParameters, size: int, protocol: Literal["sound", "reference"] = "sound"
-) -> Any:
+def augment_batch(images: Any, parameters: AugmentParameters, size: int, protocol: str = "sound") -> Any:
     """Flip, crop and rotate images as drawn, then do with them what :func:`prepare_batch` does.
 
     ``"sound"`` resamples once for flip, crop and rotation together, by cubic convolution (R. Keys, 1981,
