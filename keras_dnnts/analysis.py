@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-INTERVAL_DRAWS = 20_000
+Z_95 = float(stats.norm.ppf(0.975))
 
 
 @dataclass(frozen=True)
@@ -38,8 +38,8 @@ def measure_accuracy(labels: np.ndarray, guesses: np.ndarray, classes: int, copi
     By class, every line counts: this is what drawing a class, then one of its lines at random, measures in the long
     run. Overall, copies count once.
 
-    Intervals are Jeffreys' (Brown, Cai & DasGupta 2001), that of the mean over classes by drawing from the classes'
-    independent posteriors. Copies are no independent evidence, so a class counts there with Kish's effective number of
+    Intervals are Wilson's (1927); that of the mean over classes recovers variances from the classes' own intervals
+    (Zou & Donner 2008). Copies are no independent evidence, so a class counts there with Kish's effective number of
     distinct examples, (sum of copies)^2 / sum of copies^2.
 
     Args:
@@ -56,11 +56,11 @@ def measure_accuracy(labels: np.ndarray, guesses: np.ndarray, classes: int, copi
     effective = lines[seen] ** 2 / squares[seen]
     recall = np.full(classes, np.nan)
     recall[seen] = np.bincount(labels, right, classes)[seen] / lines[seen]
-    draws = np.random.default_rng(0).beta(
-        recall[seen] * effective + 0.5, (1 - recall[seen]) * effective + 0.5, (INTERVAL_DRAWS, len(effective))
-    )
-    low, high = np.quantile(draws.mean(axis=1), (0.025, 0.975))
-    by_class = float(recall[seen].mean()), (float(low), float(high))
+    low, high = _wilson(recall[seen], effective)
+    mean = recall[seen].mean()
+    below = np.sqrt(((recall[seen] - low) ** 2).sum()) / len(low)
+    above = np.sqrt(((high - recall[seen]) ** 2).sum()) / len(high)
+    by_class = float(mean), (float(mean - below), float(mean + above))
     return Accuracy(by_class, _fraction_with_interval(right[first]), recall)
 
 
@@ -90,6 +90,12 @@ def _number_pairs(labels: np.ndarray, copies_of: Sequence[Any]) -> np.ndarray:
 
 
 def _fraction_with_interval(right: np.ndarray) -> tuple[float, tuple[float, float]]:
-    hits, count = int(right.sum()), len(right)
-    low, high = stats.beta.ppf((0.025, 0.975), hits + 0.5, count - hits + 0.5)
-    return hits / count, (float(low), float(high))
+    fraction = right.mean()
+    low, high = _wilson(fraction, len(right))
+    return float(fraction), (float(low), float(high))
+
+
+def _wilson(fraction: Any, count: Any) -> tuple[Any, Any]:
+    centre = (fraction + Z_95**2 / (2 * count)) / (1 + Z_95**2 / count)
+    spread = np.sqrt(fraction * (1 - fraction) / count + (Z_95 / (2 * count)) ** 2) * Z_95 / (1 + Z_95**2 / count)
+    return np.maximum(centre - spread, 0), np.minimum(centre + spread, 1)

@@ -8,8 +8,8 @@ from typing import Any
 from keras_dnnts.errors import UserError
 from keras_dnnts.results import FORMAT_VERSION, Metric, Result, load_result
 
-# Column titles by metric; accuracies are shown in per cent.
-COLUMNS = {
+# Row titles by metric; accuracies are shown in per cent.
+METRIC_TITLES = {
     "names": {
         "held_out_accuracy_by_class": "held-out, by class",
         "held_out_accuracy": "held-out, by name",
@@ -55,24 +55,17 @@ def find_differences(results: Mapping[str, Result]) -> list[str]:
 
 
 def tabulate(results: Mapping[str, Result]) -> tuple[list[str], list[list[str]]]:
-    """Return the header and a row a run: label, seeds, parameters, and every metric as mean ± sd over seeds."""
-    experiment = next(iter(results.values())).experiment
-    present = {
-        name: title
-        for name, title in COLUMNS[experiment].items()
-        if any(name in result.metrics for result in results.values())
-    }
-    header = ["run", "seeds", "parameters", *present.values()]
+    """Return the header, one column a run, and a row a quantity: metrics are mean ± sd over seeds."""
+    runs = results.values()
     rows = [
-        [
-            label,
-            str(result.config["seeds"]),
-            f"{result.details['parameters']:,}",
-            *(format_metric(name, result.metrics.get(name)) for name in present),
-        ]
-        for label, result in results.items()
+        ["seeds", *(str(result.config["seeds"]) for result in runs)],
+        ["parameters", *(f"{result.details['parameters']:,}" for result in runs)],
     ]
-    return header, rows
+    for name, title in METRIC_TITLES[next(iter(runs)).experiment].items():
+        metrics = [result.metrics.get(name) for result in runs]
+        if any(metrics):
+            rows.append([title, *(format_metric(name, metric) for metric in metrics)])
+    return ["", *results], rows
 
 
 def format_metric(name: str, metric: Metric | None) -> str:

@@ -28,7 +28,11 @@ def choose_backend(backend: str, device: str) -> None:
         raise UserError(f"the {backend} backend is not installed: pip install '{package}', or choose another --backend")
     _check_not_running(backend)
     os.environ["KERAS_BACKEND"] = backend
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+    if backend == "tensorflow":
+        _import_tensorflow_quietly()
+    else:
+        # Where TensorFlow is installed, Keras imports it to save a model of any engine: seconds, for nothing.
+        sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
     if device != "auto":
         _DEVICES[backend](device)
 
@@ -38,6 +42,20 @@ def _check_not_running(backend: str) -> None:
     running = keras.backend.backend() if keras else backend
     if running != backend:
         raise UserError(f"Keras already runs on {running} in this process: {backend} needs a new process")
+
+
+def _import_tensorflow_quietly() -> None:
+    # Its C++ part writes to stderr before anybody can ask it not to.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    stderr = os.dup(2)
+    silence = os.open(os.devnull, os.O_WRONLY)
+    try:
+        os.dup2(silence, 2)
+        importlib.import_module("tensorflow")
+    finally:
+        os.dup2(stderr, 2)
+        os.close(stderr)
+        os.close(silence)
 
 
 def _choose_torch(device: str) -> None:

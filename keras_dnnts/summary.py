@@ -6,11 +6,11 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from keras_dnnts.compare import COLUMNS, find_differences, format_metric, load_runs, save_tables, tabulate
+from keras_dnnts.compare import METRIC_TITLES, find_differences, format_metric, load_runs, save_tables, tabulate
 from keras_dnnts.config import Config, NamesConfig
 from keras_dnnts.datasets.fetch import data_dir, is_cached
 from keras_dnnts.errors import UserError
-from keras_dnnts.experiment import run_names
+from keras_dnnts.experiment.names import run_names
 from keras_dnnts.results import Result
 from keras_dnnts.run_directory import FIGURES, choose_run_directory, next_free_directory
 
@@ -25,7 +25,7 @@ def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: 
     folder = choose_run_directory(out, f"{config.experiment}-{config.cell}", overwrite)
     result = run_names(config, folder, None if quiet else Console())
     # Matplotlib takes a second to import: only once there is something to draw.
-    from keras_dnnts.figures import save_names_figures
+    from keras_dnnts.figures.names import save_names_figures
 
     save_names_figures(result, folder / FIGURES)
     print_summary(result, folder)
@@ -41,7 +41,7 @@ def print_summary(result: Result, folder: Path) -> None:
     table.add_column("metric")
     table.add_column("value", justify="right")
     single = config["seeds"] == 1
-    for name, label in COLUMNS[result.experiment].items():
+    for name, label in METRIC_TITLES[result.experiment].items():
         if metric := result.metrics.get(name):
             interval = ""
             if single and metric.intervals_95:
@@ -62,18 +62,20 @@ def compare_runs(folders: Sequence[Path], out: Path | None) -> None:
     results = load_runs(folders)
     folder = out or next_free_directory("compare")
     header, rows = tabulate(results)
-    table = Table(*header)
+    table = Table(header[0])
+    for label in header[1:]:
+        table.add_column(label, justify="right", no_wrap=True)
     for row in rows:
         table.add_row(*row)
     console, errors = Console(), Console(stderr=True)
     for warning in find_differences(results):
         errors.print(f"keras-dnnts: warning: {warning}", highlight=False, markup=False, soft_wrap=True)
     console.print(table)
-    from keras_dnnts.figures import save_comparison
+    from keras_dnnts.figures.comparison import save_comparison
 
     accuracies = {
         name: title
-        for name, title in COLUMNS["names"].items()
+        for name, title in METRIC_TITLES["names"].items()
         if "accuracy" in name and any(name in result.metrics for result in results.values())
     }
     try:

@@ -1,4 +1,4 @@
-"""The whole story of a run, top to bottom."""
+"""The names experiment: data, splits, training a cell once a seed, evaluation, result."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""Draws saved results; one file an experiment, style and shared plots apart."""

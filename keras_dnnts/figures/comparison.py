@@ -1,0 +1,40 @@
+"""One figure of several runs."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+
+from keras_dnnts.figures.names import plot_training_loss
+from keras_dnnts.figures.style import PAGE_WIDTH, STYLE, colours, data_label, new_axes, save_figure
+from keras_dnnts.results import Result
+
+
+def save_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], path: Path) -> Path:
+    """Write one figure of loss curves and accuracies of several runs."""
+    with plt.rc_context(STYLE):
+        _, (upper, lower) = plt.subplots(2, 1, figsize=(PAGE_WIDTH, 7.2), layout="constrained")
+        plot_training_loss(results, upper)
+        plot_comparison(results, metrics, lower)
+    return save_figure(lower, path)
+
+
+def plot_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], ax: Axes | None = None) -> Axes:
+    """Draw accuracies (by metric name and its label) of runs side by side, error bars one sd over seeds."""
+    ax = ax or new_axes(PAGE_WIDTH, 3.4)
+    width = 0.8 / len(metrics)
+    for i, ((name, label), colour) in enumerate(zip(metrics.items(), colours(len(metrics)), strict=True)):
+        present = [(x, result.metrics[name]) for x, result in enumerate(results.values()) if name in result.metrics]
+        positions = [x + (i - (len(metrics) - 1) / 2) * width for x, _ in present]
+        means = [100 * metric.mean for _, metric in present]
+        spreads = [100 * (metric.sd or 0) for _, metric in present]
+        bars = ax.bar(positions, means, width * 0.92, yerr=spreads, capsize=3, color=colour, label=label)
+        ax.bar_label(bars, fmt="%.1f", fontsize=7, padding=2)
+    ax.set_xticks(range(len(results)), list(results))
+    ax.set_ylabel("accuracy (%)")
+    ax.set_ylim(0, 100)
+    ax.grid(axis="x", visible=False)
+    ax.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12))
+    ax.set_title(f"Accuracy, mean ± standard deviation over seeds · {data_label(*results.values())}")
+    return ax
