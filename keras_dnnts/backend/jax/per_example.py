@@ -9,7 +9,7 @@ import keras
 from keras_dnnts.backend.buckets import bucket_lengths
 
 
-class PerExampleTraining:
+class PerExampleTraining(keras.Model):
     """The training step of :class:`keras_dnnts.models.per_example.PerExampleModel` on JAX."""
 
     def train_step(self, state: tuple, data: Any) -> tuple[dict[str, Any], tuple]:

@@ -3,12 +3,13 @@
 from collections.abc import Callable
 from typing import Any
 
+import keras
 import tensorflow as tf
 
 from keras_dnnts.backend.buckets import bucket_lengths
 
 
-class PerExampleTraining:
+class PerExampleTraining(keras.Model):
     """The training step of :class:`keras_dnnts.models.per_example.PerExampleModel` on TensorFlow."""
 
     def train_step(self, data: Any) -> dict[str, Any]:

@@ -2,11 +2,12 @@
 
 from typing import Any
 
+import keras
 import torch
 from keras import ops
 
 
-class PerExampleTraining:
+class PerExampleTraining(keras.Model):
     """The training step of :class:`keras_dnnts.models.per_example.PerExampleModel` on torch."""
 
     def train_step(self, data: Any) -> dict[str, Any]:
