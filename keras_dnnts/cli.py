@@ -25,7 +25,7 @@ Protocols:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; a mistake in what the user gave is one line on stderr and exit code 2."""
-    logging.basicConfig(format="keras-dnnts: %(message)s", level=logging.WARNING)
+    logging.basicConfig(format="keras-dnnts: %(message)s", level=logging.WARNING, force=True)
     try:
         cli.main(arguments, prog_name="keras-dnnts", standalone_mode=False)
     except click.ClickException as error:
