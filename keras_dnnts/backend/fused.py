@@ -330,19 +330,35 @@ def update_each(
 
     Returns:
         New weights in the same order, losses (K,) float32 and guesses (K,) int32, both before each example's update.
+
+    Raises:
+        ValueError: for a letter, length or label outside these ranges.
     """
     kernel, recurrent, bias, recurrent_bias, head, head_bias = weights
-    packed = [
-        _aligned(array) for array in (kernel.T, recurrent.T, bias, recurrent_bias, head.T, head_bias)
-    ]
+    packed = [_aligned(array) for array in (kernel.T, recurrent.T, bias, recurrent_bias, head.T, head_bias)]
     gates, units = CELLS[cell].gates, recurrent.shape[1]
     blocks = 4 + gates + (gates if cell == "gru" else 0)
     work = _aligned(np.zeros((letters.shape[1] + ROWS, blocks * units), f32))
     losses, guesses = np.empty(len(letters), f32), np.empty(len(letters), np.int32)
-    examples = [np.ascontiguousarray(array, np.int32) for array in (letters, lengths, labels)]
-    build_kernel(gates, units)(*examples, *packed, f32(learning_rate), work, losses, guesses)
+    # Copies, for arrays that are read-only (JAX's are) would have a kernel compiled of their own.
+    letters, lengths, labels = (np.array(array, np.int32, order="C") for array in (letters, lengths, labels))
+    _check_indices(letters, lengths, labels, width=kernel.shape[1], classes=len(head_bias))
+    build_kernel(gates, units)(letters, lengths, labels, *packed, f32(learning_rate), work, losses, guesses)
     kernel, recurrent, bias, recurrent_bias, head, head_bias = packed
     return [kernel.T, recurrent.T, bias, recurrent_bias, head.T, head_bias], losses, guesses
+
+
+def _check_indices(letters: np.ndarray, lengths: np.ndarray, labels: np.ndarray, width: int, classes: int) -> None:
+    # The kernel checks no bounds: with an index outside its arrays it would write into memory that is not its own.
+    longest = letters.shape[1]
+    read = letters[np.arange(longest) < lengths[:, None]]
+    for name, values, low, high in (
+        ("letters", read, 0, width - 1),
+        ("lengths", lengths, 1, longest),
+        ("labels", labels, 0, classes - 1),
+    ):
+        if values.min(initial=low) < low or values.max(initial=high) > high:
+            raise ValueError(f"{name} must lie between {low} and {high}, got {values.min()} to {values.max()}")
 
 
 def _aligned(array: np.ndarray) -> np.ndarray:

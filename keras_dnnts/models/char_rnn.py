@@ -127,16 +127,23 @@ def load_torch_weights(
         The same model.
 
     Raises:
-        ValueError: where names or shapes do not fit.
+        ValueError: where names or shapes do not fit; the model then keeps its weights.
     """
-    names = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]
-    _assign(model.get_layer(RECURRENT), recurrent_state, names)
-    transposed = {name: np.asarray(value).T for name, value in head_state.items()}
-    _assign(model.get_layer(HEAD), transposed, ["weight", "bias"])
+    recurrent, head = model.get_layer(RECURRENT), model.get_layer(HEAD)
+    recurrent_names = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]
+    head_transposed = {name: np.asarray(value).T for name, value in head_state.items()}
+    recurrent_arrays = _checked_arrays(recurrent, recurrent_state, recurrent_names)
+    head_arrays = _checked_arrays(head, head_transposed, ["weight", "bias"])
+    recurrent.set_weights(recurrent_arrays)
+    head.set_weights(head_arrays)
     return model
 
 
-def _assign(layer: keras.layers.Layer, state: Mapping[str, Any], names: list[str]) -> None:
+def _checked_arrays(layer: keras.layers.Layer, state: Mapping[str, Any], names: list[str]) -> list[np.ndarray]:
     if sorted(state) != sorted(names):
         raise ValueError(f"layer {layer.name!r} takes the arrays {names}, got {sorted(state)}")
-    layer.set_weights([np.asarray(state[name]) for name in names])
+    arrays = [np.asarray(state[name]) for name in names]
+    shapes, expected = [array.shape for array in arrays], [tuple(weight.shape) for weight in layer.weights]
+    if shapes != expected:
+        raise ValueError(f"layer {layer.name!r} has arrays of shapes {expected}, got {shapes}")
+    return arrays

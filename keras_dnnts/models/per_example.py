@@ -8,7 +8,7 @@ from keras_dnnts import backend
 
 
 @keras.saving.register_keras_serializable("keras_dnnts")
-class PerExampleModel(backend.PerExampleTraining, keras.Model):
+class PerExampleModel(backend.PerExampleTraining):
     """A functional model that ``fit`` trains by exact stochastic gradient descent, one example at a time.
 
     A batch given to ``fit`` is a chunk of K examples; its training step makes K strictly sequential updates: for each
@@ -38,7 +38,8 @@ class PerExampleModel(backend.PerExampleTraining, keras.Model):
         """Raise ValueError unless compiled with plain SGD and a loss function."""
         optimizer = self.optimizer
         plain = isinstance(optimizer, keras.optimizers.SGD) and not optimizer.momentum
-        extras = ("weight_decay", "clipnorm", "clipvalue", "global_clipnorm", "use_ema", "loss_scale_factor")
+        clipping = ("clipnorm", "clipvalue", "global_clipnorm")
+        extras = (*clipping, "weight_decay", "use_ema", "loss_scale_factor", "gradient_accumulation_steps")
         if not plain or any(getattr(optimizer, extra, None) for extra in extras):
             raise ValueError("per-example training needs plain SGD: keras.optimizers.SGD(learning_rate)")
         if not callable(self.loss):

@@ -1,0 +1,187 @@
+import os
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from keras_dnnts.backend.fused import build_kernel, update_each
+from tests.plain_torch import CELLS, PlainClassifier, Sizes, Stream, random_stream
+
+SMALL = Sizes(width=11, hidden_units=20, classes=5, longest=7)
+cells = pytest.mark.parametrize("cell", CELLS)
+
+
+def update_fused(cell, weights, stream, learning_rate):
+    return update_each(cell, weights, stream.letters, stream.lengths, stream.labels, learning_rate)
+
+
+def assert_trains_like_float64(cell, sizes, stream, learning_rate, tolerance):
+    reference = PlainClassifier(cell, sizes, dtype=torch.float64)
+    initial = reference.weights()
+    weights, losses, guesses = update_fused(cell, initial, stream, learning_rate)
+    expected_losses, expected_guesses = reference.train(stream, learning_rate)
+    moved = [abs(after - before).max() for after, before in zip(reference.weights(), initial, strict=True)]
+    assert min(moved) > 1000 * tolerance or sizes.longest == 1  # one letter leaves the recurrent kernel alone
+    for weight, expected in zip(weights, reference.weights(), strict=True):
+        assert weight.dtype == np.float32
+        np.testing.assert_allclose(weight, expected, rtol=0, atol=tolerance)
+    np.testing.assert_allclose(losses, expected_losses, rtol=0, atol=2e-6)
+    np.testing.assert_array_equal(guesses, expected_guesses)
+
+
+@cells
+@pytest.mark.parametrize(
+    "sizes",
+    [
+        Sizes(width=58, hidden_units=128, classes=18, longest=19),
+        Sizes(width=3, hidden_units=4, classes=2, longest=4),
+        SMALL,
+    ],
+    ids=str,
+)
+def test_20_updates_equal_autograd(cell, sizes):
+    assert_trains_like_float64(cell, sizes, random_stream(sizes, 20), learning_rate=0.2, tolerance=5e-7)
+
+
+@cells
+def test_2000_updates_equal_autograd(cell):
+    assert_trains_like_float64(cell, SMALL, random_stream(SMALL, 2000), learning_rate=0.05, tolerance=1e-5)
+
+
+@cells
+@pytest.mark.parametrize("longest", [1, 2, 3, 4, 5, 6])
+def test_every_remainder_of_the_blocks_of_time_steps(cell, longest):
+    sizes = replace(SMALL, longest=longest)
+    stream = random_stream(sizes, 12)
+    stream.lengths[:] = longest
+    assert_trains_like_float64(cell, sizes, stream, learning_rate=0.2, tolerance=5e-7)
+
+
+@cells
+def test_given_weights_stay_as_they_are(cell):
+    weights = PlainClassifier(cell, SMALL).weights()
+    before = [weight.copy() for weight in weights]
+    update_fused(cell, weights, random_stream(SMALL, 5), 0.1)
+    for weight, same in zip(weights, before, strict=True):
+        np.testing.assert_array_equal(weight, same)
+
+
+@cells
+def test_what_stands_after_a_name_has_no_influence(cell):
+    weights = PlainClassifier(cell, SMALL).weights()
+    stream = random_stream(SMALL, 30)
+    beyond = np.arange(SMALL.longest) >= stream.lengths[:, None]
+    junk = Stream(np.where(beyond, np.int32(2**31 - 1), stream.letters), stream.lengths, stream.labels)
+    wider = Stream(np.pad(stream.letters, ((0, 0), (0, 9))), stream.lengths, stream.labels)
+    expected, losses, _ = update_fused(cell, weights, stream, 0.1)
+    for other in (junk, wider):
+        updated, other_losses, _ = update_fused(cell, weights, other, 0.1)
+        np.testing.assert_array_equal(other_losses, losses)
+        for weight, same in zip(updated, expected, strict=True):
+            np.testing.assert_array_equal(weight, same)
+
+
+@cells
+def test_a_loss_that_is_not_finite_comes_out_as_such(cell):
+    weights = PlainClassifier(cell, SMALL).weights()
+    stream = random_stream(SMALL, 8)
+    _, losses, guesses = update_fused(cell, weights, stream, np.inf)
+    assert np.isfinite(losses).tolist() == [True] + [False] * 7
+    assert ((guesses >= 0) & (guesses < SMALL.classes)).all()
+
+    weights[1][3, 2] = np.nan
+    stream.lengths[:] = [1, 1, 1, 2, 1, 2, 2, 2]
+    _, losses, _ = update_fused(cell, weights, stream, 0.0)
+    assert np.isfinite(losses).tolist() == [True] * 3 + [False] * 5
+
+
+@pytest.mark.parametrize(
+    ("array", "value"),
+    [
+        ("letters", SMALL.width),
+        ("letters", -1),
+        ("labels", SMALL.classes),
+        ("labels", -1),
+        ("lengths", 0),
+        ("lengths", 8),
+    ],
+)
+def test_examples_outside_the_model_are_refused(array, value):
+    stream = random_stream(SMALL, 8)
+    stream.lengths[3] = 5
+    getattr(stream, array)[(3, 4) if array == "letters" else 3] = value
+    with pytest.raises(ValueError, match=array):
+        update_fused("rnn", PlainClassifier("rnn", SMALL).weights(), stream, 0.1)
+
+
+@cells
+def test_threads_do_not_disturb_each_other(cell):
+    jobs = [(PlainClassifier(cell, SMALL, seed).weights(), random_stream(SMALL, 3000, seed)) for seed in range(2)]
+    alone = [update_fused(cell, *job, 0.05) for job in jobs]
+    together = [None] * len(jobs)
+
+    def work(i):
+        together[i] = update_fused(cell, *jobs[i], 0.05)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(len(jobs))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for (weights, losses, _), (expected_weights, expected_losses, _) in zip(together, alone, strict=True):
+        np.testing.assert_array_equal(losses, expected_losses)
+        for weight, expected in zip(weights, expected_weights, strict=True):
+            np.testing.assert_array_equal(weight, expected)
+
+
+def test_other_threads_run_while_the_kernel_does():
+    weights, stream = PlainClassifier("lstm", SMALL).weights(), random_stream(SMALL, 60_000)
+    update_fused("lstm", weights, stream[:1], 0.05)
+    thread = threading.Thread(target=update_fused, args=("lstm", weights, stream, 0.05))
+    thread.start()
+    turns = 0
+    while thread.is_alive():
+        time.sleep(0.001)
+        turns += 1
+    assert turns > 20
+
+
+def test_sizes_have_kernels_of_their_own():
+    assert build_kernel(3, 20) is build_kernel(3, 20)
+    assert build_kernel(3, 20) is not build_kernel(3, 4)
+
+
+def test_all_kinds_of_arrays_share_a_kernel():
+    weights, stream = PlainClassifier("rnn", SMALL).weights(), random_stream(SMALL, 4)
+    expected, _, _ = update_fused("rnn", weights, stream, 0.1)
+    read_only = Stream(*(np.asfortranarray(array, np.int64) for array in (*stream.x, stream.labels)))
+    for array in (*read_only.x, read_only.labels, *weights):
+        array.flags.writeable = False
+    updated, _, _ = update_fused("rnn", weights, read_only, np.float64(0.1))
+    assert len(build_kernel(1, SMALL.hidden_units).signatures) == 1
+    for weight, same in zip(updated, expected, strict=True):
+        np.testing.assert_array_equal(weight, same)
+
+
+COMPILE = """
+import numpy as np
+from keras_dnnts.backend.fused import build_kernel, update_each
+for units in (4, 8):
+    shapes = [(units, 5), (units, units), (units,), (units,), (units, 2), (2,)]
+    examples = [np.zeros(shape, np.int32) for shape in [(1, 3), 1, 1]]
+    examples[1][:] = 2
+    update_each("rnn", [np.ones(shape, np.float32) for shape in shapes], *examples, 0.1)
+    print(sum(build_kernel(1, units).stats.cache_hits.values()))
+"""
+
+
+def test_a_second_process_compiles_nothing(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    runs = [subprocess.run([sys.executable, "-c", COMPILE], env=environment, capture_output=True) for _ in range(2)]
+    assert [run.returncode for run in runs] == [0, 0], runs
+    assert [run.stdout.split() for run in runs] == [[b"0", b"0"], [b"1", b"1"]]
