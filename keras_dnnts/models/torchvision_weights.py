@@ -76,7 +76,8 @@ def _resnet50_layers() -> dict[str, str]:
 
 
 def _to_numpy(value: Any) -> np.ndarray:
-    return np.asarray(value.detach().cpu().float() if hasattr(value, "detach") else value)
+    # A copy: JAX may keep the very memory it is given, and PyTorch goes on writing to its tensors.
+    return np.array(value.detach().cpu().float() if hasattr(value, "detach") else value)
 
 
 def _torch_shape(shape: tuple[int, ...]) -> tuple[int, ...]:

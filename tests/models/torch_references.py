@@ -5,34 +5,35 @@ from torch import nn
 
 
 class AlexNet(nn.Module):
-    """The single-column AlexNet of "One weird trick" (https://arxiv.org/abs/1404.5997), without the second GPU."""
+    """The AlexNet of "One weird trick for parallelizing CNNs" (https://arxiv.org/abs/1404.5997), one column."""
 
-    def __init__(self, classes: int = 10, dropout: float = 0.5) -> None:
+    def __init__(self, classes: int = 10, width: float = 1.0, dropout: float = 0.5) -> None:
         super().__init__()
+        conv1, conv2, conv3, conv4, conv5, hidden = (round(width * n) for n in (64, 192, 384, 256, 256, 4096))
         self.features = nn.Sequential(
-            nn.Conv2d(3, 64, kernel_size=11, stride=4, padding=2),
+            nn.Conv2d(3, conv1, kernel_size=11, stride=4, padding=2),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(64, 192, kernel_size=5, padding=2),
+            nn.Conv2d(conv1, conv2, kernel_size=5, padding=2),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(kernel_size=3, stride=2),
-            nn.Conv2d(192, 384, kernel_size=3, padding=1),
+            nn.Conv2d(conv2, conv3, kernel_size=3, padding=1),
             nn.ReLU(inplace=True),
-            nn.Conv2d(384, 256, kernel_size=3, padding=1),
+            nn.Conv2d(conv3, conv4, kernel_size=3, padding=1),
             nn.ReLU(inplace=True),
-            nn.Conv2d(256, 256, kernel_size=3, padding=1),
+            nn.Conv2d(conv4, conv5, kernel_size=3, padding=1),
             nn.ReLU(inplace=True),
             nn.MaxPool2d(kernel_size=3, stride=2),
         )
         self.avgpool = nn.AdaptiveAvgPool2d((6, 6))
         self.classifier = nn.Sequential(
             nn.Dropout(dropout),
-            nn.Linear(256 * 6 * 6, 4096),
+            nn.Linear(conv5 * 6 * 6, hidden),
             nn.ReLU(inplace=True),
             nn.Dropout(dropout),
-            nn.Linear(4096, 4096),
+            nn.Linear(hidden, hidden),
             nn.ReLU(inplace=True),
-            nn.Linear(4096, classes),
+            nn.Linear(hidden, classes),
         )
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
@@ -71,18 +72,19 @@ class Bottleneck(nn.Module):
 class ResNet50(nn.Module):
     """ResNet50 v1.5 (https://arxiv.org/abs/1512.03385)."""
 
-    def __init__(self, classes: int = 10) -> None:
+    def __init__(self, classes: int = 10, width: float = 1.0) -> None:
         super().__init__()
-        self.conv1 = nn.Conv2d(3, 64, kernel_size=7, stride=2, padding=3, bias=False)
-        self.bn1 = nn.BatchNorm2d(64)
+        channels = [round(width * n) for n in (64, 128, 256, 512)]
+        self.conv1 = nn.Conv2d(3, channels[0], kernel_size=7, stride=2, padding=3, bias=False)
+        self.bn1 = nn.BatchNorm2d(channels[0])
         self.relu = nn.ReLU(inplace=True)
         self.maxpool = nn.MaxPool2d(kernel_size=3, stride=2, padding=1)
-        self.layer1 = _stage(64, 64, blocks=3, stride=1)
-        self.layer2 = _stage(256, 128, blocks=4, stride=2)
-        self.layer3 = _stage(512, 256, blocks=6, stride=2)
-        self.layer4 = _stage(1024, 512, blocks=3, stride=2)
+        self.layer1 = _stage(channels[0], channels[0], blocks=3, stride=1)
+        self.layer2 = _stage(4 * channels[0], channels[1], blocks=4, stride=2)
+        self.layer3 = _stage(4 * channels[1], channels[2], blocks=6, stride=2)
+        self.layer4 = _stage(4 * channels[2], channels[3], blocks=3, stride=2)
         self.avgpool = nn.AdaptiveAvgPool2d((1, 1))
-        self.fc = nn.Linear(2048, classes)
+        self.fc = nn.Linear(4 * channels[3], classes)
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.kaiming_normal_(module.weight, mode="fan_out", nonlinearity="relu")
