@@ -2,7 +2,6 @@ import keras
 import numpy as np
 import pytest
 import torch
-from keras import ops
 from torch.nn import functional as F
 
 from keras_dnnts.errors import UserError
