@@ -4,9 +4,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import keras
 import numpy as np
-from scipy import stats
+from scipy import special, stats
 
+from keras_dnnts.models import PENULTIMATE
+
+NEIGHBOURS = 10
+PERPLEXITY = 30.0
 Z_95 = float(stats.norm.ppf(0.975))
 
 
@@ -78,9 +83,89 @@ def most_frequent_confusions(counts: np.ndarray, names: Sequence[str], most: int
     ]
 
 
+def predict(model: Any, batches: Any) -> np.ndarray:
+    """Return a model's outputs (N, D) float32 for :class:`keras_dnnts.image_batches.ImageBatches` of N images."""
+    return np.asarray(model.predict(batches, verbose=0), np.float32)
+
+
+def build_feature_extractor(model: keras.Model) -> keras.Model:
+    """Build a model that shares the weights of a network and returns what its last layer gets, (N, D)."""
+    return keras.Model(model.inputs, model.get_layer(PENULTIMATE).output)
+
+
 def predict_log_probabilities(model: Any, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return (N, K) float32 log-probabilities of names (N, T) int32 with lengths (N,) int32, in large batches."""
     return model.predict((letters, lengths), batch_size=2048, verbose=0)
+
+
+def mean_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Return the mean cross-entropy in nats of logits (N, K) float32 with labels (N,) int."""
+    log_probabilities = special.log_softmax(logits.astype(np.float64), axis=1)
+    return float(-log_probabilities[np.arange(len(labels)), labels].mean())
+
+
+@dataclass(frozen=True)
+class Mistakes:
+    """Wrong guesses, the most confident first.
+
+    Attributes:
+        images: (M,) int64 indices of the images.
+        guesses: (M,) int64 guessed classes.
+        confidences: (M,) float64 probabilities the model gave its guesses.
+    """
+
+    images: np.ndarray
+    guesses: np.ndarray
+    confidences: np.ndarray
+
+
+def most_confident_mistakes(logits: np.ndarray, labels: np.ndarray, most: int = 12) -> Mistakes:
+    """Find the ``most`` mistakes the model was surest of, in logits (N, K) with labels (N,) int."""
+    probabilities = special.softmax(logits.astype(np.float64), axis=1)
+    guesses, confidences = probabilities.argmax(axis=1), probabilities.max(axis=1)
+    wrong = np.flatnonzero(guesses != labels)
+    chosen = wrong[np.argsort(-confidences[wrong], kind="stable")[:most]]
+    return Mistakes(chosen, guesses[chosen], confidences[chosen])
+
+
+def compute_activations(
+    model: keras.Model, layers: Sequence[str], images: Any, channels: int = 8
+) -> dict[str, np.ndarray]:
+    """Return the first channels of layers' outputs by name, each (N, h, w, channels) float32.
+
+    Args:
+        model: a functional model with these layers.
+        layers: their names.
+        images: (N, S, S, 3) float32, as the model takes them.
+        channels: number of channels; a layer with fewer gives all.
+    """
+    outputs = {name: model.get_layer(name).output for name in layers}
+    activations = keras.Model(model.inputs, outputs).predict_on_batch(images)
+    return {name: np.asarray(maps[..., :channels], np.float32) for name, maps in activations.items()}
+
+
+def embed(features: np.ndarray, seed: int) -> np.ndarray:
+    """Place features (N, D) float32 on a plane by t-SNE (https://jmlr.org/papers/v9/vandermaaten08a.html).
+
+    Returns:
+        (N, 2) float32.
+    """
+    from sklearn.manifold import TSNE  # takes over a second to import
+
+    perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
+    return TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(features.astype(np.float32))
+
+
+def neighbour_accuracy(points: np.ndarray, labels: np.ndarray) -> float:
+    """Return the fraction of points (N, D) whose label (N,) int most of the 10 nearest others have; a tie goes to the
+    lower label.
+    """
+    from sklearn.neighbors import NearestNeighbors
+
+    count = min(NEIGHBOURS, len(points) - 1)
+    neighbours = NearestNeighbors(n_neighbors=count).fit(points).kneighbors(return_distance=False)
+    votes = stats.mode(labels[neighbours], axis=1).mode
+    return float((votes == labels).mean())
 
 
 def _number_pairs(labels: np.ndarray, copies_of: Sequence[Any]) -> np.ndarray:

@@ -10,7 +10,20 @@ from typing import Any, NoReturn
 import click
 
 from keras_dnnts import __version__
-from keras_dnnts.config import BACKENDS, CELLS, DEVICES, ENGINES, NAMES_DATASETS, PROTOCOLS, Config, NamesConfig
+from keras_dnnts.config import (
+    ARCHITECTURES,
+    BACKENDS,
+    CELLS,
+    DEVICES,
+    ENGINES,
+    IMAGE_DATASETS,
+    NAMES_DATASETS,
+    PRECISIONS,
+    PROTOCOLS,
+    CifarConfig,
+    Config,
+    NamesConfig,
+)
 from keras_dnnts.errors import UserError
 
 NAMES_PROTOCOLS = """
@@ -20,6 +33,19 @@ Protocols:
              every language on one side; accuracy is also measured on them.
   reference  the notebook's: all lines are trained on, nothing is held out, and
              accuracy is measured on the training names.
+"""
+
+CIFAR_PROTOCOLS = """
+\b
+Protocols:
+  sound      only training images are augmented, with one smooth resampling;
+             the weights of the epoch with the lowest validation loss are kept.
+  reference  the notebook's: validation and test images are augmented too, by its
+             own operations, and the last epoch's weights are kept.
+\b
+Parts: the training images are split 70/10/20 by class into training, validation
+and a rest. Where there are test images (CIFAR-10, a test/ folder) the rest is set
+aside; otherwise it is the test part.
 """
 
 
@@ -60,6 +86,14 @@ def _options(*decorators: Callable) -> Callable:
         return command
 
     return decorate
+
+
+def _choice(name: str, choices: Sequence[str], default: str, what: str) -> Callable:
+    return click.option(name, type=click.Choice(choices), default=default, show_default=True, help=what)
+
+
+def _number(name: str, default: float, what: str) -> Callable:
+    return click.option(name, type=type(default), default=default, show_default=True, help=what)
 
 
 def _default_backend() -> str:
@@ -132,6 +166,40 @@ seed_options = _options(
 def names(out: Path | None, overwrite: bool, quiet: bool, **values: Any) -> None:
     """Train a recurrent cell to tell a surname's language, one example at a time."""
     _run(NamesConfig.from_dict(values, where="names"), out, overwrite, quiet)
+
+
+@cli.command(epilog=CIFAR_PROTOCOLS)
+@_choice("--arch", tuple(ARCHITECTURES), CifarConfig.arch, "Network.")
+@_choice("--protocol", PROTOCOLS, CifarConfig.protocol, "See below.")
+@_choice(
+    "--dataset",
+    IMAGE_DATASETS,
+    CifarConfig.dataset,
+    "CIFAR-10, scikit-learn's digits, or auto: CIFAR-10 if cached or downloadable, else the digits.",
+)
+@click.option(
+    "--data-dir",
+    type=click.Path(),
+    help="Your own images: a folder or archive (tar, zip) with a folder a class, or CIFAR-10's original batches.",
+)
+@click.option("--dataset-name", help="What results and titles call --data-dir.")
+@click.option("--train-images", type=int, help="Images to keep in the training part, drawn by class.  [default: all]")
+@_number("--image-size", CifarConfig.image_size, "Pixels a side, at least 63 (alexnet) or 33 (resnet50).")
+@_number("--width", CifarConfig.width, "Factor on every layer's number of channels or units.")
+@_number("--epochs", CifarConfig.epochs, "Most epochs to train.")
+@_number("--batch-size", CifarConfig.batch_size, "Images a step.")
+@click.option("--learning-rate", type=float, help="Adam's first rate.  [default: 0.001 (alexnet), 0.0001 (resnet50)]")
+@_number("--step-epochs", CifarConfig.step_epochs, "Epochs between two changes of the rate.")
+@click.option("--step-factor", type=float, help="Factor of such a change.  [default: 1 (alexnet), 0.5 (resnet50)]")
+@_number("--patience", CifarConfig.patience, "Epochs without a lower validation loss that end training.")
+@_choice("--precision", PRECISIONS, CifarConfig.precision, "Of the computation; weights and loss stay float32.")
+@_number("--embedding-images", CifarConfig.embedding_images, "Test images in the t-SNE maps.")
+@seed_options
+@engine_options
+@output_options
+def cifar(out: Path | None, overwrite: bool, quiet: bool, **values: Any) -> None:
+    """Train AlexNet or ResNet50 on CIFAR-10 from scratch."""
+    _run(CifarConfig.from_dict(values, where="cifar"), out, overwrite, quiet)
 
 
 @cli.command()

@@ -19,6 +19,17 @@ METRIC_TITLES = {
         "train_seconds": "train seconds",
         "steps_per_second": "steps/s",
     },
+    "cifar": {
+        "test_accuracy": "test accuracy",
+        "test_loss": "test loss",
+        "validation_accuracy": "validation accuracy",
+        "validation_loss": "validation loss",
+        "train_loss": "training loss",
+        "epochs_run": "epochs run",
+        "best_epoch": "best epoch",
+        "train_seconds": "train seconds",
+        "images_per_second": "images/s",
+    },
 }
 
 

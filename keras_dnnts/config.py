@@ -19,6 +19,23 @@ PROTOCOLS = ("sound", "reference")
 CELLS = ("rnn", "gru", "lstm")
 ENGINES = ("auto", "fused", "generic")
 NAMES_DATASETS = ("auto", "names", "starter")
+IMAGE_DATASETS = ("auto", "cifar10", "digits")
+PRECISIONS = ("float32", "bfloat16")
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What the reference chose for an architecture, and the smallest images its strides leave anything of."""
+
+    minimum_image_size: int
+    learning_rate: float
+    step_factor: float
+
+
+ARCHITECTURES = {
+    "alexnet": Architecture(minimum_image_size=63, learning_rate=1e-3, step_factor=1.0),
+    "resnet50": Architecture(minimum_image_size=33, learning_rate=1e-4, step_factor=0.5),
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,6 +61,11 @@ class Config:
         self._check_choice("device", DEVICES)
         self._check_at_least("seed", 0)
         self._check_at_least("seeds", 1)
+
+    @property
+    def model(self) -> str:
+        """The cell or architecture that is trained."""
+        raise NotImplementedError
 
     @property
     def all_seeds(self) -> range:
@@ -120,8 +142,71 @@ class NamesConfig(Config):
         if not 0 < self.held_out < 1:
             raise UserError(f"--held-out is {self.held_out}: it must lie between 0 and 1")
 
+    @property
+    def model(self) -> str:
+        """The recurrent cell."""
+        return self.cell
 
-EXPERIMENTS: dict[str, type[Config]] = {"names": NamesConfig}
+
+@dataclass(frozen=True, kw_only=True)
+class CifarConfig(Config):
+    """The CIFAR-10 experiment: a convolutional network trained from scratch.
+
+    ``learning_rate`` and ``step_factor`` are the architecture's own where they are not given; once built, a config
+    holds the numbers.
+    """
+
+    experiment: ClassVar[str] = "cifar"
+
+    arch: str = "alexnet"
+    dataset: str = "auto"
+    dataset_name: str | None = None
+    train_images: int | None = None
+    image_size: int = 224
+    width: float = 1.0
+    epochs: int = 50
+    batch_size: int = 128
+    learning_rate: float | None = None
+    step_epochs: int = 5
+    step_factor: float | None = None
+    patience: int = 3
+    precision: str = "float32"
+    embedding_images: int = 2000
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self._check_choice("arch", tuple(ARCHITECTURES))
+        self._check_choice("dataset", IMAGE_DATASETS)
+        self._check_choice("precision", PRECISIONS)
+        architecture = ARCHITECTURES[self.arch]
+        for name in ("learning_rate", "step_factor"):
+            if getattr(self, name) is None:
+                object.__setattr__(self, name, getattr(architecture, name))
+            self._check_positive(name)
+        self._check_positive("width")
+        for name in ("epochs", "batch_size", "step_epochs", "patience"):
+            self._check_at_least(name, 1)
+        if self.train_images is not None:
+            self._check_at_least("train_images", 1)
+        self._check_at_least("embedding_images", 2)
+        if self.image_size < architecture.minimum_image_size:
+            raise UserError(
+                f"--image-size {self.image_size} is too small for {self.arch}: "
+                f"use at least {architecture.minimum_image_size}"
+            )
+
+    @property
+    def model(self) -> str:
+        """The architecture."""
+        return self.arch
+
+    def learning_rate_of(self, epoch: int) -> float:
+        """The rate of an epoch, the first being 0: multiplied by ``step_factor`` after every ``step_epochs``."""
+        assert self.learning_rate is not None and self.step_factor is not None
+        return self.learning_rate * self.step_factor ** (epoch // self.step_epochs)
+
+
+EXPERIMENTS: dict[str, type[Config]] = {"names": NamesConfig, "cifar": CifarConfig}
 
 
 def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:

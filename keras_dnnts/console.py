@@ -15,10 +15,11 @@ class RunProgress:
         total: number of steps of the whole run.
         unit: what a step is called, in the plural, e.g. ``"steps"`` or ``"images"``.
         console: where to show it, or None to show nothing.
+        round_size: number of steps that fill the bar, which then starts anew; None for all of them.
     """
 
-    def __init__(self, total: int, unit: str, console: Console | None) -> None:
-        self.total, self.unit, self.console = total, unit, console
+    def __init__(self, total: int, unit: str, console: Console | None, round_size: int | None = None) -> None:
+        self.total, self.unit, self.console, self.round_size = total, unit, console, round_size
         self.done = 0
         self._speed_text = ""
         self._began: tuple[float, int] | None = None
@@ -30,7 +31,7 @@ class RunProgress:
         )
         on_terminal = console is not None and console.is_terminal
         self._bar = Progress(*columns, console=console, transient=True) if on_terminal else None
-        self._task = self._bar.add_task("", total=total, note="") if self._bar else None
+        self._task = self._bar.add_task("", total=round_size or total, note="") if self._bar else None
 
     def __enter__(self) -> Self:
         if self._bar:
@@ -54,7 +55,12 @@ class RunProgress:
             left = (self.total - self.done) / speed
             self._speed_text = f" · {speed:,.0f} {self.unit}/s · {format_seconds(left)} left"
         if self._bar and self._task is not None:
-            self._bar.update(self._task, completed=self.done, description=label, note=note + self._speed_text)
+            filled = (self.done - 1) % self.round_size + 1 if self.round_size else self.done
+            self._bar.update(self._task, completed=filled, description=label, note=note + self._speed_text)
+
+    def shorten(self, steps: int) -> None:
+        """Take ``steps`` that will not be done off the total."""
+        self.total -= steps
 
     def line(self, text: str) -> None:
         """Print a line that stays."""

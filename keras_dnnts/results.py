@@ -13,6 +13,7 @@ from keras_dnnts.errors import UserError
 
 FORMAT_VERSION = 1
 RESULTS, ARRAYS = "results.json", "results.npz"
+MODEL_NAMES = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM", "alexnet": "AlexNet", "resnet50": "ResNet50"}
 
 
 @dataclass(frozen=True)
@@ -66,6 +67,11 @@ class Result:
     metrics: dict[str, Metric]
     details: dict[str, Any]
     arrays: dict[str, np.ndarray] = field(repr=False)
+
+    @property
+    def model_name(self) -> str:
+        """The cell or architecture, as titles write it."""
+        return MODEL_NAMES[self.config["cell" if self.experiment == "names" else "arch"]]
 
     def save(self, folder: Path) -> None:
         """Write ``results.npz``, then ``results.json``: a run with the latter is finished."""

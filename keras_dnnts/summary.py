@@ -2,14 +2,16 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from keras_dnnts.compare import METRIC_TITLES, find_differences, format_metric, load_runs, save_tables, tabulate
-from keras_dnnts.config import Config, NamesConfig
+from keras_dnnts.config import CifarConfig, Config, NamesConfig
 from keras_dnnts.datasets.fetch import data_dir, is_cached
 from keras_dnnts.errors import UserError
+from keras_dnnts.experiment.cifar import run_cifar
 from keras_dnnts.experiment.names import run_names
 from keras_dnnts.results import Result
 from keras_dnnts.run_directory import FIGURES, choose_run_directory, next_free_directory
@@ -21,14 +23,20 @@ def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: 
     Raises:
         UserError: something in what the user gave cannot be used.
     """
-    assert isinstance(config, NamesConfig)
-    folder = choose_run_directory(out, f"{config.experiment}-{config.cell}", overwrite)
-    result = run_names(config, folder, None if quiet else Console())
+    folder = choose_run_directory(out, f"{config.experiment}-{config.model}", overwrite)
+    result = _run(config, folder, None if quiet else Console())
     # Matplotlib takes a second to import: only once there is something to draw.
-    from keras_dnnts.figures.names import save_names_figures
+    from keras_dnnts.figures import save_figures
 
-    save_names_figures(result, folder / FIGURES)
+    save_figures(result, folder / FIGURES)
     print_summary(result, folder)
+
+
+def _run(config: Config, folder: Path, console: Console | None) -> Result:
+    if isinstance(config, CifarConfig):
+        return run_cifar(config, folder, console)
+    assert isinstance(config, NamesConfig)
+    return run_names(config, folder, console)
 
 
 def print_summary(result: Result, folder: Path) -> None:
@@ -36,7 +44,7 @@ def print_summary(result: Result, folder: Path) -> None:
     config, data = result.config, result.dataset
     stand_in = ", standing in for the real data" if data["stand_in"] else ""
     seeds = f"{config['seeds']} seeds" if config["seeds"] > 1 else f"seed {config['seed']}"
-    title = f"{config['cell'].upper()} on {data['name']}{stand_in}, {config['protocol']} protocol, {seeds}"
+    title = f"{result.model_name} on {data['name']}{stand_in}, {config['protocol']} protocol, {seeds}"
     table = Table(title=title, title_justify="left", show_header=False)
     table.add_column("metric")
     table.add_column("value", justify="right")
@@ -50,6 +58,10 @@ def print_summary(result: Result, folder: Path) -> None:
             table.add_row(label, format_metric(name, metric) + interval)
     console = Console()
     console.print(table)
+    if result.experiment == "cifar":
+        recall = result.details["recall"]["test"]
+        shares = ", ".join(f"{name} {share:.1%}" for name, share in recall.items() if share is not None)
+        console.print(f"Test accuracy by class: {shares}", highlight=False, markup=False)
     console.print(f"Results, model and figures: {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -75,7 +87,7 @@ def compare_runs(folders: Sequence[Path], out: Path | None) -> None:
 
     accuracies = {
         name: title
-        for name, title in METRIC_TITLES["names"].items()
+        for name, title in METRIC_TITLES[next(iter(results.values())).experiment].items()
         if "accuracy" in name and any(name in result.metrics for result in results.values())
     }
     try:
@@ -93,14 +105,22 @@ def list_data(fetch: bool) -> None:
     Raises:
         UserError: a download is not possible.
     """
+    from keras_dnnts.datasets.cifar10 import load_cifar10
+    from keras_dnnts.datasets.cifar10.builder import KerasDnntsCifar10
     from keras_dnnts.datasets.letters import REFERENCE_ALPHABET
     from keras_dnnts.datasets.names import load_names
     from keras_dnnts.datasets.names_builder.builder import KerasDnntsNames
 
     if fetch:
         load_names(REFERENCE_ALPHABET)
-    cached = is_cached(KerasDnntsNames)
+        load_cifar10()
     table = Table("data set", "for", "where")
-    table.add_row("names", "names", str(data_dir() / KerasDnntsNames.name) if cached else "not downloaded (--fetch)")
+    table.add_row("names", "names", _place(KerasDnntsNames))
     table.add_row("starter names", "names", "bundled")
+    table.add_row("CIFAR-10", "cifar", _place(KerasDnntsCifar10))
+    table.add_row("scikit-learn digits", "cifar", "bundled")
     Console().print(table)
+
+
+def _place(builder: Any) -> str:
+    return str(data_dir() / builder.name) if is_cached(builder) else "not downloaded (--fetch)"

@@ -14,6 +14,7 @@ PerExampleTraining = engine.PerExampleTraining
 recurrent_outputs = engine.recurrent_outputs
 runs_on_cpu = engine.runs_on_cpu
 describe_device = engine.describe_device
+seed_engine = engine.seed_engine
 Conv2D = engine.Conv2D
 MaxPooling2D = engine.MaxPooling2D
 BatchNormalization = engine.BatchNormalization

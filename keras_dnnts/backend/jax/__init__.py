@@ -1,6 +1,6 @@
 """The JAX engine's side of the contract in :mod:`keras_dnnts.backend`."""
 
-from keras_dnnts.backend.jax.device import describe_device, runs_on_cpu
+from keras_dnnts.backend.jax.device import describe_device, runs_on_cpu, seed_engine
 from keras_dnnts.backend.jax.per_example import PerExampleTraining
 from keras_dnnts.backend.jax.recurrent import recurrent_outputs
 from keras_dnnts.backend.layers import BatchNormalization, Conv2D, MaxPooling2D
@@ -15,4 +15,5 @@ __all__ = [
     "describe_device",
     "recurrent_outputs",
     "runs_on_cpu",
+    "seed_engine",
 ]

@@ -11,3 +11,7 @@ def runs_on_cpu() -> bool:
 def describe_device() -> str:
     """Name of the device, for a person."""
     return "cpu" if runs_on_cpu() else jax.devices()[0].device_kind
+
+
+def seed_engine(seed: int) -> None:
+    """Do nothing: all that JAX draws here comes from the layers' seed generators."""

@@ -2,7 +2,7 @@
 
 from keras_dnnts.backend.layers import BatchNormalization, Conv2D, MaxPooling2D
 from keras_dnnts.backend.optimizers import Adam
-from keras_dnnts.backend.tensorflow.device import describe_device, runs_on_cpu
+from keras_dnnts.backend.tensorflow.device import describe_device, runs_on_cpu, seed_engine
 from keras_dnnts.backend.tensorflow.per_example import PerExampleTraining
 from keras_dnnts.backend.tensorflow.recurrent import recurrent_outputs
 
@@ -15,4 +15,5 @@ __all__ = [
     "describe_device",
     "recurrent_outputs",
     "runs_on_cpu",
+    "seed_engine",
 ]

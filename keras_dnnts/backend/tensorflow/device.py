@@ -14,3 +14,8 @@ def describe_device() -> str:
         return "cpu"
     details = tf.config.experimental.get_device_details(tf.config.get_visible_devices("GPU")[0])
     return details.get("device_name", "gpu")
+
+
+def seed_engine(seed: int) -> None:
+    """Start TensorFlow's own random numbers."""
+    tf.random.set_seed(seed)

@@ -1,6 +1,6 @@
 """The torch engine's side of the contract in :mod:`keras_dnnts.backend`."""
 
-from keras_dnnts.backend.torch.device import describe_device, runs_on_cpu
+from keras_dnnts.backend.torch.device import describe_device, runs_on_cpu, seed_engine
 from keras_dnnts.backend.torch.layers import BatchNormalization, Conv2D, MaxPooling2D
 from keras_dnnts.backend.torch.optimizers import Adam
 from keras_dnnts.backend.torch.per_example import PerExampleTraining
@@ -15,4 +15,5 @@ __all__ = [
     "describe_device",
     "recurrent_outputs",
     "runs_on_cpu",
+    "seed_engine",
 ]

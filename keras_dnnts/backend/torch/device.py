@@ -13,3 +13,8 @@ def describe_device() -> str:
     """Name of the device, for a person."""
     device = str(get_device())
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+def seed_engine(seed: int) -> None:
+    """Start torch's own random numbers, which unseeded dropout draws from."""
+    torch.manual_seed(seed)

@@ -1,0 +1,67 @@
+"""Which images are trained on, validated on and tested on."""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from keras_dnnts.datasets import ImageDataset
+from keras_dnnts.datasets.image_dataset import LabelledImages
+from keras_dnnts.datasets.splits import stratified_split
+from keras_dnnts.errors import UserError
+
+# Of CIFAR-10's 50,000 training images: 35,000, 5,000 and 10,000.
+SHARES = (0.7, 0.1, 0.2)
+
+
+@dataclass(frozen=True)
+class ImageSplit:
+    """The parts of a data set, as ascending int64 indices.
+
+    Attributes:
+        train: (N,) indices into the data set's training images.
+        validation: (M,) indices into its training images.
+        test: (T,) indices into its test images or, where it has none, into its training images.
+    """
+
+    train: np.ndarray
+    validation: np.ndarray
+    test: np.ndarray
+
+
+def split_images(dataset: ImageDataset, seed: int, train_images: int | None = None) -> ImageSplit:
+    """Split the training images 70/10/20 into train, validation and a rest, every class by these shares.
+
+    The rest is the test part where the data set has no other, and is set aside where it has one.
+
+    Args:
+        dataset: the images.
+        seed: of the draw.
+        train_images: number of images to keep in the training part, drawn by class; None for all.
+
+    Raises:
+        UserError: a part would have fewer than two images, or the training part has fewer than ``train_images``.
+    """
+    train, validation, rest = stratified_split(dataset.train_labels, SHARES, seed)
+    test = rest if dataset.test_labels is None else np.arange(len(dataset.test_labels))
+    for name, part in (("training", train), ("validation", validation), ("test", test)):
+        if len(part) < 2:
+            raise UserError(
+                f"{dataset.source}: {len(dataset.train_labels)} training images are too few: of the shares "
+                f"70/10/20 %, the {name} part gets {len(part)}, and needs at least 2"
+            )
+    if train_images is not None:
+        if train_images > len(train):
+            raise UserError(f"--train-images is {train_images}, but the training part has {len(train)} images")
+        sizes = (train_images, len(train) - train_images)
+        kept, _ = stratified_split(dataset.train_labels[train], sizes, seed)
+        train = train[kept]
+    return ImageSplit(train, validation, test)
+
+
+def select_parts(dataset: ImageDataset, split: ImageSplit) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
+    """The images and labels of the train, validation and test part."""
+    images, labels = dataset.train_images, dataset.train_labels
+    train, validation = ((images[part], labels[part]) for part in (split.train, split.validation))
+    if dataset.test_images is not None and dataset.test_labels is not None:
+        images, labels = dataset.test_images, dataset.test_labels
+    return train, validation, (images[split.test], labels[split.test])
