@@ -40,7 +40,8 @@ def plot_training_loss(results: Mapping[str, Result], ax: Axes | None = None) ->
     ax.set_ylabel("mean loss of 1,000 updates (nats)")
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     spread = f", mean and range of {most_seeds} seeds" if most_seeds > 1 else ""
-    ax.set_title(f"Training loss{spread} · {data_label(*results.values())}")
+    subject = "Training loss" if len(results) > 1 else f"{next(iter(results))}: training loss"
+    ax.set_title(f"{subject}{spread} · {data_label(*results.values())}")
     if len(results) > 1:
         ax.legend(frameon=False)
     return ax
