@@ -9,7 +9,7 @@ from keras import ops
 
 from keras_dnnts.backend import Conv2D, MaxPooling2D
 from keras_dnnts.errors import UserError
-from keras_dnnts.models.torch_defaults import torch_default
+from keras_dnnts.models.initializers import torch_default
 
 MINIMUM_IMAGE_SIZE = 63
 ACTIVATION_TAPS = ("conv1", "conv2", "conv4")

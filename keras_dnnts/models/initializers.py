@@ -1,5 +1,7 @@
 """Initial weights that are the same on every engine."""
 
+import math
+import random
 from typing import Any
 
 import keras
@@ -27,3 +29,46 @@ class SeededUniform(keras.initializers.Initializer):
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
         return {"bound": self.bound, "seed": list(self.seed)}
+
+
+@keras.saving.register_keras_serializable("keras_dnnts")
+class SeededNormal(keras.initializers.Initializer):
+    """N(0, deviation**2) drawn by NumPy, as :class:`SeededUniform` draws.
+
+    Args:
+        deviation: standard deviation.
+        seed: ints that name the stream.
+    """
+
+    def __init__(self, deviation: float, seed: tuple[int, ...]) -> None:
+        self.deviation, self.seed = deviation, tuple(seed)
+
+    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> Any:
+        """Return the weights, of ``shape``."""
+        values = np.random.default_rng(self.seed).standard_normal(shape, "float32")
+        return ops.convert_to_tensor(values * np.float32(self.deviation), dtype=dtype)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"deviation": self.deviation, "seed": list(self.seed)}
+
+
+def torch_default(fan_in: int) -> SeededUniform:
+    """Draw as PyTorch does by default for kernel and bias of a dense or a convolution layer.
+
+    PyTorch calls it ``kaiming_uniform_(a=sqrt(5))``. ``fan_in`` is the number of inputs of one output value. Python's
+    random numbers give the seed.
+    """
+    return SeededUniform(1 / math.sqrt(fan_in), _fresh_seed())
+
+
+def kaiming_normal(fan_out: int) -> SeededNormal:
+    """Draw as torchvision does for convolutions before a ReLU (https://arxiv.org/abs/1502.01852), by ``fan_out``.
+
+    ``fan_out`` is the number of outputs that one input value has a part in. Python's random numbers give the seed.
+    """
+    return SeededNormal(math.sqrt(2 / fan_out), _fresh_seed())
+
+
+def _fresh_seed() -> tuple[int]:
+    return (random.getrandbits(32),)

@@ -6,7 +6,7 @@ import keras
 
 from keras_dnnts.backend import BatchNormalization, Conv2D, MaxPooling2D
 from keras_dnnts.errors import UserError
-from keras_dnnts.models.torch_defaults import torch_default
+from keras_dnnts.models.initializers import kaiming_normal, torch_default
 
 MINIMUM_IMAGE_SIZE = 33
 ACTIVATION_TAPS = ("stage1_block1_conv1", "stage2_block1_conv1", "stage3_block1_conv1")
@@ -72,7 +72,7 @@ def _convolve(
         strides,
         padding=kernel_size // 2,
         use_bias=False,
-        kernel_initializer=keras.initializers.VarianceScaling(2.0, "fan_out", "untruncated_normal"),
+        kernel_initializer=kaiming_normal(kernel_size**2 * filters),
         name=name,
     )(maps)
     return BatchNormalization(activation, name=f"{name}_bn")(maps)
