@@ -1,9 +1,167 @@
-"""Figures of the CIFAR-10 experiment."""
+"""Figures of the CIFAR-10 experiment. Nothing is computed here but what a drawing needs."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator, PercentFormatter
+
+from keras_dnnts.figures.confusion import plot_confusion
+from keras_dnnts.figures.style import (
+    PAGE_WIDTH,
+    STYLE,
+    class_colours,
+    colours,
+    data_label,
+    new_axes,
+    percent,
+    save_figure,
+    shorten,
+)
 from keras_dnnts.results import Result
+
+PARTS = {"train": ("training", "--"), "validation": ("validation", "-")}
+AXIS_LABELS = {"loss": "mean cross-entropy (nats)", "accuracy": "accuracy"}
+EMBEDDINGS = {"first": "after epoch 1", "final": "at the end"}
+MOST_IN_LEGEND = 20  # classes
 
 
 def save_cifar_figures(result: Result, folder: Path) -> list[Path]:
-    """x"""
-    return []
+    """Write the figures of a CIFAR-10 run as PNG into ``folder`` and return their paths."""
+    folder.mkdir(exist_ok=True)
+    accuracy = percent(result.metrics["test_accuracy"])
+    title = f"{result.model_name} on test images: {accuracy} right\n{data_label(result)}"
+    counts = result.arrays["confusion_test"].sum(axis=0)
+    axes = {
+        "curves": plot_curves(result),
+        "confusion_test": plot_confusion(counts, result.dataset["classes"], title),
+        "mistakes": plot_mistakes(result),
+        "activation_maps": plot_activations(result),
+        "tsne": plot_embeddings(result),
+    }
+    return [save_figure(ax, folder / f"{name}.png") for name, ax in axes.items()]
+
+
+def plot_curves(result: Result) -> Axes:
+    """Draw loss and accuracy of training and validation by epoch, side by side; return the first axes."""
+    with plt.rc_context(STYLE):
+        figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 3.2), layout="constrained")
+        plot_history({result.model_name: result}, "loss", left)
+        plot_history({result.model_name: result}, "accuracy", right)
+        figure.suptitle(f"{result.model_name} · {data_label(result)}", fontsize=10)
+    return left
+
+
+def plot_history(results: Mapping[str, Result], quantity: str, ax: Axes | None = None) -> Axes:
+    """Draw a quantity, ``"loss"`` or ``"accuracy"``, of runs by label: mean and range over seeds by epoch."""
+    ax = ax or new_axes(PAGE_WIDTH, 3.4)
+    shades = colours(len(results) if len(results) > 1 else len(PARTS))
+    for i, (label, result) in enumerate(results.items()):
+        for j, (part, (part_name, line)) in enumerate(PARTS.items()):
+            values = result.arrays[f"history_{part}_{quantity}"]
+            colour = shades[i if len(results) > 1 else j]
+            epochs = np.arange(1, values.shape[1] + 1)
+            name = f"{label}, {part_name}" if len(results) > 1 else part_name
+            marker = "." if len(epochs) < 20 else None
+            ax.plot(epochs, np.nanmean(values, axis=0), line, color=colour, label=name, linewidth=1.4, marker=marker)
+            if len(values) > 1:
+                low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+                ax.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
+    ax.set_xlabel("epoch")
+    ax.set_ylabel(AXIS_LABELS[quantity])
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if quantity == "accuracy":
+        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+    ax.legend(frameon=False, fontsize=8)
+    return ax
+
+
+def plot_mistakes(result: Result) -> Axes:
+    """Draw the images of the most confident mistakes with guess, confidence and truth; return the first axes."""
+    classes, arrays = result.dataset["classes"], result.arrays
+    columns = 4
+    rows = max(-(-len(arrays["mistake_image"]) // columns), 1)
+    with plt.rc_context(STYLE):
+        figure, grid = plt.subplots(
+            rows, columns, figsize=(PAGE_WIDTH, 0.5 + 1.85 * rows), layout="constrained", squeeze=False
+        )
+    for ax in grid.flat:
+        ax.set_axis_off()
+    names = ("mistake_image", "mistake_truth", "mistake_guess", "mistake_confidence")
+    for ax, image, truth, guess, confidence in zip(grid.flat, *(arrays[name] for name in names), strict=False):
+        ax.imshow(image)
+        guessed = f"guess: {shorten(classes[guess], 12)}, {confidence:.0%}"
+        ax.set_title(f"{guessed}\ntruth: {shorten(classes[truth])}", fontsize=8)
+    figure.suptitle(f"{result.model_name}: its surest mistakes{_seed(result)} · {data_label(result)}", fontsize=10)
+    return grid.flat[0]
+
+
+def plot_activations(result: Result) -> Axes:
+    """Draw every shown image beside its activation maps, a row a layer and a column a channel; return the first axes.
+
+    A map's grey levels run from its own least to its own largest value.
+    """
+    layers = [name for name in result.arrays if name.startswith("activation_") and result.arrays[name].ndim == 4]
+    layers.remove("activation_image")
+    images, labels = result.arrays["activation_image"], result.arrays["activation_label"]
+    channels = max(result.arrays[layer].shape[-1] for layer in layers)
+    width = 2.4
+    height = PAGE_WIDTH / (channels + width) * len(layers) * len(images) * 1.08 + 0.5
+    with plt.rc_context(STYLE):
+        figure = plt.figure(figsize=(PAGE_WIDTH, height), layout="constrained")
+        figure.suptitle(
+            f"{result.model_name}: first {channels} channels of three layers{_seed(result)} · {data_label(result)}",
+            fontsize=10,
+        )
+        blocks: Any = np.atleast_1d(figure.subfigures(len(images), 1))
+        for i, block in enumerate(blocks):
+            grid = block.add_gridspec(len(layers), channels + 1, width_ratios=[width, *[1] * channels])
+            shown = block.add_subplot(grid[:, 0])
+            shown.imshow(images[i])
+            shown.set_title(shorten(result.dataset["classes"][labels[i]]), fontsize=8)
+            shown.set_axis_off()
+            for row, layer in enumerate(layers):
+                _plot_maps(block, grid, row, layer, result.arrays[layer][i])
+    return figure.axes[0]
+
+
+def _plot_maps(block: Any, grid: Any, row: int, layer: str, maps: np.ndarray) -> None:
+    for channel in range(maps.shape[-1]):
+        ax = block.add_subplot(grid[row, channel + 1])
+        ax.imshow(maps[..., channel], cmap="gray")
+        ax.set_axis_off()
+        if channel == 0:
+            height, width = maps.shape[:2]
+            name = layer.removeprefix("activation_").replace("_", " ")
+            # A title wider than its map would push the next map aside.
+            ax.set_title(f"{name}, {height}×{width}", fontsize=7, loc="left", pad=2).set_in_layout(False)
+
+
+def plot_embeddings(result: Result) -> Axes:
+    """Draw the test images' places on both t-SNE maps, coloured by class; return the first axes."""
+    classes, labels = result.dataset["classes"], result.arrays["embedding_label"]
+    shades = class_colours(len(classes))
+    with plt.rc_context(STYLE):
+        figure, panels = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 3.9), layout="constrained")
+    for ax, (when, title) in zip(panels, EMBEDDINGS.items(), strict=True):
+        points = result.arrays[f"embedding_{when}"]
+        for label, name in enumerate(classes):
+            x, y = points[labels == label].T
+            ax.scatter(x, y, s=4, color=shades[label], label=shorten(name), linewidths=0)
+        ax.set_title(f"{title}\nk-NN accuracy {result.details['neighbour_accuracy'][when]:.1%}", fontsize=9)
+        ax.set_xticks([])
+        ax.set_yticks([])
+        ax.grid(False)
+    if len(classes) <= MOST_IN_LEGEND:
+        handles, names = panels[0].get_legend_handles_labels()
+        figure.legend(handles, names, loc="outside lower center", ncols=5, frameon=False, fontsize=8, markerscale=2.5)
+    title = f"{result.model_name}: t-SNE of {len(labels):,} test images' features{_seed(result)}"
+    figure.suptitle(f"{title}\n{data_label(result)}", fontsize=10)
+    return panels[0]
+
+
+def _seed(result: Result) -> str:
+    return f", seed {result.details['illustrated_seed']}" if result.config["seeds"] > 1 else ""

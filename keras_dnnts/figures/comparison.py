@@ -6,6 +6,7 @@ from pathlib import Path
 import matplotlib.pyplot as plt
 from matplotlib.axes import Axes
 
+from keras_dnnts.figures.cifar import plot_history
 from keras_dnnts.figures.names import plot_training_loss
 from keras_dnnts.figures.style import PAGE_WIDTH, STYLE, colours, data_label, new_axes, save_figure
 from keras_dnnts.results import Result
@@ -15,7 +16,11 @@ def save_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], p
     """Write one figure of loss curves and accuracies of several runs."""
     with plt.rc_context(STYLE):
         _, (upper, lower) = plt.subplots(2, 1, figsize=(PAGE_WIDTH, 7.2), layout="constrained")
-        plot_training_loss(results, upper)
+        if next(iter(results.values())).experiment == "names":
+            plot_training_loss(results, upper)
+        else:
+            plot_history(results, "loss", upper)
+            upper.set_title(f"Loss · {data_label(*results.values())}")
         plot_comparison(results, metrics, lower)
     return save_figure(lower, path)
 

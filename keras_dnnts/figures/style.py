@@ -36,7 +36,7 @@ def new_axes(width: float, height: float) -> Axes:
 
 def save_figure(ax: Axes, path: Path) -> Path:
     """Write the figure of ``ax`` and forget it."""
-    figure: Any = ax.figure
+    figure: Any = ax.get_figure(root=True)
     figure.savefig(path, dpi=STYLE["figure.dpi"])
     plt.close(figure)
     return path
@@ -45,6 +45,13 @@ def save_figure(ax: Axes, path: Path) -> Path:
 def colours(count: int) -> list[str]:
     """Return ``count`` colours, repeating where there are not enough."""
     return [COLOURS[i % len(COLOURS)] for i in range(count)]
+
+
+def class_colours(count: int) -> list[Any]:
+    """Return ``count`` colours that are told apart as well as so many can be."""
+    if count <= 10:
+        return [*plt.get_cmap("tab10").colors[:count]]  # type: ignore[attr-defined]
+    return [plt.get_cmap("turbo")(i / (count - 1)) for i in range(count)]
 
 
 def data_label(*results: Result) -> str:
