@@ -30,11 +30,10 @@ def choose_backend(backend: str, device: str) -> None:
     os.environ["KERAS_BACKEND"] = backend
     if backend == "tensorflow":
         _import_tensorflow_quietly()
-    else:
-        # Where TensorFlow is installed, Keras imports it to save a model of any engine: seconds, for nothing.
-        sys.modules.setdefault("tensorflow", None)  # type: ignore[arg-type]
     if device != "auto":
         _DEVICES[backend](device)
+    if backend != "tensorflow":
+        _keep_tensorflow_out()
 
 
 def _check_not_running(backend: str) -> None:
@@ -56,6 +55,13 @@ def _import_tensorflow_quietly() -> None:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(silence)
+
+
+def _keep_tensorflow_out() -> None:
+    # Where TensorFlow is installed, Keras imports it to save a model of any engine: seconds, for nothing.
+    from keras.src.utils import module_utils
+
+    module_utils.tensorflow._available = False
 
 
 def _choose_torch(device: str) -> None:
