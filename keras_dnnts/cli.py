@@ -71,6 +71,40 @@ def _fail(message: str) -> NoReturn:
     sys.exit(2)
 
 
+HELP_SECTIONS = {
+    "Data": ("dataset", "data_dir", "dataset_name", "image_size", "train_images", "letters", "held_out"),
+    "Model": ("cell", "arch", "hidden_units", "width"),
+    "Training": (
+        "protocol",
+        "iterations",
+        "epochs",
+        "batch_size",
+        "learning_rate",
+        "step_epochs",
+        "step_factor",
+        "patience",
+        "seed",
+        "seeds",
+    ),
+    "Engine": ("backend", "device", "engine", "precision"),
+    "Output": ("embedding_images", "out", "overwrite", "quiet"),
+}
+
+
+class SectionedCommand(click.Command):
+    """A command whose help lists its options by :data:`HELP_SECTIONS`."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write the options, a section after the other, and what is in none of them last."""
+        records = {option.name: option.get_help_record(ctx) for option in self.get_params(ctx)}
+        sections = {
+            title: [records.pop(name) for name in names if name in records] for title, names in HELP_SECTIONS.items()
+        }
+        for title, rows in {**sections, "Other": [*records.values()]}.items():
+            with formatter.section(title):
+                formatter.write_dl([row for row in rows if row is not None])
+
+
 @click.group(context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="keras-dnnts")
 def cli() -> None:
@@ -121,7 +155,7 @@ seed_options = _options(
 )
 
 
-@cli.command(epilog=NAMES_PROTOCOLS)
+@cli.command(cls=SectionedCommand, epilog=NAMES_PROTOCOLS)
 @click.option("--cell", type=click.Choice(CELLS), default=NamesConfig.cell, show_default=True, help="Recurrent cell.")
 @click.option(
     "--protocol", type=click.Choice(PROTOCOLS), default=NamesConfig.protocol, show_default=True, help="See below."
@@ -168,7 +202,7 @@ def names(out: Path | None, overwrite: bool, quiet: bool, **values: Any) -> None
     _run(NamesConfig.from_dict(values, where="names"), out, overwrite, quiet)
 
 
-@cli.command(epilog=CIFAR_PROTOCOLS)
+@cli.command(cls=SectionedCommand, epilog=CIFAR_PROTOCOLS)
 @_choice("--arch", tuple(ARCHITECTURES), CifarConfig.arch, "Network.")
 @_choice("--protocol", PROTOCOLS, CifarConfig.protocol, "See below.")
 @_choice(
@@ -205,6 +239,7 @@ def cifar(out: Path | None, overwrite: bool, quiet: bool, **values: Any) -> None
 @cli.command()
 @click.argument("file", type=click.Path(path_type=Path))
 @click.option("--data-dir", type=click.Path(), help="Data in place of the file's.")
+@click.option("--dataset-name", help="What results and titles call --data-dir (cifar).")
 @click.option("--seeds", type=int, help="Number of independent runs in place of the file's.")
 @click.option("--backend", type=click.Choice(BACKENDS), help="Engine in place of the file's.")
 @click.option("--device", type=click.Choice(DEVICES), help="Device in place of the file's.")

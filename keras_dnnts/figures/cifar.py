@@ -116,8 +116,8 @@ def plot_activations(result: Result) -> Axes:
             f"{result.model_name}: first {channels} channels of three layers{_seed(result)} · {data_label(result)}",
             fontsize=10,
         )
-        blocks: Any = np.atleast_1d(figure.subfigures(len(images), 1))
-        for i, block in enumerate(blocks):
+        blocks: Any = figure.subfigures(len(images), 1, squeeze=False)
+        for i, block in enumerate(blocks[:, 0]):
             grid = block.add_gridspec(len(layers), channels + 1, width_ratios=[width, *[1] * channels])
             shown = block.add_subplot(grid[:, 0])
             shown.imshow(images[i])
@@ -136,8 +136,9 @@ def _plot_maps(block: Any, grid: Any, row: int, layer: str, maps: np.ndarray) ->
         if channel == 0:
             height, width = maps.shape[:2]
             name = layer.removeprefix("activation_").replace("_", " ")
-            # A title wider than its map would push the next map aside.
-            ax.set_title(f"{name}, {height}×{width}", fontsize=7, loc="left", pad=2).set_in_layout(False)
+            # The empty title makes room above the map; one as wide as the text would push the next map aside.
+            ax.set_title(" ", fontsize=7, pad=2)
+            ax.text(0, 1.05, f"{name}, {height}×{width}", fontsize=7, transform=ax.transAxes).set_in_layout(False)
 
 
 def plot_embeddings(result: Result) -> Axes:

@@ -1,15 +1,17 @@
 """One figure of several runs."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib.axes import Axes
 
 from keras_dnnts.figures.cifar import plot_history
 from keras_dnnts.figures.names import plot_training_loss
 from keras_dnnts.figures.style import PAGE_WIDTH, STYLE, colours, data_label, new_axes, save_figure
-from keras_dnnts.results import Result
+from keras_dnnts.results import Metric, Result
 
 
 def save_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], path: Path) -> Path:
@@ -26,20 +28,42 @@ def save_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], p
 
 
 def plot_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], ax: Axes | None = None) -> Axes:
-    """Draw accuracies (by metric name and its label) of runs side by side, error bars one sd over seeds."""
+    """Draw accuracies (by metric name and its label) of runs side by side.
+
+    Error bars are one standard deviation over seeds, or a single seed's 95 % interval.
+    """
     ax = ax or new_axes(PAGE_WIDTH, 3.4)
     width = 0.8 / len(metrics)
     for i, ((name, label), colour) in enumerate(zip(metrics.items(), colours(len(metrics)), strict=True)):
         present = [(x, result.metrics[name]) for x, result in enumerate(results.values()) if name in result.metrics]
         positions = [x + (i - (len(metrics) - 1) / 2) * width for x, _ in present]
         means = [100 * metric.mean for _, metric in present]
-        spreads = [100 * (metric.sd or 0) for _, metric in present]
-        bars = ax.bar(positions, means, width * 0.92, yerr=spreads, capsize=3, color=colour, label=label)
+        spreads = np.transpose([_spread(metric) for _, metric in present])
+        bars = ax.bar(positions, means, width * 0.92, yerr=100 * spreads, capsize=3, color=colour, label=label)
         ax.bar_label(bars, fmt="%.1f", fontsize=7, padding=2)
     ax.set_xticks(range(len(results)), list(results))
     ax.set_ylabel("accuracy (%)")
     ax.set_ylim(0, 100)
     ax.grid(axis="x", visible=False)
     ax.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12))
-    ax.set_title(f"Accuracy, mean ± standard deviation over seeds · {data_label(*results.values())}")
+    ax.set_title(f"{_title(results)} · {data_label(*results.values())}")
     return ax
+
+
+def _spread(metric: Metric) -> tuple[float, float]:
+    """How far the error bar reaches below and above the mean; NaN where nothing is known."""
+    if metric.sd is not None:
+        return metric.sd, metric.sd
+    if metric.intervals_95 is None:
+        return math.nan, math.nan
+    low, high = metric.intervals_95[0]
+    return metric.mean - low, high - metric.mean
+
+
+def _title(results: Mapping[str, Result]) -> str:
+    several = {result.config["seeds"] > 1 for result in results.values()}
+    if several == {True}:
+        return "Accuracy, mean ± standard deviation over seeds"
+    if several == {False}:
+        return "Accuracy with 95 % intervals"
+    return "Accuracy ± standard deviation over seeds (of one seed: 95 % interval)"
