@@ -20,7 +20,7 @@ RECURRENT, HEAD = "recurrent", "head"
 
 @keras.saving.register_keras_serializable("keras_dnnts")
 class OneHot(keras.layers.Layer):
-    """Letter indices (batch, time) int to one-hot rows (batch, time, width) float32; an index >= width gives zeros."""
+    """Letter indices (batch, time) int to one-hot rows (batch, time, width); an index outside width gives zeros."""
 
     def __init__(self, width: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
@@ -28,7 +28,7 @@ class OneHot(keras.layers.Layer):
 
     def call(self, letters: Any) -> Any:
         """Return the one-hot rows."""
-        return ops.one_hot(letters, self.width, dtype=self.compute_dtype)
+        return ops.cast(ops.equal(letters[..., None], ops.arange(self.width)), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """(batch, time, width)."""
@@ -63,7 +63,7 @@ def build_char_rnn(
     letters = keras.Input((None,), dtype="int32", name="letters")
     lengths = keras.Input((), dtype="int32", name="lengths")
     states = Recurrent(cell, hidden_units, seed=seed, name=RECURRENT)(OneHot(width, name="one_hot")(letters))
-    last = LastOutput(name="last_output")([states, lengths])
+    last = LastOutput(name="last_output")(states, lengths)
     bound = 1 / math.sqrt(hidden_units)
     logits = keras.layers.Dense(
         classes,

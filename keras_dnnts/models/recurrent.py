@@ -71,14 +71,14 @@ class LastOutput(keras.layers.Layer):
     """Pick each sequence's output at its own last step: padding after it cannot matter.
 
     Call arguments:
-        inputs: pair of outputs (batch, time, units) and lengths (batch,) int, each from 1 to time.
+        outputs: (batch, time, units).
+        lengths: (batch,) int, each from 1 to time.
 
     Returns:
         (batch, units).
     """
 
-    def call(self, inputs: tuple[Any, Any]) -> Any:
+    def call(self, outputs: Any, lengths: Any) -> Any:
         """Return ``outputs[i, lengths[i] - 1]`` for every sequence i."""
-        outputs, lengths = inputs
         index = ops.cast(lengths, "int32")[:, None, None] - 1
         return ops.squeeze(ops.take_along_axis(outputs, index, axis=1), 1)

@@ -66,6 +66,6 @@ def test_the_layer_keeps_pytorchs_weights_and_order(cell):
 def test_last_output_is_each_sequences_own():
     outputs = random_inputs(4, 9)
     lengths = np.array([9, 1, 4, 8], "int32")
-    picked = LastOutput()([outputs, lengths])
+    picked = LastOutput()(outputs, lengths)
     expected = [outputs[row, length - 1] for row, length in enumerate(lengths)]
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(picked), expected)

@@ -6,6 +6,7 @@ import pytest
 
 from keras_dnnts import backend
 from keras_dnnts.models import build_char_rnn, compile_char_rnn, load_torch_weights, negative_log_likelihood
+from keras_dnnts.models.char_rnn import OneHot
 from tests.plain_torch import CELLS, PlainClassifier, Sizes, random_stream
 
 SIZES = Sizes(width=11, hidden_units=20, classes=5, longest=9)
@@ -26,6 +27,12 @@ def test_outputs_equal_pytorch_for_names_of_all_lengths(cell, sizes):
     stream = random_stream(sizes, 50)
     outputs = model.predict(stream.x, batch_size=16, verbose=0)
     np.testing.assert_allclose(outputs, plain.predict(stream), rtol=0, atol=1e-6)
+
+
+def test_an_index_outside_the_width_is_a_row_of_zeros():
+    rows = keras.ops.convert_to_numpy(OneHot(3)(np.array([[2, 0], [3, 1], [-1, 500]], "int32")))
+    expected = [[[0, 0, 1], [1, 0, 0]], [[0, 0, 0], [0, 1, 0]], [[0, 0, 0], [0, 0, 0]]]
+    np.testing.assert_array_equal(rows, np.array(expected, "float32"))
 
 
 def test_evaluate_gives_the_mean_negative_log_likelihood():
