@@ -19,6 +19,8 @@ class Adam(optimizers.Adam):
         variable.value.data = torch.empty_like(reference_variable.value).copy_(variable.value)
         return variable
 
+    # torch.compile fails on an update in place of views.
+    @torch.compiler.disable
     @torch.no_grad()
     def _backend_update_step(
         self, grads: list[torch.Tensor], trainable_variables: list[keras.Variable], learning_rate: Any
