@@ -1,4 +1,4 @@
-"""Where examples come from. Every source ends in one of these two dataclasses: NumPy arrays and where they came from."""
+"""Where examples come from. Every source ends in one of two dataclasses: NumPy arrays and where they came from."""
 
 from dataclasses import dataclass
 
