@@ -161,12 +161,18 @@ class EpochHistory(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Remember the weights."""
         self._weights = self.model.get_weights()
+        self._finite = True
         self._started = time.perf_counter()
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
-        """Stop where the mean loss so far is not finite."""
+        """Note a mean loss that is not finite any more. Runs in another thread, which must not touch the model."""
         assert logs is not None
         if not math.isfinite(logs["loss"]):
+            self._finite = False
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Stop after such a loss."""
+        if not self._finite:
             self.model.stop_training = True
 
     def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:

@@ -86,6 +86,7 @@ def test_loss_that_is_not_finite_gives_back_the_weights_from_before_the_epoch():
         history.on_epoch_begin(epoch)
         model.weights = [np.full(1, epoch + 1)]
         history.on_train_batch_end(0, {"loss": loss})
+        history.on_train_batch_begin(1)
         assert model.stop_training == math.isnan(loss)
         history.on_test_begin()
         history.on_epoch_end(epoch, epoch_logs(loss))
