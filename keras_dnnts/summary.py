@@ -45,7 +45,7 @@ def print_summary(result: Result, folder: Path) -> None:
     stand_in = ", standing in for the real data" if data["stand_in"] else ""
     seeds = f"{config['seeds']} seeds" if config["seeds"] > 1 else f"seed {config['seed']}"
     title = f"{result.model_name} on {data['name']}{stand_in}, {config['protocol']} protocol, {seeds}"
-    table = Table(title=title, title_justify="left", show_header=False)
+    table = Table(show_header=False)
     table.add_column("metric")
     table.add_column("value", justify="right")
     single = config["seeds"] == 1
@@ -57,6 +57,7 @@ def print_summary(result: Result, folder: Path) -> None:
                 interval = f"  (95 %: {100 * low:.1f} to {100 * high:.1f})"
             table.add_row(label, format_metric(name, metric) + interval)
     console = Console()
+    console.print(title, highlight=False, markup=False, soft_wrap=True)
     console.print(table)
     if result.experiment == "cifar":
         recall = result.details["recall"]["test"]
