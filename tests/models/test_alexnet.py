@@ -1,3 +1,5 @@
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -28,11 +30,12 @@ def test_taps_are_the_convolutions_and_the_penultimate_features():
 
 
 def test_initial_weights_are_pytorchs():
+    random.seed(0)
     for layer in build_alexnet(63, width=0.25).layers:
         if layer.weights:
             bound = 1 / np.sqrt(np.prod(layer.kernel.shape[:-1]))
             kernel, bias = (np.array(weight) for weight in (layer.kernel, layer.bias))
-            assert max(np.abs(kernel).max(), np.abs(bias).max()) <= bound
+            assert max(np.abs(kernel).max(), np.abs(bias).max()) <= bound * (1 + 1e-6)
             assert kernel.std() == pytest.approx(bound / np.sqrt(3), rel=0.02)
             assert np.abs(bias).max() > 0.5 * bound
 

@@ -1,3 +1,5 @@
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -34,6 +36,7 @@ def test_taps_are_the_convolutions_and_the_penultimate_features():
 
 
 def test_initial_weights_are_torchvisions():
+    random.seed(0)
     model = build_resnet50(33, width=0.5)
     convolutions = [layer for layer in model.layers if isinstance(layer, keras.layers.Conv2D)]
     assert len(convolutions) == 53
@@ -44,7 +47,7 @@ def test_initial_weights_are_torchvisions():
     head = model.get_layer("logits")
     bound = 1 / np.sqrt(head.kernel.shape[0])
     assert np.array(head.kernel).std() == pytest.approx(bound / np.sqrt(3), rel=0.03)
-    assert 0 < np.abs(np.array(head.bias)).max() <= bound
+    assert 0 < np.abs(np.array(head.bias)).max() <= bound * (1 + 1e-6)
 
 
 def test_bfloat16_keeps_weights_and_logits_in_float32():

@@ -1,3 +1,5 @@
+import random
+
 import keras
 import numpy as np
 import pytest
@@ -54,9 +56,9 @@ def without_dropout(model):
 
 
 def random_batch(image_size, examples=4, seed=1):
-    random = np.random.default_rng(seed)
-    images = random.normal(0.2, 1.0, (examples, image_size, image_size, 3)).astype("float32")
-    return images, random.integers(0, CLASSES, examples).astype("int32")
+    rng = np.random.default_rng(seed)
+    images = rng.normal(0.2, 1.0, (examples, image_size, image_size, 3)).astype("float32")
+    return images, rng.integers(0, CLASSES, examples).astype("int32")
 
 
 def to_torch(images):
@@ -130,3 +132,15 @@ def test_refuses_other_models():
     inputs = keras.Input((3,))
     with pytest.raises(UserError, match="perceptron"):
         load_torchvision_weights(keras.Model(inputs, keras.layers.Dense(2)(inputs), name="perceptron"), {})
+
+
+def test_data_format_of_keras_changes_nothing(architecture):
+    before, configs = keras.config.image_data_format(), []
+    try:
+        for data_format in ("channels_last", "channels_first"):
+            keras.config.set_image_data_format(data_format)
+            random.seed(0)
+            configs.append(build_keras(architecture).get_config())
+    finally:
+        keras.config.set_image_data_format(before)
+    assert configs[0] == configs[1]
