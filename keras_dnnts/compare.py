@@ -84,7 +84,8 @@ def format_metric(name: str, metric: Metric | None) -> str:
     if metric is None:
         return "–"
     accuracy = "accuracy" in name
-    scale, digits = (100, 1) if accuracy else (1, 0 if metric.mean >= 100 else 2)
+    whole = "epoch" in name and metric.sd is None
+    scale, digits = (100, 1) if accuracy else (1, 0 if whole or metric.mean >= 100 else 2)
     spread = "" if metric.sd is None else f" ± {scale * metric.sd:,.{digits}f}"
     return f"{scale * metric.mean:,.{digits}f}{spread}{' %' if accuracy else ''}"
 
