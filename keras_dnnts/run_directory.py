@@ -4,6 +4,7 @@ import csv
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from keras_dnnts.config import Config
 from keras_dnnts.errors import UserError
@@ -59,6 +60,16 @@ def open_run_directory(folder: Path, config: Config) -> None:
         for parent in created:
             shutil.rmtree(parent, ignore_errors=True)
         raise UserError(f"--out {folder}: cannot be written: {error.strerror}") from error
+
+
+def save_model(model: Any, folder: Path, seed: int) -> None:
+    """Save a Keras model as ``model-seed-<seed>.keras``, whole or not at all."""
+    unfinished = folder / f"unfinished-seed-{seed}.keras"
+    try:
+        model.save(unfinished)
+        unfinished.replace(folder / f"model-seed-{seed}.keras")
+    finally:
+        unfinished.unlink(missing_ok=True)
 
 
 def append_history(folder: Path, seed: int, columns: Sequence[str], rows: Sequence[Sequence[float]]) -> None:

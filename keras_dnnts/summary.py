@@ -24,11 +24,15 @@ def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: 
         UserError: something in what the user gave cannot be used.
     """
     folder = choose_run_directory(out, f"{config.experiment}-{config.model}", overwrite)
-    result = _run(config, folder, None if quiet else Console())
-    # Matplotlib takes a second to import: only once there is something to draw.
-    from keras_dnnts.figures import save_figures
+    try:
+        result = _run(config, folder, None if quiet else Console())
+        # Matplotlib takes a second to import: only once there is something to draw.
+        from keras_dnnts.figures import save_figures
 
-    save_figures(result, folder / FIGURES)
+        save_figures(result, folder / FIGURES)
+    except OSError as error:
+        reason = error.strerror or error
+        raise UserError(f"{folder}: {reason}: make room or name another --out; it keeps what was finished") from error
     print_summary(result, folder)
 
 

@@ -19,7 +19,7 @@ from keras_dnnts.datasets.image_split import ImageSplit, select_parts, split_ima
 from keras_dnnts.datasets.images import load_image_dataset
 from keras_dnnts.errors import UserError
 from keras_dnnts.results import Result, collect_metrics
-from keras_dnnts.run_directory import append_history, open_run_directory
+from keras_dnnts.run_directory import append_history, open_run_directory, save_model
 from keras_dnnts.runtime import choose_backend, describe_environment
 
 if TYPE_CHECKING:
@@ -197,7 +197,7 @@ def _save_training(config: CifarConfig, model: Any, history: "EpochHistory", see
     columns = [field.name for field in dataclasses.fields(Epoch)]
     append_history(folder, seed, columns, [dataclasses.astuple(epoch) for epoch in history.epochs])
     # Without the optimizer, whose moments take twice the room of the weights.
-    keras.Model(model.inputs, model.outputs, name=model.name).save(folder / f"model-seed-{seed}.keras")
+    save_model(keras.Model(model.inputs, model.outputs, name=model.name), folder, seed)
     if history.failed_epoch is not None:
         raise UserError(
             f"seed {seed}: the training loss is not finite in epoch {history.failed_epoch}: "

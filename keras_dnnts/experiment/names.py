@@ -16,7 +16,7 @@ from keras_dnnts.datasets.splits import NamesSplit, split_names
 from keras_dnnts.datasets.stream import draw_examples
 from keras_dnnts.errors import UserError
 from keras_dnnts.results import Result, collect_metrics
-from keras_dnnts.run_directory import append_history, open_run_directory
+from keras_dnnts.run_directory import append_history, open_run_directory, save_model
 from keras_dnnts.runtime import choose_backend, describe_environment
 
 CHUNK_SIZE = 1000  # updates a training step, and a point of the loss curve
@@ -85,7 +85,7 @@ def _run_seed(
     )
     steps = np.minimum(np.arange(1, len(history.losses) + 1) * CHUNK_SIZE, config.iterations)
     append_history(folder, seed, ["step", "loss"], list(zip(steps.tolist(), history.losses, strict=True)))
-    model.save(folder / f"model-seed-{seed}.keras")
+    save_model(model, folder, seed)
     if history.failed_update is not None:
         raise UserError(
             f"seed {seed}: the loss is not finite at step {history.failed_update}: try a lower --learning-rate than "

@@ -1,7 +1,9 @@
 """The names experiment through its real entry point, small."""
 
 import csv
+import errno
 import json
+import os
 import tomllib
 
 import keras
@@ -158,6 +160,21 @@ def test_loss_not_finite_stops_and_keeps_what_there_was(names, tmp_path, capsys,
     model = keras.models.load_model(tmp_path / "run" / "model-seed-0.keras")
     assert all(np.isfinite(weight).all() for weight in model.get_weights())
     assert not (tmp_path / "run" / "results.json").exists()
+
+
+def test_full_disk_is_one_line_and_leaves_no_half_model(names, tmp_path, capsys, monkeypatch):
+    def fill_up(model, path):
+        path.write_bytes(b"half a model")
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(keras.Model, "save", fill_up)
+    assert call("names", "--data-dir", names, "--out", tmp_path / "run", *SMALL) == 2
+
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert "No space left" in error
+    assert str(tmp_path / "run") in error
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"config.toml", "history.csv"}
 
 
 def test_progress_shows_the_reference_sample_line(names, tmp_path, capsys):
