@@ -14,7 +14,7 @@ EXTRAS = {"torch": "", "jax": "[jax]", "tensorflow": "[tensorflow]"}
 
 
 def choose_backend(backend: str, device: str) -> None:
-    """Make Keras run on ``backend`` and ``device`` in this process.
+    """Make Keras run on ``backend`` and ``device`` in this process; imports neither it nor, for ``"auto"``, the engine.
 
     Args:
         backend: ``"torch"``, ``"jax"`` or ``"tensorflow"``.
@@ -28,11 +28,15 @@ def choose_backend(backend: str, device: str) -> None:
         raise UserError(f"the {backend} backend is not installed: pip install '{package}', or choose another --backend")
     _check_not_running(backend)
     os.environ["KERAS_BACKEND"] = backend
-    if backend == "tensorflow":
-        _import_tensorflow_quietly()
     if device != "auto":
         _DEVICES[backend](device)
-    if backend != "tensorflow":
+
+
+def start_engine() -> None:
+    """Import Keras on the chosen engine, with nothing of another engine's and no messages of its own."""
+    if os.environ["KERAS_BACKEND"] == "tensorflow":
+        _import_tensorflow_quietly()
+    else:
         _keep_tensorflow_out()
 
 
@@ -81,13 +85,14 @@ def _choose_jax(device: str) -> None:
     try:
         jax.config.update("jax_platforms", device)
         jax.devices(device)
-    except RuntimeError as error:
+    except (AssertionError, RuntimeError) as error:  # without a CUDA build, JAX stumbles over its own assertion
         raise _missing(device, "jax") from error
 
 
 def _choose_tensorflow(device: str) -> None:
     if device == "mps":
         raise _missing(device, "tensorflow")
+    _import_tensorflow_quietly()
     import tensorflow as tf
 
     if device == "cpu":

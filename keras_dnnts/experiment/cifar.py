@@ -20,7 +20,7 @@ from keras_dnnts.datasets.images import load_image_dataset
 from keras_dnnts.errors import UserError
 from keras_dnnts.results import Result, collect_metrics
 from keras_dnnts.run_directory import append_history, open_run_directory, save_model
-from keras_dnnts.runtime import choose_backend, describe_environment
+from keras_dnnts.runtime import choose_backend, describe_environment, start_engine
 
 if TYPE_CHECKING:
     from keras_dnnts.callbacks import EarlyStopping, Epoch, EpochHistory
@@ -36,13 +36,14 @@ def run_cifar(config: CifarConfig, folder: Path, console: Console | None) -> Res
     Raises:
         UserError: the data, backend, device or folder cannot be used, or the loss stopped being finite.
     """
+    choose_backend(config.backend, config.device)
     data_dir = Path(config.data_dir) if config.data_dir else None
     dataset = load_image_dataset(config.dataset, data_dir, config.dataset_name, config.image_size)
     splits = [split_images(dataset, seed, config.train_images) for seed in config.all_seeds]
     train_images = len(splits[0].train)
     if config.batch_size > train_images:
         raise UserError(f"--batch-size is {config.batch_size}, but there are only {train_images} training images")
-    choose_backend(config.backend, config.device)
+    start_engine()
     open_run_directory(folder, config)
     total = config.epochs * train_images * config.seeds
     with RunProgress(total, "images", console, round_size=train_images) as progress:

@@ -17,7 +17,7 @@ from keras_dnnts.datasets.stream import draw_examples
 from keras_dnnts.errors import UserError
 from keras_dnnts.results import Result, collect_metrics
 from keras_dnnts.run_directory import append_history, open_run_directory, save_model
-from keras_dnnts.runtime import choose_backend, describe_environment
+from keras_dnnts.runtime import choose_backend, describe_environment, start_engine
 
 CHUNK_SIZE = 1000  # updates a training step, and a point of the loss curve
 
@@ -28,10 +28,11 @@ def run_names(config: NamesConfig, folder: Path, console: Console | None) -> Res
     Raises:
         UserError: the data, backend, device or folder cannot be used, or the loss stopped being finite.
     """
+    choose_backend(config.backend, config.device)
     data_dir = Path(config.data_dir) if config.data_dir else None
     dataset = load_names_dataset(config.dataset, data_dir, config.letters)
     splits = [_split(config, dataset, seed) for seed in config.all_seeds]
-    choose_backend(config.backend, config.device)
+    start_engine()
     open_run_directory(folder, config)
     with RunProgress(config.iterations * config.seeds, "steps", console) as progress:
         runs = [
