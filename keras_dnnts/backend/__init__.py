@@ -12,6 +12,7 @@ engine = importlib.import_module(f"keras_dnnts.backend.{keras.backend.backend()}
 
 PerExampleTraining = engine.PerExampleTraining
 recurrent_outputs = engine.recurrent_outputs
+pick = engine.pick
 runs_on_cpu = engine.runs_on_cpu
 describe_device = engine.describe_device
 seed_engine = engine.seed_engine

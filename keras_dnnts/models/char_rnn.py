@@ -78,8 +78,7 @@ def build_char_rnn(
 @keras.saving.register_keras_serializable("keras_dnnts")
 def negative_log_likelihood(labels: Any, log_probabilities: Any) -> Any:
     """Return (batch,) ``-log_probabilities[i, labels[i]]`` for labels (batch,) int."""
-    index = ops.cast(labels, "int32")[:, None]
-    return -ops.squeeze(ops.take_along_axis(log_probabilities, index, axis=-1), -1)
+    return -backend.pick(log_probabilities, ops.cast(labels, "int32"))
 
 
 def compile_char_rnn(model: PerExampleModel, learning_rate: float = 0.005, engine: str = "auto") -> str:

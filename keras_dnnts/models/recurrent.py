@@ -80,5 +80,4 @@ class LastOutput(keras.layers.Layer):
 
     def call(self, outputs: Any, lengths: Any) -> Any:
         """Return ``outputs[i, lengths[i] - 1]`` for every sequence i."""
-        index = ops.cast(lengths, "int32")[:, None, None] - 1
-        return ops.squeeze(ops.take_along_axis(outputs, index, axis=1), 1)
+        return backend.pick(outputs, lengths - 1)

@@ -45,7 +45,7 @@ def test_evaluate_gives_the_mean_negative_log_likelihood():
 
 
 def test_negative_log_likelihood_picks_each_label():
-    log_probabilities = np.array([[-1.5, -0.25], [-0.75, -2.0], [-3.0, -0.5]], "float32")
+    log_probabilities = keras.ops.convert_to_tensor([[-1.5, -0.25], [-0.75, -2.0], [-3.0, -0.5]])
     losses = keras.ops.convert_to_numpy(negative_log_likelihood(np.array([1, 0, 0]), log_probabilities))
     np.testing.assert_array_equal(losses, np.array([0.25, 0.75, 3.0], "float32"))
 

@@ -2,7 +2,7 @@
 
 from keras_dnnts.backend.jax.device import describe_device, runs_on_cpu, seed_engine
 from keras_dnnts.backend.jax.per_example import PerExampleTraining
-from keras_dnnts.backend.jax.recurrent import recurrent_outputs
+from keras_dnnts.backend.jax.recurrent import pick, recurrent_outputs
 from keras_dnnts.backend.layers import BatchNormalization, Conv2D, MaxPooling2D
 from keras_dnnts.backend.optimizers import Adam
 
@@ -13,6 +13,7 @@ __all__ = [
     "MaxPooling2D",
     "PerExampleTraining",
     "describe_device",
+    "pick",
     "recurrent_outputs",
     "runs_on_cpu",
     "seed_engine",

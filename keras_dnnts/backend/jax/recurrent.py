@@ -56,3 +56,8 @@ def _backward(cell: str, saved: tuple, d_outputs: jax.Array) -> tuple:
 
 
 _outputs_over_time.defvjp(_forward, _backward)
+
+
+def pick(rows: jax.Array, index: jax.Array) -> jax.Array:
+    """Return ``rows[i, index[i]]`` for every i: (batch, ...) from (batch, choices, ...) and (batch,) int."""
+    return jax.vmap(lambda row, i: row[i])(rows, index)

@@ -29,6 +29,8 @@ class PerExampleTraining(keras.Model):
             "finite_updates": tf.reduce_sum(tf.math.cumprod(finite)),
         }
 
+    # Keras leaves XLA out where there is no GPU, and the loop would be slower than plain PyTorch's.
+    @tf.function(jit_compile=True)
     def _update_each(self, letters: tf.Tensor, lengths: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         rate = tf.convert_to_tensor(self.optimizer.learning_rate)
         weights = [variable.value for variable in self.trainable_variables]
@@ -36,8 +38,10 @@ class PerExampleTraining(keras.Model):
         count = tf.shape(lengths)[0]
 
         def update(i: tf.Tensor, losses: tf.TensorArray, guesses: tf.TensorArray) -> tuple:
-            branches = [self._branch(letters, lengths, labels, i, weights, bucket) for bucket in buckets]
-            index = tf.searchsorted(buckets, lengths[i : i + 1])[0]
+            # Not [i : i + 1]: to XLA, that is any number of examples, and it computes all of them every time.
+            example = letters[i][None], lengths[i][None], labels[i][None]
+            branches = [self._branch(*example, weights, bucket) for bucket in buckets]
+            index = tf.searchsorted(buckets, example[1])[0]
             loss, guess, gradients = tf.switch_case(index, branches)
             for weight, gradient in zip(weights, gradients, strict=True):
                 weight.assign_sub(rate * gradient)
@@ -58,12 +62,12 @@ class PerExampleTraining(keras.Model):
         return tf.constant(losses), tf.constant(guesses)
 
     def _branch(
-        self, letters: tf.Tensor, lengths: tf.Tensor, labels: tf.Tensor, i: tf.Tensor, weights: list, bucket: int
+        self, letters: tf.Tensor, length: tf.Tensor, label: tf.Tensor, weights: list, bucket: int
     ) -> Callable[[], tuple]:
         def differentiate() -> tuple:
             with tf.GradientTape() as tape:
-                outputs = self([letters[i : i + 1, :bucket], lengths[i : i + 1]], training=True)
-                loss = self.loss(labels[i : i + 1], outputs)[0]
+                outputs = self([letters[:, :bucket], length], training=True)
+                loss = self.loss(label, outputs)[0]
             gradients = [tf.convert_to_tensor(gradient) for gradient in tape.gradient(loss, weights)]
             return loss, tf.argmax(outputs[0], output_type="int32"), gradients
 

@@ -29,3 +29,8 @@ def recurrent_outputs(cell: str, inputs: tf.Tensor, weights: Sequence[tf.Tensor]
             outputs.append(state[0])
         outputs = tf.stack(outputs)
     return tf.transpose(outputs, (1, 0, 2))
+
+
+def pick(rows: tf.Tensor, index: tf.Tensor) -> tf.Tensor:
+    """Return ``rows[i, index[i]]`` for every i: (batch, ...) from (batch, choices, ...) and (batch,) int."""
+    return tf.gather(rows, index, axis=1, batch_dims=1)

@@ -4,7 +4,7 @@ from keras_dnnts.backend.torch.device import describe_device, runs_on_cpu, seed_
 from keras_dnnts.backend.torch.layers import BatchNormalization, Conv2D, MaxPooling2D
 from keras_dnnts.backend.torch.optimizers import Adam
 from keras_dnnts.backend.torch.per_example import PerExampleTraining
-from keras_dnnts.backend.torch.recurrent import recurrent_outputs
+from keras_dnnts.backend.torch.recurrent import pick, recurrent_outputs
 
 __all__ = [
     "Adam",
@@ -13,6 +13,7 @@ __all__ = [
     "MaxPooling2D",
     "PerExampleTraining",
     "describe_device",
+    "pick",
     "recurrent_outputs",
     "runs_on_cpu",
     "seed_engine",

@@ -14,3 +14,8 @@ def recurrent_outputs(cell: str, inputs: torch.Tensor, weights: Sequence[torch.T
     initial = (state, state) if cell == "lstm" else state
     outputs, *_ = _FUSED[cell](inputs, initial, list(weights), True, 1, 0.0, False, False, True)
     return outputs
+
+
+def pick(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
+    """Return ``rows[i, index[i]]`` for every i: (batch, ...) from (batch, choices, ...) and (batch,) int."""
+    return rows[torch.arange(len(index), device=index.device), index]
