@@ -58,8 +58,9 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(error.format_message())
     except UserError as error:
         _fail(str(error))
-    except (click.Abort, KeyboardInterrupt):
-        print("keras-dnnts: interrupted", file=sys.stderr)
+    except (click.Abort, KeyboardInterrupt) as error:
+        how_to_go_on = f": {error}" if str(error) else ""
+        print(f"keras-dnnts: interrupted{how_to_go_on}", file=sys.stderr)
         sys.exit(130)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)
@@ -87,7 +88,7 @@ HELP_SECTIONS = {
         "seeds",
     ),
     "Engine": ("backend", "device", "engine", "precision"),
-    "Output": ("embedding_images", "out", "overwrite", "quiet"),
+    "Output": ("embedding_images", "out", "overwrite", "resume", "checkpoint_seconds", "quiet"),
 }
 
 
@@ -138,6 +139,12 @@ output_options = _options(
     click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: a new one under runs/]"),
     click.option("--overwrite", is_flag=True, help="Replace an earlier run in --out."),
     click.option("--quiet", is_flag=True, help="No progress, only the summary."),
+)
+resume_option = click.option(
+    "--resume",
+    metavar="RUN",
+    type=click.Path(path_type=Path),
+    help="Go on with an interrupted run, which knows its options.",
 )
 engine_options = _options(
     click.option(
@@ -196,10 +203,12 @@ seed_options = _options(
 )
 @seed_options
 @engine_options
+@_number("--checkpoint-seconds", NamesConfig.checkpoint_seconds, "Least time between two checkpoints.")
+@resume_option
 @output_options
-def names(out: Path | None, overwrite: bool, quiet: bool, **values: Any) -> None:
+def names(resume: Path | None, out: Path | None, overwrite: bool, quiet: bool, **values: Any) -> None:
     """Train a recurrent cell to tell a surname's language, one example at a time."""
-    _run(NamesConfig.from_dict(values, where="names"), out, overwrite, quiet)
+    _start_or_resume(NamesConfig, values, resume, out, overwrite, quiet)
 
 
 @cli.command(cls=SectionedCommand, epilog=CIFAR_PROTOCOLS)
@@ -230,10 +239,12 @@ def names(out: Path | None, overwrite: bool, quiet: bool, **values: Any) -> None
 @_number("--embedding-images", CifarConfig.embedding_images, "Test images in the t-SNE maps.")
 @seed_options
 @engine_options
+@_number("--checkpoint-seconds", CifarConfig.checkpoint_seconds, "Least time between two checkpoints.")
+@resume_option
 @output_options
-def cifar(out: Path | None, overwrite: bool, quiet: bool, **values: Any) -> None:
+def cifar(resume: Path | None, out: Path | None, overwrite: bool, quiet: bool, **values: Any) -> None:
     """Train AlexNet or ResNet50 on CIFAR-10 from scratch."""
-    _run(CifarConfig.from_dict(values, where="cifar"), out, overwrite, quiet)
+    _start_or_resume(CifarConfig, values, resume, out, overwrite, quiet)
 
 
 @cli.command()
@@ -276,3 +287,19 @@ def _run(config: Config, out: Path | None, overwrite: bool, quiet: bool) -> None
     from keras_dnnts.summary import run_and_summarise
 
     run_and_summarise(config, out, overwrite, quiet)
+
+
+def _start_or_resume(
+    kind: type[Config], values: dict[str, Any], resume: Path | None, out: Path | None, overwrite: bool, quiet: bool
+) -> None:
+    if resume is None:
+        _run(kind.from_dict(values, where=kind.experiment), out, overwrite, quiet)
+        return
+    if out is not None or overwrite:
+        raise UserError(f"--resume {resume}: goes on in that folder, without --out and --overwrite")
+    context = click.get_current_context()
+    by_hand = click.core.ParameterSource.COMMANDLINE
+    given = {name: value for name, value in values.items() if context.get_parameter_source(name) is by_hand}
+    from keras_dnnts.summary import resume_and_summarise
+
+    resume_and_summarise(resume, kind.experiment, given, quiet)

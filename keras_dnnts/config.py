@@ -54,6 +54,7 @@ class Config:
     seeds: int = 1
     backend: str = "torch"
     device: str = "auto"
+    checkpoint_seconds: float = 2.0
 
     def __post_init__(self) -> None:
         self._check_choice("protocol", PROTOCOLS)
@@ -61,6 +62,8 @@ class Config:
         self._check_choice("device", DEVICES)
         self._check_at_least("seed", 0)
         self._check_at_least("seeds", 1)
+        if not (math.isfinite(self.checkpoint_seconds) and self.checkpoint_seconds >= 0):
+            raise UserError(f"--checkpoint-seconds is {self.checkpoint_seconds}: it must be a finite number, 0 or more")
 
     @property
     def model(self) -> str:
@@ -172,6 +175,7 @@ class CifarConfig(Config):
     patience: int = 3
     precision: str = "float32"
     embedding_images: int = 2000
+    checkpoint_seconds: float = 120.0
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,5 +1,6 @@
 """What a person sees of a run: a progress bar on a terminal, plain lines elsewhere."""
 
+import threading
 import time
 from types import TracebackType
 from typing import Self
@@ -11,6 +12,8 @@ from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
 class RunProgress:
     """Progress of a run through a known number of steps, with speed and time left. A context manager.
 
+    Threads may share it.
+
     Args:
         total: number of steps of the whole run.
         unit: what a step is called, in the plural, e.g. ``"steps"`` or ``"images"``.
@@ -21,6 +24,7 @@ class RunProgress:
     def __init__(self, total: int, unit: str, console: Console | None, round_size: int | None = None) -> None:
         self.total, self.unit, self.console, self.round_size = total, unit, console, round_size
         self.done = 0
+        self._lock = threading.Lock()
         self._speed_text = ""
         self._began: tuple[float, int] | None = None
         columns = (
@@ -46,6 +50,17 @@ class RunProgress:
 
     def advance(self, steps: int, label: str, note: str) -> None:
         """Count ``steps`` more steps as done; ``label`` and ``note`` say of what and how it goes."""
+        with self._lock:
+            self._advance(steps, label, note)
+
+    def skip(self, steps: int) -> None:
+        """Count ``steps`` as done in an earlier process, and not in the speed."""
+        with self._lock:
+            self.done += steps
+            if self._began is not None:
+                self._began = (self._began[0], self._began[1] + steps)
+
+    def _advance(self, steps: int, label: str, note: str) -> None:
         self.done += steps
         now = time.monotonic()
         if self._began is None:  # the first steps include compilation and would spoil the estimate
@@ -60,7 +75,8 @@ class RunProgress:
 
     def shorten(self, steps: int) -> None:
         """Take ``steps`` that will not be done off the total."""
-        self.total -= steps
+        with self._lock:
+            self.total -= steps
 
     def line(self, text: str) -> None:
         """Print a line that stays."""

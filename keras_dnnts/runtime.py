@@ -105,6 +105,23 @@ def _missing(device: str, backend: str) -> UserError:
     return UserError(f"{backend} finds no {device} device on this machine: use --device auto or --device cpu")
 
 
+def explain_engine_failure(error: Exception) -> str | None:
+    """Say in a line what to do about an engine's exception, or None where it is not memory or the device."""
+    kind, message = type(error).__name__, str(error)
+    if isinstance(error, MemoryError) or kind in _OUT_OF_MEMORY or any(sign in message for sign in _NO_MEMORY_SIGNS):
+        return "out of memory: lower --batch-size, --image-size, --width, --hidden-units or --seeds"
+    if kind in _DEVICE_FAILED or any(sign in message for sign in _NO_DEVICE_SIGNS):
+        reason = message.strip().partition("\n")[0]
+        return f"the device stopped working ({reason}): see that it is there, or use --device cpu in a new run"
+    return None
+
+
+# Each engine raises exceptions of its own for these; none is imported here to look at their classes.
+_OUT_OF_MEMORY = {"OutOfMemoryError", "ResourceExhaustedError"}
+_NO_MEMORY_SIGNS = ("RESOURCE_EXHAUSTED", "out of memory", "not enough memory", "can't allocate memory")
+_DEVICE_FAILED = {"AcceleratorError"}
+_NO_DEVICE_SIGNS = ("CUDA error", "CUDA_ERROR", "HIP error", "MPS backend")
+
 _DEVICES = {"torch": _choose_torch, "jax": _choose_jax, "tensorflow": _choose_tensorflow}
 
 

@@ -1,6 +1,9 @@
 """What the commands do between their options and the experiment: choose the folder, run, print a summary."""
 
-from collections.abc import Sequence
+import dataclasses
+import logging
+import shlex
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,11 @@ from keras_dnnts.datasets.fetch import data_dir, is_cached
 from keras_dnnts.errors import UserError
 from keras_dnnts.experiment.cifar import run_cifar
 from keras_dnnts.experiment.names import run_names
-from keras_dnnts.results import Result
-from keras_dnnts.run_directory import FIGURES, choose_run_directory, next_free_directory
+from keras_dnnts.results import Result, load_result
+from keras_dnnts.run_directory import CHANGEABLE, FIGURES, RunDirectory, next_free_directory
+from keras_dnnts.runtime import explain_engine_failure
+
+logger = logging.getLogger("keras_dnnts")
 
 
 def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: bool) -> None:
@@ -22,25 +28,88 @@ def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: 
 
     Raises:
         UserError: something in what the user gave cannot be used.
+        KeyboardInterrupt: a person stopped it; the message says how to go on.
     """
-    folder = choose_run_directory(out, f"{config.experiment}-{config.model}", overwrite)
-    try:
-        result = _run(config, folder, None if quiet else Console())
-        # Matplotlib takes a second to import: only once there is something to draw.
-        from keras_dnnts.figures import save_figures
+    _run_to_the_end(config, RunDirectory.new(out, f"{config.experiment}-{config.model}", overwrite), quiet)
 
+
+def resume_and_summarise(path: Path, experiment: str, given: Mapping[str, Any], quiet: bool) -> None:
+    """Go on with an interrupted run, as :func:`run_and_summarise` would have.
+
+    Args:
+        path: the run directory.
+        experiment: the one whose command was called.
+        given: the options that were given by hand, by name.
+        quiet: no progress.
+
+    Raises:
+        UserError: there is no such run, or an option would change its results.
+        KeyboardInterrupt: a person stopped it.
+    """
+    directory = RunDirectory.resumed(path)
+    config = directory.config()
+    if config.experiment != experiment:
+        raise UserError(f"--resume {path}: use keras-dnnts {config.experiment}, whose run it is")
+    for name, value in given.items():
+        was = getattr(config, name)
+        if name not in CHANGEABLE and value != was:
+            option = "--" + name.replace("_", "-")
+            advice = "leave the option out, or start a new run"
+            raise UserError(f"--resume {path}: was started with {option} {was}, not with {value}: {advice}")
+    config = type(config).from_dict({**dataclasses.asdict(config), **given}, where=f"--resume {path}")
+    _run_to_the_end(config, directory, quiet)
+
+
+def _run_to_the_end(config: Config, directory: RunDirectory, quiet: bool) -> None:
+    if directory.resumes and directory.is_finished:
+        result = load_result(directory.path)
+        print(f"{directory.path}: is finished; nothing is left to train")
+    else:
+        result = _run_or_say_how_to_go_on(config, directory, None if quiet else Console())
+    draw_figures(result, directory.path)
+    print_summary(result, directory.path)
+
+
+def _run_or_say_how_to_go_on(config: Config, directory: RunDirectory, console: Console | None) -> Result:
+    try:
+        return _run(config, directory, console)
+    except KeyboardInterrupt as error:
+        raise KeyboardInterrupt(_how_to_go_on(config, directory)) from error
+    except OSError as error:
+        reason = f"{directory.path}: {error.strerror or error}"
+        raise UserError(_join(reason, "make room, then", _how_to_go_on(config, directory))) from error
+    except Exception as error:
+        if problem := explain_engine_failure(error):
+            raise UserError(_join(problem, "then", _how_to_go_on(config, directory))) from error
+        raise
+
+
+def _join(problem: str, link: str, how_to_go_on: str) -> str:
+    return f"{problem}: {link} {how_to_go_on}" if how_to_go_on else problem
+
+
+def _how_to_go_on(config: Config, directory: RunDirectory) -> str:
+    if not directory.can_be_resumed:
+        return ""
+    return f"go on with: keras-dnnts {config.experiment} --resume {shlex.quote(str(directory.path))}"
+
+
+def _run(config: Config, directory: RunDirectory, console: Console | None) -> Result:
+    if isinstance(config, CifarConfig):
+        return run_cifar(config, directory, console)
+    assert isinstance(config, NamesConfig)
+    return run_names(config, directory, console)
+
+
+def draw_figures(result: Result, folder: Path) -> None:
+    """Write the figures of a run that has saved its results; one that fails costs a warning and only itself."""
+    # Matplotlib takes a second to import: only once there is something to draw.
+    from keras_dnnts.figures import save_figures
+
+    try:
         save_figures(result, folder / FIGURES)
     except OSError as error:
-        reason = error.strerror or error
-        raise UserError(f"{folder}: {reason}: make room or name another --out; it keeps what was finished") from error
-    print_summary(result, folder)
-
-
-def _run(config: Config, folder: Path, console: Console | None) -> Result:
-    if isinstance(config, CifarConfig):
-        return run_cifar(config, folder, console)
-    assert isinstance(config, NamesConfig)
-    return run_names(config, folder, console)
+        logger.warning("%s: figures cannot be written: %s", folder / FIGURES, error.strerror or error)
 
 
 def print_summary(result: Result, folder: Path) -> None:

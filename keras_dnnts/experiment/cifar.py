@@ -2,7 +2,7 @@
 
 import dataclasses
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,23 +18,26 @@ from keras_dnnts.datasets.image_dataset import LabelledImages
 from keras_dnnts.datasets.image_split import ImageSplit, select_parts, split_images
 from keras_dnnts.datasets.images import load_image_dataset
 from keras_dnnts.errors import UserError
+from keras_dnnts.interruption import gentle_interruption
 from keras_dnnts.results import Result, collect_metrics
-from keras_dnnts.run_directory import append_history, open_run_directory, save_model
+from keras_dnnts.run_directory import RunDirectory
 from keras_dnnts.runtime import choose_backend, describe_environment, start_engine
 
 if TYPE_CHECKING:
-    from keras_dnnts.callbacks import EarlyStopping, Epoch, EpochHistory
+    from keras_dnnts.callbacks import EarlyStopping, Epoch, EpochHistory, FirstEpochSnapshot
+    from keras_dnnts.callbacks.checkpoint import Stateful
     from keras_dnnts.image_batches import ImageBatches
 
 DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 SHOWN_ACTIVATIONS = 4  # test images
 
 
-def run_cifar(config: CifarConfig, folder: Path, console: Console | None) -> Result:
-    """Train the network once a seed, evaluate it, and leave everything in ``folder``.
+def run_cifar(config: CifarConfig, directory: RunDirectory, console: Console | None) -> Result:
+    """Train the network once a seed, evaluate it, and leave everything in ``directory``.
 
     Raises:
         UserError: the data, backend, device or folder cannot be used, or the loss stopped being finite.
+        Interrupted: a person stopped training; ``directory`` can be resumed.
     """
     choose_backend(config.backend, config.device)
     data_dir = Path(config.data_dir) if config.data_dir else None
@@ -44,15 +47,15 @@ def run_cifar(config: CifarConfig, folder: Path, console: Console | None) -> Res
     if config.batch_size > train_images:
         raise UserError(f"--batch-size is {config.batch_size}, but there are only {train_images} training images")
     start_engine()
-    open_run_directory(folder, config)
     total = config.epochs * train_images * config.seeds
-    with RunProgress(total, "images", console, round_size=train_images) as progress:
-        runs = [
-            _run_seed(config, dataset, split, seed, folder, progress)
-            for split, seed in zip(splits, config.all_seeds, strict=True)
-        ]
-    result = _gather(config, dataset, splits[0], runs)
-    result.save(folder)
+    with directory.open(config, dataset.content_hash):
+        with RunProgress(total, "images", console, round_size=train_images) as progress:
+            runs = [
+                _run_seed(config, dataset, split, seed, directory, progress)
+                for split, seed in zip(splits, config.all_seeds, strict=True)
+            ]
+        result = _gather(config, dataset, splits[0], runs)
+        directory.save_result(result)
     return result
 
 
@@ -78,7 +81,35 @@ class _Batches:
 
 
 def _run_seed(
-    config: CifarConfig, dataset: ImageDataset, split: ImageSplit, seed: int, folder: Path, progress: RunProgress
+    config: CifarConfig,
+    dataset: ImageDataset,
+    split: ImageSplit,
+    seed: int,
+    directory: RunDirectory,
+    progress: RunProgress,
+) -> _SeedRun:
+    """What the seed found, in this process or an earlier one."""
+    from keras_dnnts.callbacks import Epoch
+
+    outcome = directory.checkpoints.load_outcome(seed)
+    if outcome is None:
+        run = _train_and_measure(config, dataset, split, seed, directory, progress)
+        epochs = [dataclasses.astuple(epoch) for epoch in run.epochs]
+        directory.checkpoints.save_outcome(seed, vars(run) | {"epochs": epochs})
+        return run
+    run = _SeedRun(**outcome | {"epochs": [Epoch(*epoch) for epoch in outcome["epochs"]]})
+    progress.skip(config.epochs * len(split.train))
+    _write_history(directory, seed, run.epochs)
+    return run
+
+
+def _train_and_measure(
+    config: CifarConfig,
+    dataset: ImageDataset,
+    split: ImageSplit,
+    seed: int,
+    directory: RunDirectory,
+    progress: RunProgress,
 ) -> _SeedRun:
     from keras_dnnts.analysis import build_feature_extractor, count_confusions, measure_accuracy, predict
     from keras_dnnts.callbacks import FirstEpochSnapshot
@@ -92,14 +123,14 @@ def _run_seed(
     extractor = build_feature_extractor(model)
     embedded_batches = ImageBatches(embedded, config.batch_size, config.image_size)
     snapshot = FirstEpochSnapshot(lambda: predict(extractor, embedded_batches))
-    history, stopping = _train(config, model, batches, seed, progress, snapshot)
-    _save_training(config, model, history, seed, folder)
+    history, stopping = _train(config, model, batches, seed, directory, progress, snapshot)
+    _save_training(config, model, history, seed, directory)
 
     logits = predict(model, batches.test)
     accuracy = measure_accuracy(test[1], logits.argmax(axis=1), classes, copies_of=range(len(logits)))
     metrics = {"test_accuracy": accuracy.overall, **_measure_losses(config, history, stopping, logits, test[1])}
     metrics["images_per_second"] = batches.train.images * history.epochs_per_second
-    _check_finite(metrics, config, seed, folder)
+    _check_finite(metrics, config, seed, directory.path)
     illustrations = {}
     if seed == config.seed:
         features = {"first": snapshot.value, "final": predict(extractor, embedded_batches)}
@@ -163,46 +194,71 @@ def _dtype_policy(name: str) -> Iterator[None]:
 
 
 def _train(
-    config: CifarConfig, model: Any, batches: _Batches, seed: int, progress: RunProgress, snapshot: Any
+    config: CifarConfig,
+    model: Any,
+    batches: _Batches,
+    seed: int,
+    directory: RunDirectory,
+    progress: RunProgress,
+    snapshot: "FirstEpochSnapshot",
 ) -> "tuple[EpochHistory, EarlyStopping]":
     import keras
 
-    from keras_dnnts.callbacks import EarlyStopping, EpochHistory, EpochProgress, EpochStart
+    from keras_dnnts.callbacks import Checkpoint, EarlyStopping, EpochHistory, EpochProgress, EpochStart, ModelState
 
-    history = EpochHistory()
+    learnt = ModelState(model)
+    history = EpochHistory(learnt)
     stopping = EarlyStopping(config.patience, restore_best=config.protocol != "reference")
+    parts: dict[str, Stateful] = {"history": history, "stopping": stopping, "snapshot": snapshot}
     label = f"seed {seed} · " if config.seeds > 1 else ""
-    model.fit(
-        batches.train,
-        validation_data=batches.validation,
-        epochs=config.epochs,
-        shuffle=False,
-        verbose=0,
-        callbacks=[
-            EpochStart(seed, [batches.train, batches.validation]),
-            keras.callbacks.LearningRateScheduler(config.learning_rate_of),
-            history,
-            EpochProgress(progress, label, batches.train, history),
-            snapshot,
-            stopping,
-        ],
-    )
+
+    def save(state: Any) -> None:
+        directory.checkpoints.save_training(seed, state)
+        _write_history(directory, seed, history.epochs)
+
+    with gentle_interruption() as interruption:
+        checkpoint = Checkpoint(learnt, parts, save, config.checkpoint_seconds, interruption)
+        checkpoint.restore(directory.checkpoints.load_training(seed))
+        progress.skip((config.epochs if checkpoint.finished else checkpoint.epochs) * batches.train.images)
+        model.fit(
+            batches.train,
+            validation_data=batches.validation,
+            initial_epoch=checkpoint.epochs,
+            epochs=checkpoint.epochs if checkpoint.finished else config.epochs,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                EpochStart(seed, [batches.train, batches.validation]),
+                keras.callbacks.LearningRateScheduler(config.learning_rate_of),
+                history,
+                EpochProgress(progress, label, batches.train, history),
+                snapshot,
+                stopping,
+                checkpoint,
+            ],
+        )
     return history, stopping
 
 
-def _save_training(config: CifarConfig, model: Any, history: "EpochHistory", seed: int, folder: Path) -> None:
-    import keras
-
+def _write_history(directory: RunDirectory, seed: int, epochs: "Sequence[Epoch]") -> None:
     from keras_dnnts.callbacks import Epoch
 
     columns = [field.name for field in dataclasses.fields(Epoch)]
-    append_history(folder, seed, columns, [dataclasses.astuple(epoch) for epoch in history.epochs])
+    directory.write_history(seed, columns, [dataclasses.astuple(epoch) for epoch in epochs])
+
+
+def _save_training(
+    config: CifarConfig, model: Any, history: "EpochHistory", seed: int, directory: RunDirectory
+) -> None:
+    import keras
+
+    _write_history(directory, seed, history.epochs)
     # Without the optimizer, whose moments take twice the room of the weights.
-    save_model(keras.Model(model.inputs, model.outputs, name=model.name), folder, seed)
+    directory.save_model(keras.Model(model.inputs, model.outputs, name=model.name), seed)
     if history.failed_epoch is not None:
         raise UserError(
             f"seed {seed}: the training loss is not finite in epoch {history.failed_epoch}: "
-            + _advice(config, folder, f"the history and the weights up to epoch {history.failed_epoch - 1}")
+            + _advice(config, directory.path, f"the history and the weights up to epoch {history.failed_epoch - 1}")
         )
 
 

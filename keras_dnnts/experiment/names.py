@@ -1,9 +1,12 @@
 """The names experiment: data, splits, training a cell once a seed, evaluation, result."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from rich.console import Console
@@ -15,33 +18,54 @@ from keras_dnnts.datasets.names import load_names_dataset
 from keras_dnnts.datasets.splits import NamesSplit, split_names
 from keras_dnnts.datasets.stream import draw_examples
 from keras_dnnts.errors import UserError
+from keras_dnnts.interruption import Interruption, gentle_interruption
 from keras_dnnts.results import Result, collect_metrics
-from keras_dnnts.run_directory import append_history, open_run_directory, save_model
+from keras_dnnts.run_directory import RunDirectory
 from keras_dnnts.runtime import choose_backend, describe_environment, start_engine
+
+if TYPE_CHECKING:
+    from keras_dnnts.callbacks import UpdateHistory
 
 CHUNK_SIZE = 1000  # updates a training step, and a point of the loss curve
 
 
-def run_names(config: NamesConfig, folder: Path, console: Console | None) -> Result:
-    """Train the cell once a seed, evaluate it, and leave everything in ``folder``.
+def run_names(config: NamesConfig, directory: RunDirectory, console: Console | None) -> Result:
+    """Train the cell once a seed, evaluate it, and leave everything in ``directory``.
 
     Raises:
         UserError: the data, backend, device or folder cannot be used, or the loss stopped being finite.
+        Interrupted: a person stopped training; ``directory`` can be resumed.
     """
     choose_backend(config.backend, config.device)
     data_dir = Path(config.data_dir) if config.data_dir else None
     dataset = load_names_dataset(config.dataset, data_dir, config.letters)
     splits = [_split(config, dataset, seed) for seed in config.all_seeds]
     start_engine()
-    open_run_directory(folder, config)
-    with RunProgress(config.iterations * config.seeds, "steps", console) as progress:
-        runs = [
-            _run_seed(config, dataset, split, seed, folder, progress)
-            for split, seed in zip(splits, config.all_seeds, strict=True)
-        ]
-    result = _gather(config, dataset, splits, runs)
-    result.save(folder)
+    with directory.open(config, dataset.content_hash):
+        with RunProgress(config.iterations * config.seeds, "steps", console) as progress:
+            runs = _run_seeds(_Study(config, dataset, directory, progress), splits)
+        result = _gather(config, dataset, splits, runs)
+        directory.save_result(result)
     return result
+
+
+@dataclass(frozen=True)
+class _Study:
+    """What all seeds of a run share."""
+
+    config: NamesConfig
+    dataset: NamesDataset
+    directory: RunDirectory
+    progress: RunProgress
+
+
+@dataclass(frozen=True)
+class _Training:
+    """A trained model, its losses by chunk, and the engine that made the updates."""
+
+    model: Any
+    history: "UpdateHistory"
+    engine: str
 
 
 @dataclass(frozen=True)
@@ -62,45 +86,122 @@ def _split(config: NamesConfig, dataset: NamesDataset, seed: int) -> NamesSplit:
     return split_names(dataset, config.held_out, seed)
 
 
-def _run_seed(
-    config: NamesConfig, dataset: NamesDataset, split: NamesSplit, seed: int, folder: Path, progress: RunProgress
-) -> _SeedRun:
-    from keras_dnnts.callbacks import UpdateHistory, UpdateProgress
+def _run_seeds(study: _Study, splits: Sequence[NamesSplit]) -> list[_SeedRun]:
+    """Train seeds side by side, for the fused kernel leaves Python free; evaluate one after the other.
+
+    Seeds share nothing, so that each finds what it would find alone.
+    """
+    seeds = study.config.all_seeds
+    outcomes = {seed: study.directory.checkpoints.load_outcome(seed) for seed in seeds}
+    with gentle_interruption() as interruption, _threads(study.config, interruption) as pool:
+        trainings = {
+            seed: pool.submit(_train, study, split, seed, interruption)
+            for split, seed in zip(splits, seeds, strict=True)
+            if outcomes[seed] is None
+        }
+        runs = []
+        for split, seed in zip(splits, seeds, strict=True):
+            if (outcome := outcomes[seed]) is None:
+                runs.append(_finish(study, split, seed, trainings[seed]))
+            else:
+                runs.append(_remember(study, seed, outcome))
+    return runs
+
+
+@contextmanager
+def _threads(config: NamesConfig, interruption: Interruption) -> Iterator[ThreadPoolExecutor]:
+    """As many threads as seeds can be trained at once; where one fails, the others stop."""
+    from keras_dnnts.models import runs_fused
+
+    side_by_side = min(config.seeds, _cores()) if runs_fused(config.engine, config.hidden_units) else 1
+    with ThreadPoolExecutor(side_by_side) as pool:
+        try:
+            yield pool
+        except BaseException:
+            interruption.requested = True
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _train(study: _Study, split: NamesSplit, seed: int, interruption: Interruption) -> _Training:
+    from keras_dnnts.callbacks import Checkpoint, ModelState, UpdateHistory, UpdateProgress
     from keras_dnnts.models import build_char_rnn, compile_char_rnn
 
+    config, dataset, directory, progress = study.config, study.dataset, study.directory, study.progress
     stream = split.train[draw_examples(dataset.labels[split.train], config.iterations, seed)]
     width, classes = len(dataset.alphabet) + 1, len(dataset.classes)
     model = build_char_rnn(config.cell, width, classes, config.hidden_units, seed)
     engine = compile_char_rnn(model, config.learning_rate, config.engine)
-    history = UpdateHistory(config.iterations, CHUNK_SIZE)
+    learnt = ModelState(model)
+    history = UpdateHistory(config.iterations, CHUNK_SIZE, learnt)
+
+    def save(state: Any) -> None:
+        directory.checkpoints.save_training(seed, state)
+        _write_history(study, seed, history.losses)
+
+    checkpoint = Checkpoint(learnt, {"history": history}, save, config.checkpoint_seconds, interruption)
+    checkpoint.restore(directory.checkpoints.load_training(seed))
+    done = min(checkpoint.epochs * CHUNK_SIZE, config.iterations)
+    progress.skip(done)
     label = f"seed {seed} · " if config.seeds > 1 else ""
-    model.fit(
-        x=(dataset.letters[stream], dataset.lengths[stream]),
-        y=dataset.labels[stream],
-        batch_size=min(CHUNK_SIZE, config.iterations),
-        steps_per_epoch=1,
-        epochs=-(-config.iterations // CHUNK_SIZE),
-        shuffle=False,
-        verbose=0,
-        callbacks=[history, UpdateProgress(progress, label, dataset, stream, history)],
-    )
-    steps = np.minimum(np.arange(1, len(history.losses) + 1) * CHUNK_SIZE, config.iterations)
-    append_history(folder, seed, ["step", "loss"], list(zip(steps.tolist(), history.losses, strict=True)))
-    save_model(model, folder, seed)
-    if history.failed_update is not None:
+    if not checkpoint.finished:
+        left = stream[done:]
+        model.fit(
+            x=(dataset.letters[left], dataset.lengths[left]),
+            y=dataset.labels[left],
+            batch_size=min(CHUNK_SIZE, config.iterations),
+            steps_per_epoch=1,
+            initial_epoch=checkpoint.epochs,
+            epochs=-(-config.iterations // CHUNK_SIZE),
+            shuffle=False,
+            verbose=0,
+            callbacks=[history, UpdateProgress(progress, label, dataset, stream, history), checkpoint],
+        )
+    _write_history(study, seed, history.losses)
+    directory.save_model(model, seed)
+    return _Training(model, history, engine)
+
+
+def _finish(study: _Study, split: NamesSplit, seed: int, training: Future[_Training]) -> _SeedRun:
+    run = _measure(study, split, seed, training.result())
+    study.directory.checkpoints.save_outcome(seed, vars(run))
+    return run
+
+
+def _remember(study: _Study, seed: int, outcome: dict[str, Any]) -> _SeedRun:
+    """What a seed found in an earlier process."""
+    run = _SeedRun(**outcome)
+    study.progress.skip(study.config.iterations)
+    _write_history(study, seed, run.losses.tolist())
+    return run
+
+
+def _write_history(study: _Study, seed: int, losses: Sequence[float]) -> None:
+    steps = np.minimum(np.arange(1, len(losses) + 1) * CHUNK_SIZE, study.config.iterations).tolist()
+    study.directory.write_history(seed, ["step", "loss"], list(zip(steps, losses, strict=True)))
+
+
+def _measure(study: _Study, split: NamesSplit, seed: int, training: _Training) -> _SeedRun:
+    model, history = training.model, training.history
+    if history.failed:
         raise UserError(
             f"seed {seed}: the loss is not finite at step {history.failed_update}: try a lower --learning-rate than "
-            f"{config.learning_rate}; {folder} keeps the history and the weights up to step {len(steps) * CHUNK_SIZE}"
+            f"{study.config.learning_rate}; {study.directory.path} keeps the history and the weights up to step "
+            f"{len(history.losses) * CHUNK_SIZE}"
         )
     metrics: dict[str, Any] = {}
     confusions, recall = {}, {}
-    for side, counts, accuracy in _evaluate(model, dataset, split):
+    for side, counts, accuracy in _evaluate(model, study.dataset, split):
         metrics[f"{side}_accuracy_by_class"], metrics[f"{side}_accuracy"] = accuracy.by_class, accuracy.overall
         confusions[side], recall[side] = counts, accuracy.recall
     metrics["final_loss"] = history.losses[-1]
     metrics["train_seconds"] = sum(history.seconds)
     metrics["steps_per_second"] = history.updates_per_second
-    return _SeedRun(metrics, np.array(history.losses), confusions, recall, model.count_params(), engine)
+    return _SeedRun(metrics, np.array(history.losses), confusions, recall, model.count_params(), training.engine)
 
 
 def _evaluate(model: Any, dataset: NamesDataset, split: NamesSplit) -> Iterator[tuple[str, np.ndarray, Any]]:

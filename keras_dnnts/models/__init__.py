@@ -7,6 +7,7 @@ from keras_dnnts.models.char_rnn import (
     compile_char_rnn,
     load_torch_weights,
     negative_log_likelihood,
+    runs_fused,
 )
 from keras_dnnts.models.per_example import PerExampleModel
 from keras_dnnts.models.resnet50 import build_resnet50
@@ -26,4 +27,5 @@ __all__ = [
     "load_torch_weights",
     "load_torchvision_weights",
     "negative_log_likelihood",
+    "runs_fused",
 ]

@@ -81,6 +81,21 @@ def negative_log_likelihood(labels: Any, log_probabilities: Any) -> Any:
     return -backend.pick(log_probabilities, ops.cast(labels, "int32"))
 
 
+def runs_fused(engine: str, hidden_units: int) -> bool:
+    """Whether the fused kernel makes the updates of a model with these units, ``engine`` being as for
+    :func:`compile_char_rnn`.
+
+    Raises:
+        ValueError: for an unknown engine, or ``"fused"`` where it cannot work.
+    """
+    if engine not in ENGINES:
+        raise ValueError(f"unknown engine {engine!r}: use one of {', '.join(ENGINES)}")
+    fusable = backend.runs_on_cpu() and hidden_units % 4 == 0
+    if engine == "fused" and not fusable:
+        raise ValueError("the fused engine needs the CPU and hidden units divisible by 4: use the generic engine")
+    return engine != "generic" and fusable
+
+
 def compile_char_rnn(model: PerExampleModel, learning_rate: float = 0.005, engine: str = "auto") -> str:
     """Compile a model of :func:`build_char_rnn` for per-example training and return the engine chosen.
 
@@ -93,13 +108,8 @@ def compile_char_rnn(model: PerExampleModel, learning_rate: float = 0.005, engin
     Raises:
         ValueError: for an unknown engine, or ``"fused"`` where it cannot work.
     """
-    if engine not in ENGINES:
-        raise ValueError(f"unknown engine {engine!r}: use one of {', '.join(ENGINES)}")
     layer = model.get_layer(RECURRENT)
-    fusable = backend.runs_on_cpu() and layer.units % 4 == 0
-    if engine == "fused" and not fusable:
-        raise ValueError("the fused engine needs the CPU and hidden units divisible by 4: use the generic engine")
-    fused = engine == "fused" or (engine == "auto" and fusable)
+    fused = runs_fused(engine, layer.units)
     if fused:
         # Imported here: Numba takes half a second, and not every run needs it.
         from keras_dnnts.backend.fused import update_each

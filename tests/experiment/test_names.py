@@ -174,7 +174,7 @@ def test_full_disk_is_one_line_and_leaves_no_half_model(names, tmp_path, capsys,
     assert len(error.splitlines()) == 1
     assert "No space left" in error
     assert str(tmp_path / "run") in error
-    assert {path.name for path in (tmp_path / "run").iterdir()} == {"config.toml", "history.csv"}
+    assert {path.name for path in (tmp_path / "run").iterdir()} == {"config.toml", "history.csv", "checkpoints"}
 
 
 def test_progress_shows_the_reference_sample_line(names, tmp_path, capsys):

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from keras_dnnts import callbacks
-from keras_dnnts.callbacks import EarlyStopping, EpochHistory, EpochProgress
+from keras_dnnts.callbacks import EarlyStopping, EpochHistory, EpochProgress, ModelState, epochs
 from keras_dnnts.console import RunProgress
 
 NAN, INFINITE = math.nan, math.inf
@@ -33,6 +32,8 @@ class Weights:
 
     def __init__(self):
         self.weights, self.stop_training = [np.zeros(1)], False
+        self.trainable_variables = []
+        self.optimizer = SimpleNamespace(build=lambda variables: None, variables=[])
 
     def get_weights(self):
         return [weight.copy() for weight in self.weights]
@@ -80,7 +81,9 @@ def epoch_logs(loss):
 
 
 def test_loss_that_is_not_finite_gives_back_the_weights_from_before_the_epoch():
-    model, history = Weights(), EpochHistory()
+    model = Weights()
+    learnt = ModelState(model)
+    history = EpochHistory(learnt)
     history.set_model(model)
     for epoch, loss in enumerate([2.0, NAN]):
         history.on_epoch_begin(epoch)
@@ -90,13 +93,15 @@ def test_loss_that_is_not_finite_gives_back_the_weights_from_before_the_epoch():
         assert model.stop_training == math.isnan(loss)
         history.on_test_begin()
         history.on_epoch_end(epoch, epoch_logs(loss))
+        if not history.failed:
+            learnt.capture()
     assert history.failed_epoch == 2
     assert [epoch.train_loss for epoch in history.epochs] == [2.0]
     assert model.weights[0].item() == 1
 
 
 def test_speed_leaves_the_first_epoch_out():
-    history = EpochHistory()
+    history = EpochHistory(ModelState(Weights()))
     history.training_seconds = [10.0]
     assert history.epochs_per_second == pytest.approx(0.1)
     history.training_seconds = [10.0, 1.0, 3.0]
@@ -110,18 +115,18 @@ class Batches:
         return 7
 
 
-def follow_epochs(monkeypatch, batch_seconds, epochs, stop_after):
+def follow_epochs(monkeypatch, batch_seconds, count, stop_after):
     """Lines that ``EpochProgress`` prints while batches take ``batch_seconds`` each, and its progress."""
     ticks = itertools.count(step=batch_seconds)
-    monkeypatch.setattr(callbacks, "time", SimpleNamespace(perf_counter=lambda: next(ticks) * callbacks.TIMED_BATCHES))
+    monkeypatch.setattr(epochs, "time", SimpleNamespace(perf_counter=lambda: next(ticks) * epochs.TIMED_BATCHES))
     output = io.StringIO()
-    progress = RunProgress(epochs * Batches.images, "images", Console(file=output, width=200), Batches.images)
-    history = EpochHistory()
+    progress = RunProgress(count * Batches.images, "images", Console(file=output, width=200), Batches.images)
+    history = EpochHistory(ModelState(Weights()))
     history._trained = 0
     shown = EpochProgress(progress, "seed 1 · ", Batches(), history)
     for callback in (history, shown):
         callback.set_model(Weights())
-        callback.set_params({"epochs": epochs})
+        callback.set_params({"epochs": count})
     for epoch in range(stop_after):
         for callback in (history, shown):
             callback.on_epoch_begin(epoch)
@@ -135,7 +140,7 @@ def follow_epochs(monkeypatch, batch_seconds, epochs, stop_after):
 
 
 def test_progress_counts_every_image_and_takes_off_what_is_not_trained(monkeypatch):
-    lines, progress = follow_epochs(monkeypatch, 0.001, epochs=5, stop_after=2)
+    lines, progress = follow_epochs(monkeypatch, 0.001, count=5, stop_after=2)
     assert progress.done == progress.total == 200
     assert len(lines) == 2
     assert lines[1].startswith("seed 1 · epoch 2/5 · loss 2.0000 · accuracy 50.0%")
@@ -143,7 +148,7 @@ def test_progress_counts_every_image_and_takes_off_what_is_not_trained(monkeypat
 
 def test_long_run_is_announced_once_with_what_shortens_it(monkeypatch):
     # 100 epochs of 100 images in batches of 16, 10 seconds each: 6,250 seconds.
-    lines, _ = follow_epochs(monkeypatch, 10, epochs=100, stop_after=2)
+    lines, _ = follow_epochs(monkeypatch, 10, count=100, stop_after=2)
     announcements = [line for line in lines if "--epochs" in line]
     assert len(announcements) == 1
     assert "1:44:10" in announcements[0]
@@ -153,5 +158,5 @@ def test_long_run_is_announced_once_with_what_shortens_it(monkeypatch):
 
 
 def test_short_run_is_not_announced(monkeypatch):
-    lines, _ = follow_epochs(monkeypatch, 5, epochs=100, stop_after=1)
+    lines, _ = follow_epochs(monkeypatch, 5, count=100, stop_after=1)
     assert not any("--epochs" in line for line in lines)

@@ -1,5 +1,6 @@
-"""Keras callbacks of both experiments."""
+"""Callbacks of training by epochs."""
 
+import dataclasses
 import math
 import time
 from collections.abc import Callable, Sequence
@@ -9,98 +10,13 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_dnnts.callbacks.checkpoint import ModelState
 from keras_dnnts.console import RunProgress, format_seconds
-from keras_dnnts.datasets import NamesDataset
 from keras_dnnts.image_batches import ImageBatches
 from keras_dnnts.seeding import seed_epoch
 
 LONG_RUN_SECONDS = 3600
 TIMED_BATCHES = 5
-
-
-class UpdateHistory(keras.callbacks.Callback):
-    """Keep the mean loss of every chunk of updates and the time it took.
-
-    An epoch of ``fit`` is one chunk here. Where a loss is not finite, training stops and the model gets back the
-    weights it had before that chunk.
-
-    Attributes:
-        losses: mean loss of every finished chunk.
-        seconds: how long each took.
-        failed_update: None, or the number (from 1) of the update whose loss was not finite.
-    """
-
-    async_safe = True
-
-    def __init__(self, updates: int, chunk_size: int) -> None:
-        super().__init__()
-        self.updates, self.chunk_size = updates, chunk_size
-        self.losses: list[float] = []
-        self.seconds: list[float] = []
-        self.failed_update: int | None = None
-
-    @property
-    def updates_per_second(self) -> float:
-        """Speed of the training loop; the first chunk includes compilation and counts only if it is the only one."""
-        sizes = [self._size(chunk) for chunk in range(len(self.seconds))]
-        start = 1 if len(sizes) > 1 else 0
-        return sum(sizes[start:]) / sum(self.seconds[start:])
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Remember the weights."""
-        self._weights = self.model.get_weights()
-        self._started = time.perf_counter()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Record the chunk, or stop at a loss that is not finite."""
-        assert logs is not None
-        finite = int(logs["finite_updates"])
-        if finite < self._size(epoch):
-            self.failed_update = epoch * self.chunk_size + finite + 1
-            self.model.set_weights(self._weights)
-            self.model.stop_training = True
-            return
-        self.losses.append(float(logs["loss"]))
-        self.seconds.append(time.perf_counter() - self._started)
-
-    def _size(self, chunk: int) -> int:
-        return min(self.chunk_size, self.updates - chunk * self.chunk_size)
-
-
-class UpdateProgress(keras.callbacks.Callback):
-    """Show progress after every chunk, and the reference's sample line every ``sample_every`` updates.
-
-    A sample line says step, loss, name / guess and ✓ or ✗ (truth), all of that step's example before its own update.
-    """
-
-    async_safe = True
-
-    def __init__(
-        self, progress: RunProgress, label: str, dataset: NamesDataset, stream: np.ndarray, history: UpdateHistory
-    ) -> None:
-        super().__init__()
-        self.progress, self.label, self.dataset, self.stream = progress, label, dataset, stream
-        self.history = history
-        self.sample_every = 5000
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Advance by one chunk."""
-        assert logs is not None
-        if self.history.failed_update is not None:
-            return
-        before = epoch * self.history.chunk_size
-        step = min(before + self.history.chunk_size, len(self.stream))
-        self.progress.advance(step - before, self.label, f"loss {logs['loss']:.4f}")
-        if step // self.sample_every > before // self.sample_every or step == len(self.stream):
-            self.progress.line(self._sample(step, logs["step_loss"], int(logs["guess"])))
-
-    def _sample(self, step: int, loss: float, guess: int) -> str:
-        example = self.stream[step - 1]
-        truth = int(self.dataset.labels[example])
-        classes = self.dataset.classes
-        verdict = "✓" if guess == truth else f"✗ ({classes[truth]})"
-        when = f"{self.label}step {step} ({step / len(self.stream):.0%})"
-        return f"{when} loss {loss:.4f} {self.dataset.texts[example]} / {classes[guess]} {verdict}"
 
 
 @dataclass(frozen=True)
@@ -135,8 +51,11 @@ class EpochStart(keras.callbacks.Callback):
 class EpochHistory(keras.callbacks.Callback):
     """Keep every epoch's numbers. Needs ``LearningRateScheduler`` before it.
 
-    Where a training loss is not finite, training stops within the epoch, which is not recorded, and the model gets
-    back the weights it had before.
+    Where a training loss is not finite, training stops within the epoch, which is not recorded, and the model goes
+    back to where it was before.
+
+    Args:
+        learnt: what the model had learnt at the end of the last epoch.
 
     Attributes:
         epochs: every finished epoch.
@@ -146,11 +65,17 @@ class EpochHistory(keras.callbacks.Callback):
 
     async_safe = True
 
-    def __init__(self) -> None:
+    def __init__(self, learnt: ModelState) -> None:
         super().__init__()
+        self.learnt = learnt
         self.epochs: list[Epoch] = []
         self.training_seconds: list[float] = []
         self.failed_epoch: int | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether a training loss was not finite."""
+        return self.failed_epoch is not None
 
     @property
     def epochs_per_second(self) -> float:
@@ -159,8 +84,7 @@ class EpochHistory(keras.callbacks.Callback):
         return len(seconds) / sum(seconds)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Remember the weights."""
-        self._weights = self.model.get_weights()
+        """Start the clock."""
         self._finite = True
         self._started = time.perf_counter()
 
@@ -184,7 +108,7 @@ class EpochHistory(keras.callbacks.Callback):
         assert logs is not None
         if not math.isfinite(logs["loss"]):
             self.failed_epoch = epoch + 1
-            self.model.set_weights(self._weights)
+            self.learnt.restore()
             self.model.stop_training = True
             return
         self.epochs.append(
@@ -199,6 +123,16 @@ class EpochHistory(keras.callbacks.Callback):
             )
         )
         self.training_seconds.append(self._trained - self._started)
+
+    def get_state(self) -> dict[str, Any]:
+        """What :meth:`set_state` takes."""
+        epochs = [dataclasses.astuple(epoch) for epoch in self.epochs]
+        return {"epochs": epochs, "training_seconds": self.training_seconds}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.epochs = [Epoch(*epoch) for epoch in state["epochs"]]
+        self.training_seconds = state["training_seconds"]
 
 
 class EarlyStopping(keras.callbacks.Callback):
@@ -242,6 +176,20 @@ class EarlyStopping(keras.callbacks.Callback):
         if self._best_weights is not None:
             self.model.set_weights(self._best_weights)
 
+    def get_state(self) -> dict[str, Any]:
+        """What :meth:`set_state` takes."""
+        return {
+            "best_epoch": self.best_epoch,
+            "best_loss": float(self._best_loss),
+            "best_weights": self._best_weights,
+            "waited": self._waited,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.best_epoch, self._best_loss = state["best_epoch"], state["best_loss"]
+        self._best_weights, self._waited = state["best_weights"], state["waited"]
+
 
 class FirstEpochSnapshot(keras.callbacks.Callback):
     """Keep what ``measure()`` returns after the first epoch, as ``value``."""
@@ -257,6 +205,14 @@ class FirstEpochSnapshot(keras.callbacks.Callback):
         """Measure once."""
         if epoch == 0:
             self.value = self.measure()
+
+    def get_state(self) -> np.ndarray | None:
+        """What :meth:`set_state` takes."""
+        return self.value
+
+    def set_state(self, state: np.ndarray | None) -> None:
+        """Go on from there."""
+        self.value = state
 
 
 class EpochProgress(keras.callbacks.Callback):
@@ -299,7 +255,7 @@ class EpochProgress(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Count the last batch and print the epoch's line."""
-        if self.history.failed_epoch is not None:
+        if self.history.failed:
             return
         self._advance(self.batches.images - (len(self.batches) - 1) * self.batches.batch_size)
         done = self.history.epochs[-1]

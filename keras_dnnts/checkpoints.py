@@ -1,0 +1,150 @@
+"""Checkpoints: what an unfinished run needs to go on, on disk. Knows no engine.
+
+A run directory holds them in ``checkpoints/``: ``run.json`` says what run they belong to; of each seed there is
+``training-seed-<n>.npz`` while it trains, and ``outcome-seed-<n>.npz`` once it has been evaluated.
+"""
+
+import json
+import shutil
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_dnnts.errors import UserError
+from keras_dnnts.whole_files import remove_unfinished, write_whole
+
+FORMAT_VERSION = 1
+STATE = "state"
+
+State = Any
+"""Dicts with string keys, lists and tuples of numbers, strings, None and arrays, nested at will."""
+
+
+class Checkpoints:
+    """The checkpoints of one run.
+
+    Args:
+        folder: where they are; need not exist.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def begin(self, identity: dict[str, Any]) -> None:
+        """Start anew, for a run of this identity (plain values)."""
+        self.remove()
+        self.folder.mkdir()
+        text = json.dumps({"format_version": FORMAT_VERSION, **identity}, indent=2)
+        write_whole(self.folder / "run.json", lambda file: file.write(text.encode()))
+
+    def identity(self) -> dict[str, Any] | None:
+        """What ``begin`` was given, or None where no run has begun.
+
+        Raises:
+            UserError: the file is damaged.
+        """
+        path = self.folder / "run.json"
+        try:
+            identity = json.loads(path.read_text(encoding="utf-8"))
+            _check_version(path, identity.pop("format_version"))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError, KeyError, AttributeError) as error:
+            raise _damaged(path, error) from error
+        return identity
+
+    def save_training(self, seed: int, state: State) -> None:
+        """Keep the state of a seed's training in place of the one before."""
+        save_state(self._training(seed), state)
+
+    def load_training(self, seed: int) -> State | None:
+        """Return the last state of a seed's training, or None."""
+        return load_state(self._training(seed))
+
+    def save_outcome(self, seed: int, outcome: State) -> None:
+        """Keep what a seed found, and forget how its training stood."""
+        save_state(self._outcome(seed), outcome)
+        self._training(seed).unlink(missing_ok=True)
+
+    def load_outcome(self, seed: int) -> State | None:
+        """Return what a seed found, or None."""
+        return load_state(self._outcome(seed))
+
+    def remove_unfinished(self) -> None:
+        """Remove what a killed process was writing."""
+        if self.folder.is_dir():
+            remove_unfinished(self.folder)
+
+    def remove(self) -> None:
+        """Remove all."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _training(self, seed: int) -> Path:
+        return self.folder / f"training-seed-{seed}.npz"
+
+    def _outcome(self, seed: int) -> Path:
+        return self.folder / f"outcome-seed-{seed}.npz"
+
+
+def save_state(path: Path, state: State) -> None:
+    """Write a state whole, synced to disk; until then the file keeps what it had."""
+    arrays: dict[str, np.ndarray] = {}
+    plain = {"format_version": FORMAT_VERSION, STATE: _pack(state, arrays)}
+    arrays[STATE] = np.array(json.dumps(plain))
+    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))  # type: ignore[arg-type]
+
+
+def load_state(path: Path) -> State | None:
+    """Read a state, equal to the one saved to the last bit; None where there is no file.
+
+    Raises:
+        UserError: the file is damaged, or of another format version.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            plain = json.loads(str(arrays[STATE]))
+            _check_version(path, plain["format_version"])
+            return _unpack(plain[STATE], arrays)
+    except FileNotFoundError:
+        return None
+    # Damage shows in the zip, in an array's header or in the JSON.
+    except (OSError, ValueError, KeyError, TypeError, EOFError, zipfile.BadZipFile) as error:
+        raise _damaged(path, error) from error
+
+
+def _pack(value: State, arrays: dict[str, np.ndarray]) -> Any:
+    """Plain values for JSON; containers and arrays become a dict of one entry that names their kind."""
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, np.ndarray):
+        name = f"array_{len(arrays)}"
+        arrays[name] = value
+        return {"array": name}
+    if isinstance(value, dict):
+        return {"dict": {key: _pack(entry, arrays) for key, entry in value.items()}}
+    if isinstance(value, list | tuple):
+        return {"tuple" if isinstance(value, tuple) else "list": [_pack(entry, arrays) for entry in value]}
+    return value
+
+
+def _unpack(plain: Any, arrays: Any) -> State:
+    if not isinstance(plain, dict):
+        return plain
+    ((kind, value),) = plain.items()
+    if kind == "array":
+        return arrays[value]
+    if kind == "dict":
+        return {key: _unpack(entry, arrays) for key, entry in value.items()}
+    entries = [_unpack(entry, arrays) for entry in value]
+    return tuple(entries) if kind == "tuple" else entries
+
+
+def _check_version(path: Path, version: object) -> None:
+    if version != FORMAT_VERSION:
+        raise UserError(f"{path}: has format version {version}, this program reads version {FORMAT_VERSION}")
+
+
+def _damaged(path: Path, error: Exception) -> UserError:
+    return UserError(f"{path}: is damaged ({error}); start the run anew with --overwrite")
