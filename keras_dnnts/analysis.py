@@ -12,6 +12,8 @@ from keras_dnnts.models import PENULTIMATE
 
 NEIGHBOURS = 10
 PERPLEXITY = 30.0
+EXAMPLES_A_CELL = 6
+MOST_EXAMPLES = 600
 Z_95 = float(stats.norm.ppf(0.975))
 
 
@@ -105,27 +107,51 @@ def mean_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
 
 
 @dataclass(frozen=True)
-class Mistakes:
-    """Wrong guesses, the most confident first.
+class Guesses:
+    """Some of N examples with what a model guessed, in an order of their own.
 
     Attributes:
-        images: (M,) int64 indices of the images.
+        indices: (M,) int64, which of the N.
         guesses: (M,) int64 guessed classes.
         confidences: (M,) float64 probabilities the model gave its guesses.
     """
 
-    images: np.ndarray
+    indices: np.ndarray
     guesses: np.ndarray
     confidences: np.ndarray
 
 
-def most_confident_mistakes(logits: np.ndarray, labels: np.ndarray, most: int = 12) -> Mistakes:
-    """Find the ``most`` mistakes the model was surest of, in logits (N, K) with labels (N,) int."""
-    probabilities = special.softmax(logits.astype(np.float64), axis=1)
-    guesses, confidences = probabilities.argmax(axis=1), probabilities.max(axis=1)
+def most_confident_mistakes(logits: np.ndarray, labels: np.ndarray, most: int = 12) -> Guesses:
+    """Find the ``most`` mistakes the model was surest of, in logits (N, K) with labels (N,) int, the surest first."""
+    guesses, confidences = _guess(logits)
     wrong = np.flatnonzero(guesses != labels)
     chosen = wrong[np.argsort(-confidences[wrong], kind="stable")[:most]]
-    return Mistakes(chosen, guesses[chosen], confidences[chosen])
+    return Guesses(chosen, guesses[chosen], confidences[chosen])
+
+
+def surest_examples(
+    logits: np.ndarray, labels: np.ndarray, most_a_cell: int = EXAMPLES_A_CELL, most: int = MOST_EXAMPLES
+) -> Guesses:
+    """Find the examples the model was surest of in every cell of the confusion matrix, the diagonal included.
+
+    Where they are too many, every cell gets its first example before any gets a second.
+
+    Args:
+        logits: (N, K) float; log-probabilities are logits too.
+        labels: (N,) int true classes.
+        most_a_cell: examples of one cell.
+        most: examples in all.
+    """
+    guesses, confidences = _guess(logits)
+    cells = labels.astype(np.int64) * logits.shape[1] + guesses
+    by_cell = np.lexsort((-confidences, cells))
+    sizes = np.unique(cells, return_counts=True)[1]
+    starts = np.repeat(np.cumsum(sizes) - sizes, sizes)
+    rank = np.empty(len(cells), np.int64)
+    rank[by_cell] = np.arange(len(cells)) - starts
+    order = np.lexsort((-confidences, rank))
+    chosen = order[rank[order] < most_a_cell][:most]
+    return Guesses(chosen, guesses[chosen], confidences[chosen])
 
 
 def compute_activations(
@@ -166,6 +192,11 @@ def neighbour_accuracy(points: np.ndarray, labels: np.ndarray) -> float:
     neighbours = NearestNeighbors(n_neighbors=count).fit(points).kneighbors(return_distance=False)
     votes = stats.mode(labels[neighbours], axis=1).mode
     return float((votes == labels).mean())
+
+
+def _guess(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    probabilities = special.softmax(logits.astype(np.float64), axis=1)
+    return probabilities.argmax(axis=1), probabilities.max(axis=1)
 
 
 def _number_pairs(labels: np.ndarray, copies_of: Sequence[Any]) -> np.ndarray:

@@ -113,6 +113,7 @@ def _train_and_measure(
 ) -> _SeedRun:
     from keras_dnnts.analysis import build_feature_extractor, count_confusions, measure_accuracy, predict
     from keras_dnnts.callbacks import FirstEpochSnapshot
+    from keras_dnnts.illustrations import show_images
     from keras_dnnts.image_batches import ImageBatches
 
     classes = len(dataset.classes)
@@ -137,7 +138,8 @@ def _train_and_measure(
         illustrations = (
             _show_mistakes(test, logits)
             | _show_activations(config, model, _draw(test, SHOWN_ACTIVATIONS, seed))
-            | _show_embeddings(features, embedded[1], seed)
+            | _show_embeddings(features, embedded, seed)
+            | show_images(test, logits)
         )
     return _SeedRun(
         metrics=metrics,
@@ -304,8 +306,8 @@ def _show_mistakes(test: LabelledImages, logits: np.ndarray) -> dict[str, np.nda
     images, labels = test
     mistakes = most_confident_mistakes(logits, labels)
     return {
-        "mistake_image": images[mistakes.images],
-        "mistake_truth": labels[mistakes.images],
+        "mistake_image": images[mistakes.indices],
+        "mistake_truth": labels[mistakes.indices],
         "mistake_guess": mistakes.guesses,
         "mistake_confidence": mistakes.confidences,
     }
@@ -322,11 +324,13 @@ def _show_activations(config: CifarConfig, model: Any, shown: LabelledImages) ->
     return {"activation_image": images, "activation_label": labels, **named}
 
 
-def _show_embeddings(features: dict[str, Any], labels: np.ndarray, seed: int) -> dict[str, np.ndarray]:
+def _show_embeddings(features: dict[str, Any], embedded: LabelledImages, seed: int) -> dict[str, np.ndarray]:
     from keras_dnnts.analysis import embed
+    from keras_dnnts.illustrations import make_thumbnails
 
+    images, labels = embedded
     points = {f"embedding_{when}": embed(values, seed) for when, values in features.items()}
-    return {"embedding_label": labels, **points}
+    return {"embedding_image": make_thumbnails(images), "embedding_label": labels, **points}
 
 
 def _gather(config: CifarConfig, dataset: ImageDataset, split: ImageSplit, runs: list[_SeedRun]) -> Result:

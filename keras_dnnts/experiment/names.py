@@ -70,7 +70,10 @@ class _Training:
 
 @dataclass(frozen=True)
 class _SeedRun:
-    """What one seed found: its numbers, and for each side its confusion counts (K, K) and recall (K,)."""
+    """What one seed found: its numbers, and for each side its confusion counts (K, K) and recall (K,).
+
+    ``illustrations`` show single names; results keep the first seed's.
+    """
 
     metrics: dict[str, Any]
     losses: np.ndarray
@@ -78,6 +81,7 @@ class _SeedRun:
     recall: dict[str, np.ndarray]
     parameters: int
     engine: str
+    illustrations: dict[str, np.ndarray]
 
 
 def _split(config: NamesConfig, dataset: NamesDataset, seed: int) -> NamesSplit:
@@ -195,19 +199,24 @@ def _measure(study: _Study, split: NamesSplit, seed: int, training: _Training) -
         )
     metrics: dict[str, Any] = {}
     confusions, recall = {}, {}
-    for side, counts, accuracy in _evaluate(model, study.dataset, split):
+    illustrations: dict[str, np.ndarray] = {}
+    for side, counts, accuracy, shown in _evaluate(model, study.dataset, split):
         metrics[f"{side}_accuracy_by_class"], metrics[f"{side}_accuracy"] = accuracy.by_class, accuracy.overall
         confusions[side], recall[side] = counts, accuracy.recall
+        illustrations |= shown
     metrics["final_loss"] = history.losses[-1]
     metrics["train_seconds"] = sum(history.seconds)
     metrics["steps_per_second"] = history.updates_per_second
-    return _SeedRun(metrics, np.array(history.losses), confusions, recall, model.count_params(), training.engine)
+    losses, engine = np.array(history.losses), training.engine
+    return _SeedRun(metrics, losses, confusions, recall, model.count_params(), engine, illustrations)
 
 
-def _evaluate(model: Any, dataset: NamesDataset, split: NamesSplit) -> Iterator[tuple[str, np.ndarray, Any]]:
+def _evaluate(model: Any, dataset: NamesDataset, split: NamesSplit) -> Iterator[tuple[str, np.ndarray, Any, dict]]:
     from keras_dnnts.analysis import count_confusions, measure_accuracy, predict_log_probabilities
+    from keras_dnnts.illustrations import show_names
 
-    guesses = predict_log_probabilities(model, dataset.letters, dataset.lengths).argmax(axis=1)
+    log_probabilities = predict_log_probabilities(model, dataset.letters, dataset.lengths)
+    guesses = log_probabilities.argmax(axis=1)
     for side, lines in (("train", split.train), ("held_out", split.held_out)):
         if len(lines):
             labels, classes = dataset.labels[lines], len(dataset.classes)
@@ -216,6 +225,7 @@ def _evaluate(model: Any, dataset: NamesDataset, split: NamesSplit) -> Iterator[
                 side,
                 count_confusions(labels, guesses[lines], classes),
                 measure_accuracy(labels, guesses[lines], classes, copies_of=names),
+                show_names(dataset, lines, log_probabilities, side),
             )
 
 
@@ -240,8 +250,8 @@ def _gather(config: NamesConfig, dataset: NamesDataset, splits: list[NamesSplit]
         dataset=_describe(dataset, splits),
         environment=describe_environment() | {"engine": runs[0].engine},
         metrics=collect_metrics([run.metrics for run in runs]),
-        details=details,
-        arrays=arrays,
+        details=details | {"illustrated_seed": config.seed},
+        arrays=arrays | runs[0].illustrations,
     )
 
 
