@@ -214,4 +214,5 @@ def _fraction_with_interval(right: np.ndarray) -> tuple[float, tuple[float, floa
 def _wilson(fraction: Any, count: Any) -> tuple[Any, Any]:
     centre = (fraction + Z_95**2 / (2 * count)) / (1 + Z_95**2 / count)
     spread = np.sqrt(fraction * (1 - fraction) / count + (Z_95 / (2 * count)) ** 2) * Z_95 / (1 + Z_95**2 / count)
-    return np.maximum(centre - spread, 0), np.minimum(centre + spread, 1)
+    # A fraction of 0 or 1 is an end of its interval, but for rounding.
+    return np.clip(centre - spread, 0, fraction), np.clip(centre + spread, fraction, 1)

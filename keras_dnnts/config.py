@@ -225,10 +225,20 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Confi
         raise UserError(f"{path}: cannot be read: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise UserError(f"{path}: is not TOML: {error}") from error
-    name = values.pop("experiment", None)
-    if name not in EXPERIMENTS:
-        raise UserError(f"{path}: experiment = {name!r}; use one of {', '.join(map(repr, EXPERIMENTS))}")
-    return EXPERIMENTS[name].from_dict({**values, **(overrides or {})}, where=str(path))
+    return config_from_dict({**values, **(overrides or {})}, where=str(path))
+
+
+def config_from_dict(values: Mapping[str, Any], where: str) -> Config:
+    """Build the config of the experiment that ``values`` name, as :meth:`Config.to_dict` gave them.
+
+    Raises:
+        UserError: as for :meth:`Config.from_dict`, or the experiment is not known.
+    """
+    options = dict(values)
+    name = options.pop("experiment", None)
+    if not isinstance(name, str) or name not in EXPERIMENTS:
+        raise UserError(f"{where}: experiment = {name!r}; use one of {', '.join(map(repr, EXPERIMENTS))}")
+    return EXPERIMENTS[name].from_dict(options, where=where)
 
 
 def _option(name: str) -> str:

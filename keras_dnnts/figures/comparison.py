@@ -57,7 +57,7 @@ def _spread(metric: Metric) -> tuple[float, float]:
     if metric.intervals_95 is None:
         return math.nan, math.nan
     low, high = metric.intervals_95[0]
-    return metric.mean - low, high - metric.mean
+    return max(metric.mean - low, 0), max(high - metric.mean, 0)  # saved ends may be off by rounding
 
 
 def _title(results: Mapping[str, Result]) -> str:

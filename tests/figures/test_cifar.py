@@ -4,7 +4,6 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
-from keras_dnnts.config import CifarConfig
 from keras_dnnts.figures.cifar import (
     plot_activations,
     plot_embeddings,
@@ -13,43 +12,7 @@ from keras_dnnts.figures.cifar import (
     save_cifar_figures,
 )
 from keras_dnnts.figures.comparison import plot_comparison
-from keras_dnnts.results import Metric, Result
-
-CLASSES = ["airplane", "bird", "cat"]
-
-
-def cifar_result(seeds=1, seed=0, mistakes=5, **dataset):
-    rng = np.random.default_rng(seed)
-    history = {name: rng.random((seeds, 4)) for name in ("train_loss", "validation_loss")}
-    history |= {name: rng.random((seeds, 4)) for name in ("train_accuracy", "validation_accuracy")}
-    for values in history.values():
-        values[0, 3] = np.nan if seeds > 1 else values[0, 3]
-    truth = rng.integers(0, 3, mistakes)
-    accuracy = Metric(tuple(rng.uniform(0.2, 0.8, seeds)), ((0.1, 0.95),) * seeds)
-    about = {"name": "CIFAR-10", "source": "x", "stand_in": False, "content_hash": "sha256:1", "classes": CLASSES}
-    return Result(
-        experiment="cifar",
-        config=CifarConfig(seeds=seeds).to_dict(),
-        dataset=about | dataset,
-        environment={},
-        metrics={"test_accuracy": accuracy},
-        details={"parameters": 1, "illustrated_seed": 0, "neighbour_accuracy": {"first": 0.25, "final": 0.5}},
-        arrays={
-            **{f"history_{name}": values for name, values in history.items()},
-            "confusion_test": rng.integers(0, 9, (seeds, 3, 3)),
-            "mistake_image": rng.integers(0, 256, (mistakes, 8, 8, 3), dtype=np.uint8),
-            "mistake_truth": truth,
-            "mistake_guess": (truth + 1) % 3,
-            "mistake_confidence": rng.random(mistakes),
-            "activation_image": rng.integers(0, 256, (2, 8, 8, 3), dtype=np.uint8),
-            "activation_label": np.array([2, 0]),
-            "activation_conv1": rng.random((2, 5, 5, 3)),
-            "activation_conv2": rng.random((2, 3, 3, 3)),
-            "embedding_label": rng.integers(0, 3, 20),
-            "embedding_first": rng.random((20, 2)),
-            "embedding_final": rng.random((20, 2)),
-        },
-    )
+from tests.finished_runs import CLASSES, cifar_result
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +65,7 @@ def test_embeddings_show_every_image_once_a_panel():
         order = np.argsort(result.arrays["embedding_label"], kind="stable")
         np.testing.assert_allclose(shown, result.arrays[f"embedding_{when}"][order])
         assert accuracy in ax.get_title()
-    assert [text.get_text() for text in left.get_figure().legends[0].get_texts()] == CLASSES
+    assert [text.get_text() for text in left.get_figure().legends[0].get_texts()] == [*CLASSES]
 
 
 def test_single_seed_has_its_interval_as_error_bar():
