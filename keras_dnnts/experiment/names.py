@@ -97,11 +97,13 @@ def _run_seeds(study: _Study, splits: Sequence[NamesSplit]) -> list[_SeedRun]:
     """
     seeds = study.config.all_seeds
     outcomes = {seed: study.directory.checkpoints.load_outcome(seed) for seed in seeds}
+    # Before there are threads: Keras builds one model at a time.
+    untrained = {seed: _build(study, seed) for seed in seeds if outcomes[seed] is None}
     with gentle_interruption() as interruption, _threads(study.config, interruption) as pool:
         trainings = {
-            seed: pool.submit(_train, study, split, seed, interruption)
+            seed: pool.submit(_train, study, split, seed, *untrained[seed], interruption)
             for split, seed in zip(splits, seeds, strict=True)
-            if outcomes[seed] is None
+            if seed in untrained
         }
         runs = []
         for split, seed in zip(splits, seeds, strict=True):
@@ -131,15 +133,23 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def _train(study: _Study, split: NamesSplit, seed: int, interruption: Interruption) -> _Training:
-    from keras_dnnts.callbacks import Checkpoint, ModelState, UpdateHistory, UpdateProgress
+def _build(study: _Study, seed: int) -> tuple[Any, str]:
+    """The compiled model of a seed, and the engine that will make its updates."""
     from keras_dnnts.models import build_char_rnn, compile_char_rnn
+
+    config, dataset = study.config, study.dataset
+    width, classes = len(dataset.alphabet) + 1, len(dataset.classes)
+    model = build_char_rnn(config.cell, width, classes, config.hidden_units, seed)
+    return model, compile_char_rnn(model, config.learning_rate, config.engine)
+
+
+def _train(
+    study: _Study, split: NamesSplit, seed: int, model: Any, engine: str, interruption: Interruption
+) -> _Training:
+    from keras_dnnts.callbacks import Checkpoint, ModelState, UpdateHistory, UpdateProgress
 
     config, dataset, directory, progress = study.config, study.dataset, study.directory, study.progress
     stream = split.train[draw_examples(dataset.labels[split.train], config.iterations, seed)]
-    width, classes = len(dataset.alphabet) + 1, len(dataset.classes)
-    model = build_char_rnn(config.cell, width, classes, config.hidden_units, seed)
-    engine = compile_char_rnn(model, config.learning_rate, config.engine)
     learnt = ModelState(model)
     history = UpdateHistory(config.iterations, CHUNK_SIZE, learnt)
 
@@ -166,12 +176,13 @@ def _train(study: _Study, split: NamesSplit, seed: int, interruption: Interrupti
             callbacks=[history, UpdateProgress(progress, label, dataset, stream, history), checkpoint],
         )
     _write_history(study, seed, history.losses)
-    directory.save_model(model, seed)
     return _Training(model, history, engine)
 
 
 def _finish(study: _Study, split: NamesSplit, seed: int, training: Future[_Training]) -> _SeedRun:
-    run = _measure(study, split, seed, training.result())
+    trained = training.result()
+    study.directory.save_model(trained.model, seed)
+    run = _measure(study, split, seed, trained)
     study.directory.checkpoints.save_outcome(seed, vars(run))
     return run
 

@@ -1,0 +1,157 @@
+"""Runs of the command line in forked children of one process that has imported everything once.
+
+Every run is a process of its own, that can be killed at any moment, without waiting for imports every time. Requests
+come as lines of JSON on stdin (the keyword arguments of :func:`run`), answers go as lines of JSON to stdout.
+"""
+
+import errno
+import importlib
+import json
+import os
+import signal
+import sys
+import time
+from pathlib import Path
+
+MODULES = (
+    "keras",
+    "matplotlib.pyplot",
+    "sklearn.manifold",
+    "sklearn.neighbors",
+    "keras_dnnts.backend.fused",
+    "keras_dnnts.callbacks",
+    "keras_dnnts.cli",
+    "keras_dnnts.figures",
+    "keras_dnnts.models",
+    "keras_dnnts.summary",
+)
+WRITE_EVENTS = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")
+
+
+def run(
+    arguments: list[str],
+    log: str,
+    kill_after: float | None = None,
+    interrupt_after: float | None = None,
+    watched: str | None = None,
+    fault_at: int | None = None,
+    fault: str | None = None,
+    largest_file: int | None = None,
+) -> dict:
+    """Run ``keras-dnnts`` with ``arguments``; its output goes to ``log``.
+
+    Args:
+        kill_after, interrupt_after: seconds until SIGKILL or SIGINT.
+        watched: folder whose writes are counted: everything that creates, opens for writing, renames or removes.
+        fault_at: number (from 1) of the write at which ``fault`` happens.
+        fault: ``"SIGKILL"``, or the name of an errno that the write fails with.
+        largest_file: bytes after which a write to any file fails.
+
+    Returns:
+        ``exit`` (negative: the signal), ``seconds``, and how many ``writes`` there were if it ended by itself.
+    """
+    reader, writer = os.pipe()
+    started = time.monotonic()
+    child = os.fork()
+    if child == 0:
+        os.close(reader)
+        _be_the_command(arguments, log, writer, watched, fault_at, fault, largest_file)
+    os.close(writer)
+    if kill_after is not None:
+        _signal_later(child, kill_after, signal.SIGKILL)
+    if interrupt_after is not None:
+        _signal_later(child, interrupt_after, signal.SIGINT)
+    _, status = os.waitpid(child, 0)
+    with os.fdopen(reader) as pipe:
+        writes = pipe.read()
+    return {
+        "exit": os.waitstatus_to_exitcode(status),
+        "seconds": time.monotonic() - started,
+        "writes": int(writes) if writes else None,
+    }
+
+
+def _signal_later(child: int, seconds: float, number: int) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if os.waitid(os.P_PID, child, os.WEXITED | os.WNOHANG | os.WNOWAIT):
+            return
+        time.sleep(0.002)
+    os.kill(child, number)
+
+
+def _be_the_command(
+    arguments: list[str],
+    log: str,
+    writer: int,
+    watched: str | None,
+    fault_at: int | None,
+    fault: str | None,
+    largest_file: int | None,
+) -> None:
+    output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(output, 1)
+    os.dup2(output, 2)
+    counter = _count_writes(watched, fault_at, fault) if watched else [0]
+    if largest_file is not None:
+        import resource
+
+        resource.setrlimit(resource.RLIMIT_FSIZE, (largest_file, largest_file))
+    code = 70
+    try:
+        sys.modules["keras_dnnts.cli"].main(arguments)
+    except SystemExit as exit_:
+        code = exit_.code or 0
+    except BaseException:
+        import traceback
+
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.write(writer, str(counter[0]).encode())
+        os._exit(code)
+
+
+def _count_writes(watched: str, fault_at: int | None, fault: str | None) -> list[int]:
+    counter = [0]
+
+    def hook(event: str, arguments: tuple) -> None:
+        if not _is_write(event, arguments, watched):
+            return
+        counter[0] += 1
+        if counter[0] == fault_at:
+            if fault == "SIGKILL":
+                os.kill(os.getpid(), signal.SIGKILL)
+            number = getattr(errno, fault)
+            raise OSError(number, os.strerror(number))
+
+    sys.addaudithook(hook)
+    return counter
+
+
+def _is_write(event: str, arguments: tuple, watched: str) -> bool:
+    if event == "open":
+        path, _, flags = arguments
+        writes = bool(flags & (os.O_WRONLY | os.O_RDWR | os.O_CREAT))
+    else:
+        writes = event in WRITE_EVENTS
+        path = arguments[0] if arguments else None
+    return writes and isinstance(path, str | os.PathLike) and os.fspath(path).startswith(watched)
+
+
+def serve() -> None:
+    """Answer requests until stdin ends."""
+    for module in MODULES:
+        importlib.import_module(module)
+    importlib.import_module("keras_dnnts.runtime").start_engine()
+    answers = os.fdopen(os.dup(1), "w")
+    os.dup2(2, 1)
+    for line in sys.stdin:
+        answers.write(json.dumps(run(**json.loads(line))) + "\n")
+        answers.flush()
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(Path(__file__).parents[1]))
+    serve()
