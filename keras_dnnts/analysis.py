@@ -8,7 +8,7 @@ import keras
 import numpy as np
 from scipy import special, stats
 
-from keras_dnnts.models import PENULTIMATE
+from keras_dnnts.models import HEAD, PENULTIMATE, RECURRENT
 
 NEIGHBOURS = 10
 PERPLEXITY = 30.0
@@ -98,6 +98,40 @@ def build_feature_extractor(model: keras.Model) -> keras.Model:
 def predict_log_probabilities(model: Any, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return (N, K) float32 log-probabilities of names (N, T) int32 with lengths (N,) int32, in large batches."""
     return model.predict((letters, lengths), batch_size=2048, verbose=0)
+
+
+def read_letter_by_letter(model: keras.Model, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return what a model of :func:`keras_dnnts.models.build_char_rnn` believes after every letter of names.
+
+    Args:
+        model: the model.
+        letters: (N, T) int32 letter indices.
+        lengths: (N,) int32.
+
+    Returns:
+        (N, T, K) float32 probabilities: ``[i, t]`` is what the model would say were letter t the last of name i; NaN
+        from a name's end on.
+    """
+    logits = model.get_layer(HEAD)(model.get_layer(RECURRENT).output)
+    reader = keras.Model(model.inputs[0], logits)
+    probabilities = special.softmax(np.asarray(reader.predict(letters, batch_size=2048, verbose=0)), axis=-1)
+    probabilities[np.arange(letters.shape[1]) >= lengths[:, None]] = np.nan
+    return probabilities
+
+
+def settled_shares(probabilities: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return (T,) float64: the share of names whose guess never changes again after their first t + 1 letters.
+
+    Args:
+        probabilities: (N, T, K) float of :func:`read_letter_by_letter`.
+        lengths: (N,) int.
+    """
+    guesses = np.nan_to_num(probabilities, nan=-1.0).argmax(axis=2)
+    final = guesses[np.arange(len(lengths)), lengths - 1]
+    steps = np.arange(probabilities.shape[1])
+    other = (guesses != final[:, None]) & (steps < lengths[:, None])
+    last_change = np.where(other, steps, -1).max(axis=1)
+    return (last_change[:, None] < steps).mean(axis=0)
 
 
 def mean_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:

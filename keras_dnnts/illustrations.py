@@ -1,13 +1,19 @@
 """The single names and images a report shows beside its numbers: arrays in, arrays out."""
 
+from collections import Counter
+from typing import Any
+
 import numpy as np
 from PIL import Image
 
-from keras_dnnts.analysis import most_confident_mistakes, surest_examples
+from keras_dnnts.analysis import most_confident_mistakes, read_letter_by_letter, settled_shares, surest_examples
 from keras_dnnts.datasets import NamesDataset
 from keras_dnnts.datasets.image_dataset import LabelledImages
 
 MOST_MISTAKES = 20
+MOST_READ = 1000
+READ_OF_A_KIND = 3
+LONGEST_READ = 16  # letters: what fits beside another name
 THUMBNAIL_SIDE = 32  # pixels
 
 
@@ -41,6 +47,48 @@ def show_names(dataset: NamesDataset, lines: np.ndarray, log_probabilities: np.n
     known = set(zip(dataset.texts, dataset.labels.tolist(), strict=True))
     arrays[f"mistake_{side}_also"] = np.array([pair in known for pair in zip(names, guesses, strict=True)], bool)
     return arrays
+
+
+def show_reading(model: Any, dataset: NamesDataset, lines: np.ndarray, side: str) -> dict[str, np.ndarray]:
+    """Read distinct names of one side letter by letter, and pick some at random: as many right as wrong if there are.
+
+    Args:
+        model: a trained model of :func:`keras_dnnts.models.build_char_rnn`.
+        dataset: all names.
+        lines: the side's.
+        side: ``"train"`` or ``"held_out"``.
+
+    Returns:
+        ``reading_<side>_name`` (M,) str, ``…_truth`` (M,) int64 and ``…_probability`` (M, T, K) float32 after every
+        letter, NaN from a name's end on: M names, those the model gets right first. ``…_settled`` (T,) float64: the
+        share of up to 1,000 names whose guess never changes again after t + 1 letters.
+    """
+    first = {(dataset.labels[line], dataset.texts[line]): line for line in lines[::-1].tolist()}
+    read = np.random.default_rng(0).permutation(sorted(first.values()))[:MOST_READ]
+    labels, lengths = dataset.labels[read].astype(np.int64), dataset.lengths[read]
+    probabilities = read_letter_by_letter(model, dataset.letters[read, : lengths.max()], lengths)
+    guesses = probabilities[np.arange(len(read)), lengths - 1].argmax(axis=1)
+    fits = lengths <= LONGEST_READ
+    right, wrong = (
+        _take_across(np.flatnonzero(chosen & (fits if (chosen & fits).any() else True)), labels, READ_OF_A_KIND)
+        for chosen in (guesses == labels, guesses != labels)
+    )
+    shown = np.concatenate([right, wrong])
+    return {
+        f"reading_{side}_name": np.array([dataset.texts[line] for line in read[shown]], np.str_),
+        f"reading_{side}_truth": labels[shown],
+        f"reading_{side}_probability": probabilities[shown, : lengths[shown].max()],
+        f"reading_{side}_settled": settled_shares(probabilities, lengths),
+    }
+
+
+def _take_across(candidates: np.ndarray, labels: np.ndarray, most: int) -> np.ndarray:
+    """Up to ``most`` of the candidates in their order, no label twice before every label is there."""
+    turns, times = [], Counter[int]()
+    for label in labels[candidates].tolist():
+        turns.append(times[label])
+        times[label] += 1
+    return candidates[np.argsort(turns, kind="stable")[:most]]
 
 
 def show_images(test: LabelledImages, logits: np.ndarray) -> dict[str, np.ndarray]:

@@ -201,6 +201,8 @@ def _write_history(study: _Study, seed: int, losses: Sequence[float]) -> None:
 
 
 def _measure(study: _Study, split: NamesSplit, seed: int, training: _Training) -> _SeedRun:
+    from keras_dnnts.illustrations import show_reading
+
     model, history = training.model, training.history
     if history.failed:
         raise UserError(
@@ -215,6 +217,8 @@ def _measure(study: _Study, split: NamesSplit, seed: int, training: _Training) -
         metrics[f"{side}_accuracy_by_class"], metrics[f"{side}_accuracy"] = accuracy.by_class, accuracy.overall
         confusions[side], recall[side] = counts, accuracy.recall
         illustrations |= shown
+    unseen = "held_out" if len(split.held_out) else "train"
+    illustrations |= show_reading(model, study.dataset, getattr(split, unseen), unseen)
     metrics["final_loss"] = history.losses[-1]
     metrics["train_seconds"] = sum(history.seconds)
     metrics["steps_per_second"] = history.updates_per_second

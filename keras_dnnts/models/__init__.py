@@ -3,6 +3,8 @@
 from keras_dnnts.models import alexnet, resnet50
 from keras_dnnts.models.alexnet import build_alexnet
 from keras_dnnts.models.char_rnn import (
+    HEAD,
+    RECURRENT,
     build_char_rnn,
     compile_char_rnn,
     load_torch_weights,
@@ -18,7 +20,9 @@ PENULTIMATE = "pre_logits"
 
 __all__ = [
     "ACTIVATION_TAPS",
+    "HEAD",
     "PENULTIMATE",
+    "RECURRENT",
     "PerExampleModel",
     "build_alexnet",
     "build_char_rnn",
