@@ -5,6 +5,7 @@ import importlib
 import io
 import logging
 import os
+import shutil
 import sys
 import tempfile
 import threading
@@ -13,6 +14,8 @@ from concurrent.futures import Future
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
+
+import filelock
 
 from keras_dnnts.errors import UserError
 
@@ -48,8 +51,15 @@ def import_tfds() -> ModuleType:
 
 
 def data_dir() -> Path:
-    """Where data sets are kept: ``TFDS_DATA_DIR``, else tensorflow-datasets' own ``~/tensorflow_datasets``."""
-    return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    """Where data sets are kept: ``TFDS_DATA_DIR``, else tensorflow-datasets' own ``~/tensorflow_datasets``.
+
+    Raises:
+        OutOfReachError: neither is known.
+    """
+    try:
+        return Path(os.environ.get("TFDS_DATA_DIR") or "~/tensorflow_datasets").expanduser()
+    except RuntimeError as error:
+        raise OutOfReachError("there is no home folder to keep data in: set TFDS_DATA_DIR to a folder") from error
 
 
 def manual_dir() -> Path:
@@ -80,8 +90,12 @@ def prepared_builder(builder_class: "type[DatasetBuilder]", url: str) -> "Datase
     if not is_cached(builder_class):
         if not _lies_in_manual_dir(builder_class):
             _preflight(url)
-        logger.info("preparing %s in %s", builder_class.name, data_dir())
-        _prepare(builder_class)
+        with _keeping_data(), _only_preparer(builder_class):
+            # While this process waited, another one may have prepared them.
+            if not is_cached(builder_class):
+                logger.info("preparing %s in %s", builder_class.name, data_dir())
+                _remove_unfinished(builder_class)
+                _prepare(builder_class)
     # A builder that saw no data when it was made does not notice what another process prepares.
     return builder_class(data_dir=data_dir())
 
@@ -131,6 +145,39 @@ def _preflight(url: str) -> None:
         )
 
 
+@contextlib.contextmanager
+def _keeping_data() -> Iterator[None]:
+    try:
+        data_dir().mkdir(parents=True, exist_ok=True)
+        yield
+    except OSError as error:
+        raise UserError(
+            f"cannot keep data in {data_dir()} ({error}): set TFDS_DATA_DIR to a folder that can be written"
+        ) from error
+
+
+@contextlib.contextmanager
+def _only_preparer(builder_class: "type[DatasetBuilder]") -> Iterator[None]:
+    """Waits until no other process prepares these data; the system itself frees the lock of a process that dies."""
+    lock = filelock.FileLock(data_dir() / f".{builder_class.name}.lock")
+    try:
+        lock.acquire(blocking=False)
+    except filelock.Timeout:
+        logger.warning("waiting for another process that prepares %s in %s", builder_class.name, data_dir())
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _remove_unfinished(builder_class: "type[DatasetBuilder]") -> None:
+    """Removes what a preparer that was killed left; only for the one preparer."""
+    scratch = data_dir().glob(f"{_scratch_prefix(builder_class)}*")
+    for folder in (*scratch, *(data_dir() / builder_class.name).glob("incomplete.*")):
+        shutil.rmtree(folder, ignore_errors=True)
+
+
 def _prepare(builder_class: "type[DatasetBuilder]") -> None:
     import requests
     from tensorflow_datasets.core.download import DownloadConfig, DownloadError
@@ -139,26 +186,28 @@ def _prepare(builder_class: "type[DatasetBuilder]") -> None:
     builder = builder_class(data_dir=data_dir())
     config = DownloadConfig(manual_dir=manual_dir(), force_checksums_validation=True, try_download_gcs=False)
     try:
-        data_dir().mkdir(parents=True, exist_ok=True)
-        with _scratch_folder() as downloads, _quiet_tfds():
+        with _scratch_folder(builder_class) as downloads, _quiet_tfds():
             builder.download_and_prepare(download_dir=downloads, download_config=config, file_format="array_record")
     except NonMatchingChecksumError as error:
         what = str(error).splitlines()[0].rstrip(":")
         raise UserError(f"{what}: replace the file if you put it there by hand, else try again later") from error
     except (requests.RequestException, DownloadError) as error:
         raise OutOfReachError(f"the download of {builder.name} broke off ({error}): try again") from error
-    except OSError as error:
-        # Where another process has just prepared the same data, its copy is as good.
+    except OSError:
+        # Where a process that takes no lock has just prepared the same data, its copy is as good.
         if not builder.data_path.exists():
-            raise UserError(
-                f"cannot keep data in {data_dir()} ({error}): set TFDS_DATA_DIR to a folder that can be written"
-            ) from error
+            raise
 
 
-def _scratch_folder() -> "tempfile.TemporaryDirectory[str]":
+def _scratch_folder(builder_class: "type[DatasetBuilder]") -> "tempfile.TemporaryDirectory[str]":
     """A folder for downloads of which nothing stays, whole, broken or wrong."""
     # Downloads still under way when another one fails may write while the folder is being removed.
-    return tempfile.TemporaryDirectory(prefix="incomplete.", dir=data_dir(), ignore_cleanup_errors=True)
+    prefix = _scratch_prefix(builder_class)
+    return tempfile.TemporaryDirectory(prefix=prefix, dir=data_dir(), ignore_cleanup_errors=True)
+
+
+def _scratch_prefix(builder_class: "type[DatasetBuilder]") -> str:
+    return f"incomplete.{builder_class.name}."
 
 
 @contextlib.contextmanager

@@ -6,14 +6,15 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import filelock
 import numpy as np
 
 from keras_dnnts.datasets import ImageDataset
+from keras_dnnts.whole_files import remove_unfinished, write_whole
 
 _FORMAT = 1
 _ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
@@ -40,7 +41,11 @@ def cached(source: Path, options: dict[str, int], read: Callable[[], ImageDatase
         read: reads ``source``.
     """
     identity = json.dumps([_FORMAT, str(source), str(source.absolute()), options])
-    path = cache_dir() / f"images-{_digest(identity)[:16]}.npz"
+    try:
+        path = cache_dir() / f"images-{_digest(identity)[:16]}.npz"
+    except RuntimeError as error:  # there is no home folder
+        logger.info("decoded images are not kept (%s)", error)
+        return read()
     state = _digest(json.dumps(_fingerprint(source)))
     dataset = _load(path, state)
     if dataset is None:
@@ -83,11 +88,11 @@ def _load(path: Path, state: str) -> ImageDataset | None:
 
 
 def _save(path: Path, state: str, dataset: ImageDataset) -> None:
-    """Written beside its place and renamed, so that nobody ever sees half a file."""
     about = {field.name: getattr(dataset, field.name) for field in dataclasses.fields(dataset)}
     arrays = {name: array for name in _ARRAYS if (array := about.pop(name)) is not None}
+    arrays["about"] = np.array(json.dumps(about | {"state": state}))
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=path.parent) as folder:
-        unfinished = Path(folder, path.name)
-        np.savez(unfinished, about=np.array(json.dumps(about | {"state": state})), **arrays)
-        unfinished.replace(path)
+    # One at a time, so that what killed processes left can be removed: it may be as large as the data.
+    with filelock.FileLock(path.parent / ".lock"):
+        remove_unfinished(path.parent)
+        write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))

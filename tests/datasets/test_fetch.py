@@ -1,17 +1,20 @@
 import hashlib
 import logging
+import signal
 import socket
 import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import filelock
 import numpy as np
 import pytest
 
 from keras_dnnts.datasets import fetch
 from keras_dnnts.datasets.fetch import OutOfReachError, is_cached, prepared_builder, read_examples
 from keras_dnnts.errors import UserError
+from tests.datasets.preparers import Preparer
 
 pytest.importorskip("array_record", reason="array_record has no wheels for this platform")
 tfds = pytest.importorskip("tensorflow_datasets")
@@ -89,8 +92,11 @@ def data_dir(tmp_path, monkeypatch):
 
 
 def pin(monkeypatch, url):
-    info = UrlInfo(size=len(CONTENT), checksum=hashlib.sha256(CONTENT).hexdigest(), filename="numbers.txt")
-    monkeypatch.setattr(FetchedNumbers, "url_infos", {url: info}, raising=False)
+    monkeypatch.setattr(FetchedNumbers, "url_infos", pinned(url), raising=False)
+
+
+def pinned(url):
+    return {url: UrlInfo(size=len(CONTENT), checksum=hashlib.sha256(CONTENT).hexdigest(), filename="numbers.txt")}
 
 
 def numbers(builder):
@@ -98,7 +104,13 @@ def numbers(builder):
 
 
 def left_in(folder):
-    return [path for path in folder.rglob("*") if path.is_file() or path.name.startswith("incomplete")]
+    """Files but empty ones, which locks are, and what tensorflow-datasets calls incomplete."""
+    everything = folder.rglob("*")
+    return [file for file in everything if "incomplete" in file.name or (file.is_file() and file.stat().st_size)]
+
+
+def incomplete_in(folder):
+    return [path for path in left_in(folder) if "incomplete" in str(path)]
 
 
 def test_data_dir_is_that_of_tensorflow_datasets(data_dir, monkeypatch):
@@ -217,13 +229,51 @@ def test_what_another_process_prepares_meanwhile_is_as_good(server, data_dir, mo
 
     def generate_after_another_process(self, file):
         monkeypatch.setattr(FetchedNumbers, "_generate_examples", generate)
-        prepared_builder(FetchedNumbers, server.url)
+        fetch._prepare(FetchedNumbers)  # as one would that knows no lock
         assert is_cached(FetchedNumbers)
         return generate(self, file)
 
     monkeypatch.setattr(FetchedNumbers, "_generate_examples", generate_after_another_process)
     assert numbers(prepared_builder(FetchedNumbers, server.url)) == [4, 8, 15, 16, 23, 42]
     assert [path for path in left_in(data_dir) if "incomplete" in str(path)] == []
+
+
+def test_processes_that_prepare_at_once_all_have_the_data(server, tmp_path):
+    rounds = 5
+    with Preparer("fetched", server.url) as first, Preparer("fetched", server.url) as second:
+        for number in range(rounds):
+            for preparer in (first, second):
+                preparer.start(tmp_path / f"data {number}")
+            assert {first.answer(), second.answer()} == {"[4, 8, 15, 16, 23, 42]"}
+            assert incomplete_in(tmp_path / f"data {number}") == []
+    assert server.methods.count("GET") == rounds
+
+
+def test_a_killed_preparer_stops_nobody_and_leaves_nothing(server, data_dir):
+    with Preparer("killed", server.url) as killed, Preparer("fetched", server.url) as next_one:
+        killed.start(data_dir)
+        assert killed.answer() == ""
+        assert killed.process.wait(timeout=60) == -signal.SIGKILL
+        assert incomplete_in(data_dir)
+        assert not is_cached(FetchedNumbers)
+        next_one.start(data_dir)
+        assert next_one.answer() == "[4, 8, 15, 16, 23, 42]"
+    assert incomplete_in(data_dir) == []
+
+
+def test_waiting_for_another_preparer_is_announced(server, data_dir, caplog):
+    data_dir.mkdir()
+    held = threading.Event()
+
+    def hold():
+        with filelock.FileLock(data_dir / ".fetched_numbers.lock"):
+            held.set()
+            time.sleep(0.2)
+
+    threading.Thread(target=hold).start()
+    held.wait(timeout=10)
+    assert numbers(prepared_builder(FetchedNumbers, server.url)) == [4, 8, 15, 16, 23, 42]
+    assert caplog.messages == [f"waiting for another process that prepares fetched_numbers in {data_dir}"]
 
 
 def test_a_data_dir_that_cannot_be_written(server, data_dir):

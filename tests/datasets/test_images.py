@@ -1,5 +1,7 @@
+import hashlib
 import logging
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,8 +11,10 @@ from keras_dnnts.datasets.digits import load_digits
 from keras_dnnts.datasets.fetch import OutOfReachError
 from keras_dnnts.datasets.images import load_image_dataset
 from keras_dnnts.errors import UserError
+from keras_dnnts.whole_files import UNFINISHED
 from tests.datasets.cifar10.original_files import binary_files, pickled_files, random_batches
 from tests.datasets.image_trees import encoded, pack_tar, random_image, small_tree, write_folder
+from tests.datasets.preparers import Preparer
 
 
 @pytest.fixture(autouse=True)
@@ -127,7 +131,7 @@ def test_any_change_of_the_images_is_noticed(folder, cache, reads):
     path.rename(path.with_name("9.png"))
     assert load_image_dataset(data_dir=folder).content_hash != changed.content_hash
     assert len(reads) == 4
-    assert len(list(cache.iterdir())) == 1
+    assert len(list(cache.glob("*.npz"))) == 1
 
 
 def test_the_largest_side_is_part_of_what_is_cached(folder):
@@ -138,7 +142,7 @@ def test_the_largest_side_is_part_of_what_is_cached(folder):
 
 def test_a_damaged_cache_file_is_made_anew(folder, cache, reads):
     expected = load_image_dataset(data_dir=folder)
-    (path,) = cache.iterdir()
+    (path,) = cache.glob("*.npz")
     whole = path.read_bytes()
     pixels_at = whole.index(expected.train_images.tobytes())
     flipped = whole[:pixels_at] + bytes([whole[pixels_at] ^ 1]) + whole[pixels_at + 1 :]
@@ -158,12 +162,12 @@ def test_a_cache_that_cannot_be_written_is_done_without(folder, cache, reads):
 
 def test_nothing_unfinished_stays_in_the_cache(folder, cache, monkeypatch):
     def disk_full(file, **arrays):
-        file.write_bytes(b"half")
+        file.write(b"half")
         raise OSError("no space left on device")
 
     monkeypatch.setattr(np, "savez", disk_full)
     assert len(load_image_dataset(data_dir=folder).train_images) == 5
-    assert list(cache.iterdir()) == []
+    assert [path.name for path in cache.iterdir()] == [".lock"]
 
 
 def test_where_the_cache_is(monkeypatch, tmp_path):
@@ -171,3 +175,34 @@ def test_where_the_cache_is(monkeypatch, tmp_path):
     monkeypatch.delenv("KERAS_DNNTS_CACHE")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     assert image_cache.cache_dir() == tmp_path / "xdg" / "keras_dnnts"
+
+
+def test_processes_that_decode_at_once_all_have_the_images(tmp_path, folder):
+    with Preparer("images", folder) as first, Preparer("images", folder) as second:
+        answers = set()
+        for number in range(5):
+            for preparer in (first, second):
+                preparer.start(tmp_path / f"cache {number}")
+            answers |= {first.answer(), second.answer()}
+            assert {path.suffix for path in (tmp_path / f"cache {number}").iterdir()} == {
+                "",
+                ".npz",
+            }  # the lock has no suffix
+    assert answers == {hashlib.sha256(load_image_dataset(data_dir=folder).train_images.tobytes()).hexdigest()}
+
+
+def test_what_a_killed_process_left_in_the_cache_goes(cache, folder):
+    cache.mkdir()
+    (cache / f"{UNFINISHED}1.npz").write_bytes(b"half")
+    load_image_dataset(data_dir=folder)
+    assert list(cache.glob(f"{UNFINISHED}*")) == []
+
+
+def test_without_a_home_images_are_not_kept(folder, monkeypatch):
+    def expanduser(path):
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("KERAS_DNNTS_CACHE")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "expanduser", expanduser)
+    assert load_image_dataset(data_dir=folder).name == "pets"
