@@ -32,7 +32,7 @@ def run(
     arguments: list[str],
     log: str,
     kill_after: float | None = None,
-    interrupt_after: float | None = None,
+    interrupt_after: list[float] = (),
     watched: str | None = None,
     fault_at: int | None = None,
     fault: str | None = None,
@@ -41,7 +41,8 @@ def run(
     """Run ``keras-dnnts`` with ``arguments``; its output goes to ``log``.
 
     Args:
-        kill_after, interrupt_after: seconds until SIGKILL or SIGINT.
+        kill_after: seconds until SIGKILL.
+        interrupt_after: seconds until each SIGINT.
         watched: folder whose writes are counted: everything that creates, opens for writing, renames or removes.
         fault_at: number (from 1) of the write at which ``fault`` happens.
         fault: ``"SIGKILL"``, or the name of an errno that the write fails with.
@@ -59,8 +60,8 @@ def run(
     os.close(writer)
     if kill_after is not None:
         _signal_later(child, kill_after, signal.SIGKILL)
-    if interrupt_after is not None:
-        _signal_later(child, interrupt_after, signal.SIGINT)
+    for seconds in interrupt_after:
+        _signal_later(child, seconds - (time.monotonic() - started), signal.SIGINT)
     _, status = os.waitpid(child, 0)
     with os.fdopen(reader) as pipe:
         writes = pipe.read()
