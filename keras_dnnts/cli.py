@@ -58,9 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
         _fail(error.format_message())
     except UserError as error:
         _fail(str(error))
-    except (click.Abort, KeyboardInterrupt) as error:
-        how_to_go_on = f": {error}" if str(error) else ""
-        print(f"keras-dnnts: interrupted{how_to_go_on}", file=sys.stderr)
+    except (click.Abort, KeyboardInterrupt):
+        print("keras-dnnts: interrupted", file=sys.stderr)
         sys.exit(130)
     except click.exceptions.Exit as error:
         sys.exit(error.exit_code)

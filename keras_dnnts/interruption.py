@@ -1,12 +1,13 @@
 """Ctrl-C: once to stop after the step and keep everything, twice to stop at once."""
 
+import contextlib
 import os
 import signal
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
 from types import FrameType
+from typing import NoReturn
 
 SHOW_CURSOR = "\x1b[?25h"
 EXIT_CODE = 128 + signal.SIGINT
@@ -17,43 +18,64 @@ class Interrupted(KeyboardInterrupt):
 
 
 class Interruption:
-    """Whether training should stop after its step. Shared between threads.
+    """Whether training should stop after its step. Threads may share it.
+
+    Args:
+        advice: says what a person who stopped the program can do.
 
     Attributes:
         requested: set by Ctrl-C, or by whoever else wants training to stop.
     """
 
-    def __init__(self) -> None:
-        self.requested = False
+    def __init__(self, advice: Callable[[], str]) -> None:
+        self.advice, self.requested = advice, False
+        self._trains = False
+
+    @contextlib.contextmanager
+    def after_step(self) -> Iterator[None]:
+        """Let a first Ctrl-C only set ``requested``, for training that looks at it after every step."""
+        self._trains = True
+        try:
+            yield
+        finally:
+            self._trains = False
+
+    def handle(self, number: int, frame: FrameType | None) -> None:
+        """Take a Ctrl-C.
+
+        Stopping at once corrupts nothing, for every file of a run is written whole. A ``KeyboardInterrupt`` would not
+        do: raised in a callback of the garbage collector, it is printed and forgotten.
+        """
+        if not self._trains or self.requested:
+            exit_interrupted(self.advice())
+        self.requested = True
+        _tell("keras-dnnts: stopping after this step (Ctrl-C again to stop at once)")
 
 
-@contextmanager
-def gentle_interruption() -> Iterator[Interruption]:
-    """Let the first Ctrl-C only set ``requested``, and the second end the process there and then.
-
-    Ending it at once corrupts nothing, for every file of a run is written whole. Outside of the main thread, which
-    alone gets signals, nothing changes.
-    """
-    interruption = Interruption()
+@contextlib.contextmanager
+def interruptible(advice: Callable[[], str]) -> Iterator[Interruption]:
+    """Handle Ctrl-C by an :class:`Interruption`; outside of the main thread, which alone gets signals, do nothing."""
+    interruption = Interruption(advice)
     if threading.current_thread() is not threading.main_thread():
         yield interruption
         return
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        if interruption.requested:
-            _stop_now()
-        interruption.requested = True
-        print("keras-dnnts: stopping after this step (Ctrl-C again to stop at once)", file=sys.stderr)
-
-    before = signal.signal(signal.SIGINT, interrupt)
+    before = signal.signal(signal.SIGINT, interruption.handle)
     try:
         yield interruption
     finally:
         signal.signal(signal.SIGINT, before)
 
 
-def _stop_now() -> None:
+def exit_interrupted(advice: str) -> NoReturn:
+    """End the process here and now."""
+    _tell(f"keras-dnnts: interrupted{': ' if advice else ''}{advice}")
     # A progress bar hides the cursor, and nobody will be there to show it again.
     if sys.stdout.isatty():
         os.write(sys.stdout.fileno(), SHOW_CURSOR.encode())
     os._exit(EXIT_CODE)
+
+
+def _tell(line: str) -> None:
+    # Not print: a signal may come in the middle of another one.
+    with contextlib.suppress(OSError):
+        os.write(2, f"{line}\n".encode())

@@ -4,6 +4,7 @@ import contextlib
 import csv
 import io
 import os
+import shlex
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -95,9 +96,12 @@ class RunDirectory:
         return (self.path / RESULTS).is_file()
 
     @property
-    def can_be_resumed(self) -> bool:
-        """Whether an unfinished run is there, which :meth:`resumed` would go on with."""
-        return (self.path / CONFIG).is_file() and self.checkpoints.folder.is_dir()
+    def resume_command(self) -> str:
+        """How a person goes on with the unfinished run in the folder; empty where there is none."""
+        identity = self.checkpoints.identity() if (self.path / CONFIG).is_file() else None
+        if identity is None:
+            return ""
+        return f"go on with: keras-dnnts {identity['config']['experiment']} --resume {shlex.quote(str(self.path))}"
 
     @contextlib.contextmanager
     def open(self, config: Config, content_hash: str) -> Iterator[None]:

@@ -2,7 +2,6 @@
 
 import dataclasses
 import logging
-import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from keras_dnnts.datasets.fetch import data_dir, is_cached
 from keras_dnnts.errors import UserError
 from keras_dnnts.experiment.cifar import run_cifar
 from keras_dnnts.experiment.names import run_names
+from keras_dnnts.interruption import Interrupted, exit_interrupted, interruptible
 from keras_dnnts.results import Result, load_result
 from keras_dnnts.run_directory import CHANGEABLE, FIGURES, RunDirectory, next_free_directory
 from keras_dnnts.runtime import explain_engine_failure
@@ -28,7 +28,6 @@ def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: 
 
     Raises:
         UserError: something in what the user gave cannot be used.
-        KeyboardInterrupt: a person stopped it; the message says how to go on.
     """
     _run_to_the_end(config, RunDirectory.new(out, f"{config.experiment}-{config.model}", overwrite), quiet)
 
@@ -44,7 +43,6 @@ def resume_and_summarise(path: Path, experiment: str, given: Mapping[str, Any], 
 
     Raises:
         UserError: there is no such run, or an option would change its results.
-        KeyboardInterrupt: a person stopped it.
     """
     directory = RunDirectory.resumed(path)
     config = directory.config()
@@ -61,37 +59,31 @@ def resume_and_summarise(path: Path, experiment: str, given: Mapping[str, Any], 
 
 
 def _run_to_the_end(config: Config, directory: RunDirectory, quiet: bool) -> None:
-    if directory.resumes and directory.is_finished:
-        result = load_result(directory.path)
-        print(f"{directory.path}: is finished; nothing is left to train")
-    else:
-        result = _run_or_say_how_to_go_on(config, directory, None if quiet else Console())
-    draw_figures(result, directory.path)
+    with interruptible(lambda: directory.resume_command):
+        result = _run_unless_finished(config, directory, None if quiet else Console())
+        draw_figures(result, directory.path)
     print_summary(result, directory.path)
 
 
-def _run_or_say_how_to_go_on(config: Config, directory: RunDirectory, console: Console | None) -> Result:
+def _run_unless_finished(config: Config, directory: RunDirectory, console: Console | None) -> Result:
+    if directory.resumes and directory.is_finished:
+        print(f"{directory.path}: is finished; nothing is left to train")
+        return load_result(directory.path)
     try:
         return _run(config, directory, console)
-    except KeyboardInterrupt as error:
-        raise KeyboardInterrupt(_how_to_go_on(config, directory)) from error
+    except Interrupted:
+        exit_interrupted(directory.resume_command)
     except OSError as error:
         reason = f"{directory.path}: {error.strerror or error}"
-        raise UserError(_join(reason, "make room, then", _how_to_go_on(config, directory))) from error
+        raise UserError(_join(reason, "make room, then", directory.resume_command)) from error
     except Exception as error:
         if problem := explain_engine_failure(error):
-            raise UserError(_join(problem, "then", _how_to_go_on(config, directory))) from error
+            raise UserError(_join(problem, "then", directory.resume_command)) from error
         raise
 
 
 def _join(problem: str, link: str, how_to_go_on: str) -> str:
     return f"{problem}: {link} {how_to_go_on}" if how_to_go_on else problem
-
-
-def _how_to_go_on(config: Config, directory: RunDirectory) -> str:
-    if not directory.can_be_resumed:
-        return ""
-    return f"go on with: keras-dnnts {config.experiment} --resume {shlex.quote(str(directory.path))}"
 
 
 def _run(config: Config, directory: RunDirectory, console: Console | None) -> Result:

@@ -11,6 +11,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 MODULES = (
@@ -32,7 +33,7 @@ def run(
     arguments: list[str],
     log: str,
     kill_after: float | None = None,
-    interrupt_after: list[float] = (),
+    interrupt_after: Sequence[float] = (),
     watched: str | None = None,
     fault_at: int | None = None,
     fault: str | None = None,
@@ -45,7 +46,7 @@ def run(
         interrupt_after: seconds until each SIGINT.
         watched: folder whose writes are counted: everything that creates, opens for writing, renames or removes.
         fault_at: number (from 1) of the write at which ``fault`` happens.
-        fault: ``"SIGKILL"``, or the name of an errno that the write fails with.
+        fault: the name of a signal that the process gets, or of an errno that the write fails with.
         largest_file: bytes after which a write to any file fails.
 
     Returns:
@@ -122,8 +123,9 @@ def _count_writes(watched: str, fault_at: int | None, fault: str | None) -> list
             return
         counter[0] += 1
         if counter[0] == fault_at:
-            if fault == "SIGKILL":
-                os.kill(os.getpid(), signal.SIGKILL)
+            if fault.startswith("SIG"):
+                os.kill(os.getpid(), getattr(signal, fault))
+                return
             number = getattr(errno, fault)
             raise OSError(number, os.strerror(number))
 

@@ -18,7 +18,7 @@ from keras_dnnts.datasets.image_dataset import LabelledImages
 from keras_dnnts.datasets.image_split import ImageSplit, select_parts, split_images
 from keras_dnnts.datasets.images import load_image_dataset
 from keras_dnnts.errors import UserError
-from keras_dnnts.interruption import gentle_interruption
+from keras_dnnts.interruption import Interruption, interruptible
 from keras_dnnts.results import Result, collect_metrics
 from keras_dnnts.run_directory import RunDirectory
 from keras_dnnts.runtime import choose_backend, describe_environment, start_engine
@@ -48,15 +48,24 @@ def run_cifar(config: CifarConfig, directory: RunDirectory, console: Console | N
         raise UserError(f"--batch-size is {config.batch_size}, but there are only {train_images} training images")
     start_engine()
     total = config.epochs * train_images * config.seeds
-    with directory.open(config, dataset.content_hash):
+    with directory.open(config, dataset.content_hash), interruptible(lambda: directory.resume_command) as interruption:
         with RunProgress(total, "images", console, round_size=train_images) as progress:
-            runs = [
-                _run_seed(config, dataset, split, seed, directory, progress)
-                for split, seed in zip(splits, config.all_seeds, strict=True)
-            ]
+            study = _Study(config, dataset, directory, progress, interruption)
+            runs = [_run_seed(study, split, seed) for split, seed in zip(splits, config.all_seeds, strict=True)]
         result = _gather(config, dataset, splits[0], runs)
         directory.save_result(result)
     return result
+
+
+@dataclass(frozen=True)
+class _Study:
+    """What all seeds of a run share."""
+
+    config: CifarConfig
+    dataset: ImageDataset
+    directory: RunDirectory
+    progress: RunProgress
+    interruption: Interruption
 
 
 @dataclass(frozen=True)
@@ -80,42 +89,30 @@ class _Batches:
     test: "ImageBatches"
 
 
-def _run_seed(
-    config: CifarConfig,
-    dataset: ImageDataset,
-    split: ImageSplit,
-    seed: int,
-    directory: RunDirectory,
-    progress: RunProgress,
-) -> _SeedRun:
+def _run_seed(study: _Study, split: ImageSplit, seed: int) -> _SeedRun:
     """What the seed found, in this process or an earlier one."""
     from keras_dnnts.callbacks import Epoch
 
-    outcome = directory.checkpoints.load_outcome(seed)
+    checkpoints = study.directory.checkpoints
+    outcome = checkpoints.load_outcome(seed)
     if outcome is None:
-        run = _train_and_measure(config, dataset, split, seed, directory, progress)
+        run = _train_and_measure(study, split, seed)
         epochs = [dataclasses.astuple(epoch) for epoch in run.epochs]
-        directory.checkpoints.save_outcome(seed, vars(run) | {"epochs": epochs})
+        checkpoints.save_outcome(seed, vars(run) | {"epochs": epochs})
         return run
     run = _SeedRun(**outcome | {"epochs": [Epoch(*epoch) for epoch in outcome["epochs"]]})
-    progress.skip(config.epochs * len(split.train))
-    _write_history(directory, seed, run.epochs)
+    study.progress.skip(study.config.epochs * len(split.train))
+    _write_history(study.directory, seed, run.epochs)
     return run
 
 
-def _train_and_measure(
-    config: CifarConfig,
-    dataset: ImageDataset,
-    split: ImageSplit,
-    seed: int,
-    directory: RunDirectory,
-    progress: RunProgress,
-) -> _SeedRun:
+def _train_and_measure(study: _Study, split: ImageSplit, seed: int) -> _SeedRun:
     from keras_dnnts.analysis import build_feature_extractor, count_confusions, measure_accuracy, predict
     from keras_dnnts.callbacks import FirstEpochSnapshot
     from keras_dnnts.illustrations import show_images
     from keras_dnnts.image_batches import ImageBatches
 
+    config, dataset, directory = study.config, study.dataset, study.directory
     classes = len(dataset.classes)
     train, validation, test = select_parts(dataset, split)
     batches = _make_batches(config, train, validation, test, seed)
@@ -124,7 +121,7 @@ def _train_and_measure(
     extractor = build_feature_extractor(model)
     embedded_batches = ImageBatches(embedded, config.batch_size, config.image_size)
     snapshot = FirstEpochSnapshot(lambda: predict(extractor, embedded_batches))
-    history, stopping = _train(config, model, batches, seed, directory, progress, snapshot)
+    history, stopping = _train(study, model, batches, seed, snapshot)
     _save_training(config, model, history, seed, directory)
 
     logits = predict(model, batches.test)
@@ -196,18 +193,13 @@ def _dtype_policy(name: str) -> Iterator[None]:
 
 
 def _train(
-    config: CifarConfig,
-    model: Any,
-    batches: _Batches,
-    seed: int,
-    directory: RunDirectory,
-    progress: RunProgress,
-    snapshot: "FirstEpochSnapshot",
+    study: _Study, model: Any, batches: _Batches, seed: int, snapshot: "FirstEpochSnapshot"
 ) -> "tuple[EpochHistory, EarlyStopping]":
     import keras
 
     from keras_dnnts.callbacks import Checkpoint, EarlyStopping, EpochHistory, EpochProgress, EpochStart, ModelState
 
+    config, checkpoints = study.config, study.directory.checkpoints
     learnt = ModelState(model)
     history = EpochHistory(learnt)
     stopping = EarlyStopping(config.patience, restore_best=config.protocol != "reference")
@@ -215,13 +207,13 @@ def _train(
     label = f"seed {seed} · " if config.seeds > 1 else ""
 
     def save(state: Any) -> None:
-        directory.checkpoints.save_training(seed, state)
-        _write_history(directory, seed, history.epochs)
+        checkpoints.save_training(seed, state)
+        _write_history(study.directory, seed, history.epochs)
 
-    with gentle_interruption() as interruption:
-        checkpoint = Checkpoint(learnt, parts, save, config.checkpoint_seconds, interruption)
-        checkpoint.restore(directory.checkpoints.load_training(seed))
-        progress.skip((config.epochs if checkpoint.finished else checkpoint.epochs) * batches.train.images)
+    checkpoint = Checkpoint(learnt, parts, save, config.checkpoint_seconds, study.interruption)
+    checkpoint.restore(checkpoints.load_training(seed))
+    study.progress.skip((config.epochs if checkpoint.finished else checkpoint.epochs) * batches.train.images)
+    with study.interruption.after_step():
         model.fit(
             batches.train,
             validation_data=batches.validation,
@@ -233,7 +225,7 @@ def _train(
                 EpochStart(seed, [batches.train, batches.validation]),
                 keras.callbacks.LearningRateScheduler(config.learning_rate_of),
                 history,
-                EpochProgress(progress, label, batches.train, history),
+                EpochProgress(study.progress, label, batches.train, history),
                 snapshot,
                 stopping,
                 checkpoint,

@@ -18,7 +18,7 @@ from keras_dnnts.datasets.names import load_names_dataset
 from keras_dnnts.datasets.splits import NamesSplit, split_names
 from keras_dnnts.datasets.stream import draw_examples
 from keras_dnnts.errors import UserError
-from keras_dnnts.interruption import Interruption, gentle_interruption
+from keras_dnnts.interruption import Interruption, interruptible
 from keras_dnnts.results import Result, collect_metrics
 from keras_dnnts.run_directory import RunDirectory
 from keras_dnnts.runtime import choose_backend, describe_environment, start_engine
@@ -41,9 +41,9 @@ def run_names(config: NamesConfig, directory: RunDirectory, console: Console | N
     dataset = load_names_dataset(config.dataset, data_dir, config.letters)
     splits = [_split(config, dataset, seed) for seed in config.all_seeds]
     start_engine()
-    with directory.open(config, dataset.content_hash):
+    with directory.open(config, dataset.content_hash), interruptible(lambda: directory.resume_command) as interruption:
         with RunProgress(config.iterations * config.seeds, "steps", console) as progress:
-            runs = _run_seeds(_Study(config, dataset, directory, progress), splits)
+            runs = _run_seeds(_Study(config, dataset, directory, progress, interruption), splits)
         result = _gather(config, dataset, splits, runs)
         directory.save_result(result)
     return result
@@ -57,6 +57,7 @@ class _Study:
     dataset: NamesDataset
     directory: RunDirectory
     progress: RunProgress
+    interruption: Interruption
 
 
 @dataclass(frozen=True)
@@ -99,9 +100,9 @@ def _run_seeds(study: _Study, splits: Sequence[NamesSplit]) -> list[_SeedRun]:
     outcomes = {seed: study.directory.checkpoints.load_outcome(seed) for seed in seeds}
     # Before there are threads: Keras builds one model at a time.
     untrained = {seed: _build(study, seed) for seed in seeds if outcomes[seed] is None}
-    with gentle_interruption() as interruption, _threads(study.config, interruption) as pool:
+    with study.interruption.after_step(), _threads(study) as pool:
         trainings = {
-            seed: pool.submit(_train, study, split, seed, *untrained[seed], interruption)
+            seed: pool.submit(_train, study, split, seed, *untrained[seed])
             for split, seed in zip(splits, seeds, strict=True)
             if seed in untrained
         }
@@ -115,16 +116,17 @@ def _run_seeds(study: _Study, splits: Sequence[NamesSplit]) -> list[_SeedRun]:
 
 
 @contextmanager
-def _threads(config: NamesConfig, interruption: Interruption) -> Iterator[ThreadPoolExecutor]:
+def _threads(study: _Study) -> Iterator[ThreadPoolExecutor]:
     """As many threads as seeds can be trained at once; where one fails, the others stop."""
     from keras_dnnts.models import runs_fused
 
+    config = study.config
     side_by_side = min(config.seeds, _cores()) if runs_fused(config.engine, config.hidden_units) else 1
     with ThreadPoolExecutor(side_by_side) as pool:
         try:
             yield pool
         except BaseException:
-            interruption.requested = True
+            study.interruption.requested = True
             pool.shutdown(cancel_futures=True)
             raise
 
@@ -143,9 +145,7 @@ def _build(study: _Study, seed: int) -> tuple[Any, str]:
     return model, compile_char_rnn(model, config.learning_rate, config.engine)
 
 
-def _train(
-    study: _Study, split: NamesSplit, seed: int, model: Any, engine: str, interruption: Interruption
-) -> _Training:
+def _train(study: _Study, split: NamesSplit, seed: int, model: Any, engine: str) -> _Training:
     from keras_dnnts.callbacks import Checkpoint, ModelState, UpdateHistory, UpdateProgress
 
     config, dataset, directory, progress = study.config, study.dataset, study.directory, study.progress
@@ -157,7 +157,7 @@ def _train(
         directory.checkpoints.save_training(seed, state)
         _write_history(study, seed, history.losses)
 
-    checkpoint = Checkpoint(learnt, {"history": history}, save, config.checkpoint_seconds, interruption)
+    checkpoint = Checkpoint(learnt, {"history": history}, save, config.checkpoint_seconds, study.interruption)
     checkpoint.restore(directory.checkpoints.load_training(seed))
     done = min(checkpoint.epochs * CHUNK_SIZE, config.iterations)
     progress.skip(done)
