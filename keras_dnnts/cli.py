@@ -48,6 +48,14 @@ and a rest. Where there are test images (CIFAR-10, a test/ folder) the rest is s
 aside; otherwise it is the test part.
 """
 
+PREDICT_EXAMPLES = """
+\b
+Examples:
+  keras-dnnts predict runs/gru Hinton Schmidhuber Satoshi
+  keras-dnnts predict runs/gru --csv < names.txt > languages.csv
+  keras-dnnts predict runs/alexnet photos/ cat.jpg --top-k 5 --json
+"""
+
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; a mistake in what the user gave is one line on stderr and exit code 2."""
@@ -270,6 +278,27 @@ def compare(runs: tuple[Path, ...], out: Path | None) -> None:
     from keras_dnnts.summary import compare_runs
 
     compare_runs(runs, out)
+
+
+@cli.command(epilog=PREDICT_EXAMPLES)
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("inputs", metavar="[INPUT]...", nargs=-1)
+@click.option("--file", metavar="FILE", type=click.Path(path_type=Path), help="Names, one a line.")
+@click.option("--top-k", "top", type=click.IntRange(min=1), default=3, show_default=True, help="Guesses an input.")
+@click.option("--seed", type=int, help="Whose model, of a run with several seeds.  [default: the first]")
+@click.option("--json", "output", flag_value="json", type=str, help="One JSON document, a prediction a line.")
+@click.option("--csv", "output", flag_value="csv", type=str, help="A header and a row an input.")
+@click.option("--table", "output", flag_value="table", type=str, default="table", help="A line an input (default).")
+@click.option("--backend", type=click.Choice(BACKENDS), help="Engine, for images.  [default: the run's]")
+@click.option("--device", type=click.Choice(DEVICES), default="auto", show_default=True, help="Where, for images.")
+def predict(run: Path, inputs: tuple[str, ...], file: Path | None, **options: Any) -> None:
+    """Ask the model of a finished RUN about INPUTs: names, or image files and folders of them.
+
+    Without INPUT, or for the INPUT "-", names are read from standard input, one a line.
+    """
+    from keras_dnnts.predict.command import predict_and_print
+
+    predict_and_print(run, inputs, file, **options)
 
 
 @cli.command()

@@ -1,5 +1,6 @@
 """A user's own images: a folder a class, on disk or in an archive."""
 
+import contextlib
 import io
 import itertools
 import os
@@ -79,10 +80,7 @@ def _read_tree(members: Iterable[Member], source: Path, largest_side: int) -> _T
         path, data = item
         return decode_image(data, f"{source}: {str(path)!r}", largest_side)
 
-    with ThreadPoolExecutor() as pool, warnings.catch_warnings():
-        # Disorderly metadata do no harm here. Pillow warns above its limit of pixels, and fails above twice that.
-        warnings.simplefilter("ignore")
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with ThreadPoolExecutor() as pool, strict_decoding():
         for batch in _in_batches(_image_files(members, tree)):
             for (path, _), image in zip(batch, pool.map(decode, batch), strict=True):
                 tree.add_image(path, image, source)
@@ -103,6 +101,16 @@ def _image_files(members: Iterable[Member], tree: _Tree) -> Iterator[tuple[PureP
 def _in_batches(files: Iterator[tuple[PurePosixPath, bytes]]) -> Iterator[list[tuple[PurePosixPath, bytes]]]:
     while batch := list(itertools.islice(files, _DECODED_AT_ONCE)):
         yield batch
+
+
+@contextlib.contextmanager
+def strict_decoding() -> Iterator[None]:
+    """In here :func:`decode_image` refuses images of too many pixels, and nothing is printed about disorderly ones."""
+    with warnings.catch_warnings():
+        # Disorderly metadata do no harm here. Pillow warns above its limit of pixels, and fails above twice that.
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        yield
 
 
 def decode_image(data: bytes, name: str, largest_side: int) -> np.ndarray:
@@ -194,11 +202,12 @@ def _one_size(images: dict[PurePosixPath, np.ndarray]) -> dict[PurePosixPath, np
     if len({image.shape for image in images.values()}) == 1:
         return images
     side = int(np.median([min(image.shape[:2]) for image in images.values()]))
-    return {path: _fit_square(image, side) for path, image in images.items()}
+    return {path: fit_image(image, side, side) for path, image in images.items()}
 
 
-def _fit_square(image: np.ndarray, side: int) -> np.ndarray:
-    return np.asarray(ImageOps.fit(Image.fromarray(image), (side, side), Image.Resampling.BILINEAR))
+def fit_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """An (H, W, 3) uint8 image cut centrally to the shape wanted and resized (bilinear) to (height, width, 3)."""
+    return np.asarray(ImageOps.fit(Image.fromarray(image), (width, height), Image.Resampling.BILINEAR))
 
 
 def _gather(classes: dict[str, list[PurePosixPath]], images: dict[PurePosixPath, np.ndarray]) -> LabelledImages:

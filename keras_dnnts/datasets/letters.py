@@ -4,7 +4,7 @@ import hashlib
 import json
 import string
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -35,11 +35,18 @@ def normalise(text: str, alphabet: str) -> str:
     A letter of the alphabet stays as it is. Any other is replaced by those of its parts (NFD) that are in the alphabet:
     with :data:`REFERENCE_ALPHABET`, ``"Ślusàrski"`` gives ``"Slusarski"``.
     """
-    kept: list[str] = []
+    return "".join(parts for _, parts in _letters_with_usable_parts(text, alphabet))
+
+
+def ignored_letters(text: str, alphabet: str) -> list[str]:
+    """The letters of ``text``, in its order and composed form, of which :func:`normalise` keeps nothing."""
+    return [letter for letter, parts in _letters_with_usable_parts(text, alphabet) if not parts]
+
+
+def _letters_with_usable_parts(text: str, alphabet: str) -> Iterator[tuple[str, str]]:
     for letter in unicodedata.normalize("NFC", text):
         parts = letter if letter in alphabet else unicodedata.normalize("NFD", letter)
-        kept.extend(part for part in parts if part in alphabet)
-    return "".join(kept)
+        yield letter, "".join(part for part in parts if part in alphabet)
 
 
 def encode(texts: Sequence[str], alphabet: str) -> tuple[np.ndarray, np.ndarray]:

@@ -6,7 +6,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_dnnts.datasets.letters import REFERENCE_ALPHABET, checked_alphabet, encode, names_dataset, normalise
+from keras_dnnts.datasets.letters import (
+    REFERENCE_ALPHABET,
+    checked_alphabet,
+    encode,
+    ignored_letters,
+    names_dataset,
+    normalise,
+)
 from keras_dnnts.errors import UserError
 
 ALPHABETS = st.lists(st.characters(), unique=True, min_size=1).map("".join)
@@ -26,6 +33,29 @@ def test_reference_alphabet_has_57_symbols():
 @given(st.text() | st.text(st.characters(min_codepoint=0xC0, max_codepoint=0x36F)))
 def test_normalise_follows_the_reference_rule(text):
     assert normalise(text, REFERENCE_ALPHABET) == reference_normalise(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("Ślusàrski", ""),
+        ("Straße-42", "ß-42"),
+        ("李 Li 明", "李明"),
+        ("e\u0301l\u0301", ""),
+        ("\u0301x", "\u0301"),
+        ("", ""),
+    ],
+)
+def test_ignored_letters_are_those_of_which_nothing_is_kept(text, expected):
+    assert ignored_letters(text, REFERENCE_ALPHABET) == list(expected)
+
+
+@given(st.text(), ALPHABETS)
+def test_what_is_not_ignored_is_read(text, letters):
+    alphabet = unicodedata.normalize("NFC", letters)
+    ignored = ignored_letters(text, alphabet)
+    assert len(normalise(text, alphabet)) >= len(unicodedata.normalize("NFC", text)) - len(ignored)
+    assert normalise("".join(ignored), alphabet) == ""
 
 
 @pytest.mark.parametrize(
