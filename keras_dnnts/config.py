@@ -1,5 +1,6 @@
 """Every knob of an experiment, its default and its check, in one frozen dataclass an experiment."""
 
+import contextlib
 import dataclasses
 import math
 import tomllib
@@ -21,6 +22,18 @@ ENGINES = ("auto", "fused", "generic")
 NAMES_DATASETS = ("auto", "names", "starter")
 IMAGE_DATASETS = ("auto", "cifar10", "digits")
 PRECISIONS = ("float32", "bfloat16")
+
+# Beyond these, slips of the finger fill the memory or the disk, or never end.
+MOST_SEEDS = 1_000
+MOST_ITERATIONS = 100_000_000
+MOST_HIDDEN_UNITS = 16_384
+MOST_EPOCHS = 1_000_000
+LARGEST_WIDTH = 8
+LARGEST_IMAGE_SIZE = 4_096
+LARGEST_TOML_BYTES = 2**20
+MOST_SHOWN = 80  # characters of a wrong value
+SEEDS_END = 2**32  # NumPy's and scikit-learn's
+INTEGERS_END = 2**63  # TOML's
 
 
 @dataclass(frozen=True)
@@ -60,8 +73,11 @@ class Config:
         self._check_choice("protocol", PROTOCOLS)
         self._check_choice("backend", BACKENDS)
         self._check_choice("device", DEVICES)
+        self._check_texts()
         self._check_at_least("seed", 0)
-        self._check_at_least("seeds", 1)
+        self._check_between("seeds", 1, MOST_SEEDS)
+        if self.seed + self.seeds > SEEDS_END:
+            raise UserError(f"--seed is {self.seed}: seeds must stay below {SEEDS_END}")
         if not (math.isfinite(self.checkpoint_seconds) and self.checkpoint_seconds >= 0):
             raise UserError(f"--checkpoint-seconds is {self.checkpoint_seconds}: it must be a finite number, 0 or more")
 
@@ -94,9 +110,9 @@ class Config:
         types = {field.name: field.type for field in dataclasses.fields(cls)}
         for name, value in values.items():
             if name not in types:
-                raise UserError(f"{where}: unknown option {name!r}; known are {', '.join(types)}")
+                raise UserError(f"{where}: unknown option {_shown(name)}; known are {', '.join(types)}")
             if not _fits(value, str(types[name])):
-                raise UserError(f"{where}: {name} = {value!r} is not of type {types[name]}")
+                raise UserError(f"{where}: {name} = {_shown(value)} is not of type {_type_name(types[name])}")
         try:
             return cls(**values)
         except UserError as error:
@@ -105,12 +121,27 @@ class Config:
     def _check_choice(self, name: str, choices: tuple[str, ...]) -> None:
         value = getattr(self, name)
         if value not in choices:
-            raise UserError(f"unknown {_option(name)} {value!r}: use one of {', '.join(choices)}")
+            raise UserError(f"unknown {_option(name)} {_shown(value)}: use one of {', '.join(choices)}")
+
+    def _check_texts(self) -> None:
+        for name, value in dataclasses.asdict(self).items():
+            if not isinstance(value, str):
+                continue
+            # Neither can be written to a file, nor the second be part of a path.
+            if any("\ud800" <= letter <= "\udfff" or letter == "\0" for letter in value):
+                raise UserError(f"{_option(name)} is {_shown(value)}: it must be text that UTF-8 can hold, without NUL")
+        if self.data_dir == "":
+            raise UserError("--data-dir is empty: name a folder, or leave the option out")
 
     def _check_at_least(self, name: str, least: int) -> None:
         value = getattr(self, name)
         if value < least:
             raise UserError(f"{_option(name)} is {value}: it must be at least {least}")
+
+    def _check_between(self, name: str, least: int, most: int) -> None:
+        self._check_at_least(name, least)
+        if getattr(self, name) > most:
+            raise UserError(f"{_option(name)} is {getattr(self, name)}: it must be at most {most}")
 
     def _check_positive(self, name: str) -> None:
         value = getattr(self, name)
@@ -138,8 +169,8 @@ class NamesConfig(Config):
         self._check_choice("cell", CELLS)
         self._check_choice("dataset", NAMES_DATASETS)
         self._check_choice("engine", ENGINES)
-        self._check_at_least("hidden_units", 1)
-        self._check_at_least("iterations", 1)
+        self._check_between("hidden_units", 1, MOST_HIDDEN_UNITS)
+        self._check_between("iterations", 1, MOST_ITERATIONS)
         self._check_positive("learning_rate")
         checked_alphabet(self.letters)
         if not 0 < self.held_out < 1:
@@ -188,7 +219,10 @@ class CifarConfig(Config):
                 object.__setattr__(self, name, getattr(architecture, name))
             self._check_positive(name)
         self._check_positive("width")
-        for name in ("epochs", "batch_size", "step_epochs", "patience"):
+        if self.width > LARGEST_WIDTH:
+            raise UserError(f"--width is {self.width}: it must be at most {LARGEST_WIDTH}")
+        self._check_between("epochs", 1, MOST_EPOCHS)
+        for name in ("batch_size", "step_epochs", "patience"):
             self._check_at_least(name, 1)
         if self.train_images is not None:
             self._check_at_least("train_images", 1)
@@ -198,11 +232,21 @@ class CifarConfig(Config):
                 f"--image-size {self.image_size} is too small for {self.arch}: "
                 f"use at least {architecture.minimum_image_size}"
             )
+        self._check_between("image_size", architecture.minimum_image_size, LARGEST_IMAGE_SIZE)
+        self._check_last_rate()
 
     @property
     def model(self) -> str:
         """The architecture."""
         return self.arch
+
+    def _check_last_rate(self) -> None:
+        with contextlib.suppress(OverflowError):
+            if math.isfinite(self.learning_rate_of(self.epochs - 1)):
+                return
+        raise UserError(
+            f"--step-factor is {self.step_factor}: after {self.epochs} epochs no number could hold the learning rate"
+        )
 
     def learning_rate_of(self, epoch: int) -> float:
         """The rate of an epoch, the first being 0: multiplied by ``step_factor`` after every ``step_epochs``."""
@@ -213,19 +257,32 @@ class CifarConfig(Config):
 EXPERIMENTS: dict[str, type[Config]] = {"names": NamesConfig, "cifar": CifarConfig}
 
 
+def _read_toml(path: Path) -> dict[str, Any]:
+    try:
+        if not path.is_file() and path.exists():
+            raise UserError(f"{path}: is no file: name a TOML file, such as a run's config.toml")
+        with path.open("rb") as file:
+            content = file.read(LARGEST_TOML_BYTES + 1)
+    except (OSError, ValueError) as error:  # the second for what no path can be
+        raise UserError(f"{path}: cannot be read: {getattr(error, 'strerror', None) or error}") from error
+    if len(content) > LARGEST_TOML_BYTES:
+        raise UserError(f"{path}: has more than {LARGEST_TOML_BYTES} bytes: name an experiment's TOML file")
+    try:
+        return tomllib.loads(content.decode("utf-8"))
+    except UnicodeDecodeError as error:
+        raise UserError(f"{path}: is not UTF-8 (byte {error.start}): save it as UTF-8") from error
+    # A number of many digits is a plain ValueError, and brackets within brackets end in the other.
+    except (ValueError, RecursionError) as error:
+        raise UserError(f"{path}: is not TOML: {error}") from error
+
+
 def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     """Read an experiment's TOML file; ``overrides`` replace its values.
 
     Raises:
         UserError: the file is missing, is not TOML, or holds what no experiment takes.
     """
-    try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path}: cannot be read: {error}") from error
-    except tomllib.TOMLDecodeError as error:
-        raise UserError(f"{path}: is not TOML: {error}") from error
-    return config_from_dict({**values, **(overrides or {})}, where=str(path))
+    return config_from_dict({**_read_toml(path), **(overrides or {})}, where=str(path))
 
 
 def config_from_dict(values: Mapping[str, Any], where: str) -> Config:
@@ -237,7 +294,7 @@ def config_from_dict(values: Mapping[str, Any], where: str) -> Config:
     options = dict(values)
     name = options.pop("experiment", None)
     if not isinstance(name, str) or name not in EXPERIMENTS:
-        raise UserError(f"{where}: experiment = {name!r}; use one of {', '.join(map(repr, EXPERIMENTS))}")
+        raise UserError(f"{where}: experiment = {_shown(name)}; use one of {', '.join(map(repr, EXPERIMENTS))}")
     return EXPERIMENTS[name].from_dict(options, where=where)
 
 
@@ -245,9 +302,25 @@ def _option(name: str) -> str:
     return "--" + name.replace("_", "-")
 
 
+def _shown(value: object) -> str:
+    if isinstance(value, int) and not -INTEGERS_END <= value < INTEGERS_END:
+        return "a number of more than 64 bits"
+    try:
+        text = repr(value)
+    except ValueError:  # such a number inside
+        return f"a {type(value).__name__}"
+    return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
+
+
+def _type_name(annotation: Any) -> str:
+    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+
+
 def _fits(value: object, type_name: str) -> bool:
     if isinstance(value, bool):
         return "bool" in type_name
     kinds: dict[type, tuple[str, ...]] = {str: ("str",), int: ("int", "float"), float: ("float",)}
     allowed = kinds.get(type(value), ())
+    if isinstance(value, int) and not -INTEGERS_END <= value < INTEGERS_END:
+        return False
     return any(kind in type_name for kind in allowed) or (value is None and "None" in type_name)

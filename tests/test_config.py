@@ -13,12 +13,12 @@ configs = st.builds(
     NamesConfig,
     cell=st.sampled_from(CELLS),
     protocol=st.sampled_from(PROTOCOLS),
-    data_dir=st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\r"), min_size=1),
+    data_dir=st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1),
     held_out=st.floats(0.01, 0.99),
     hidden_units=st.integers(1, 10_000),
-    iterations=st.integers(1, 10**9),
+    iterations=st.integers(1, 10**8),
     learning_rate=st.floats(1e-9, 1e9),
-    seed=st.integers(0, 2**40),
+    seed=st.integers(0, 2**32 - 100),
     seeds=st.integers(1, 100),
     backend=st.sampled_from(BACKENDS),
     device=st.sampled_from(DEVICES),
@@ -29,7 +29,7 @@ configs = st.builds(
 @given(config=configs)
 def test_toml_round_trip(config, tmp_path_factory):
     path = tmp_path_factory.mktemp("config") / "config.toml"
-    path.write_text(config.to_toml(), encoding="utf-8")
+    path.write_bytes(config.to_toml().encode())
     assert load_config(path) == config
 
 
@@ -72,5 +72,5 @@ def test_missing_and_binary_files(tmp_path):
     with pytest.raises(UserError, match="cannot be read"):
         load_config(tmp_path / "nowhere.toml")
     (tmp_path / "binary.toml").write_bytes(b"\xff\xfe")
-    with pytest.raises(UserError, match="cannot be read"):
+    with pytest.raises(UserError, match=r"binary\.toml: is not UTF-8 \(byte 0\)"):
         load_config(tmp_path / "binary.toml")

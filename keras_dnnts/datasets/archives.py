@@ -8,7 +8,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Self
+from typing import Any, Self
 
 from keras_dnnts.errors import UserError
 
@@ -16,6 +16,7 @@ from keras_dnnts.errors import UserError
 # fits in memory near the second.
 LARGEST_MEMBER_BYTES = 256 * 2**20
 LARGEST_TREE_BYTES = 32 * 2**30
+MOST_MEMBERS = 4_000_000
 
 _LEFT_BY_SYSTEMS = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
 
@@ -41,7 +42,8 @@ def iterate_members(source: Path) -> Iterator[Member]:
 
     Raises:
         UserError: ``source`` is missing, no archive, damaged, encrypted or unpacks to more than ``LARGEST_TREE_BYTES``,
-            or a member is a link, points outside, or has more than ``LARGEST_MEMBER_BYTES``.
+            or a member is a link, points outside, or has more than ``LARGEST_MEMBER_BYTES``, or there are more than
+            ``MOST_MEMBERS``.
     """
     try:
         mode = source.stat().st_mode
@@ -70,18 +72,39 @@ def _folder_members(root: Path) -> Iterator[Member]:
 
     for folder, subfolders, files in os.walk(root, onerror=stop, followlinks=True):
         subfolders[:] = sorted(name for name in subfolders if not _is_clutter(name))
+        refuse_circles(Path(folder), root)
         inside = PurePosixPath(Path(folder).relative_to(root).as_posix())
         yield Member(inside, None)
         for name in sorted(files):
             yield Member(inside / name, _file_reader(Path(folder, name)))
 
 
+def refuse_circles(folder: Path, root: Path) -> None:
+    """Refuse a folder that a link makes its own parent: following such links never ends.
+
+    Raises:
+        UserError: ``folder``, somewhere in ``root``, is one.
+    """
+    if not folder.is_symlink():
+        return
+    above = [folder.parent, *folder.parent.parents][: len(folder.relative_to(root).parts)]
+    if any(parent.samefile(folder) for parent in above):
+        raise UserError(f"{folder} is a link to a folder around it: remove it")
+
+
 def _file_reader(path: Path) -> Callable[[], bytes]:
     def read() -> bytes:
         try:
-            return path.read_bytes()
+            # A pipe would be waited for, and a device never ends.
+            if not stat.S_ISREG(path.stat().st_mode):
+                raise UserError(f"{path} is no file: remove it")
+            with path.open("rb") as file:
+                data = file.read(LARGEST_MEMBER_BYTES + 1)
         except OSError as error:
             raise UserError(f"{path} cannot be read ({error.strerror})") from error
+        if len(data) > LARGEST_MEMBER_BYTES:
+            raise UserError(f"{path} has more than {LARGEST_MEMBER_BYTES} bytes")
+        return data
 
     return read
 
@@ -112,10 +135,11 @@ def _tar_members(source: Path) -> Iterator[Member]:
         raise UserError(f"{source} is neither a folder nor a readable archive (.tar, .tar.gz, .zip, …)") from error
     with _damage_named(source), opened as archive:
         allowance = _Allowance(source)
-        for entry in archive:
+        while (entry := archive.next()) is not None:
+            archive.members.clear()  # type: ignore[attr-defined]  # it keeps them to find one by its name
             path = _inside_path(source, entry.name)
-            if not (entry.isfile() or entry.isdir()):
-                raise UserError(f"{source}: {entry.name!r} is a link or a device: store the file itself")
+            if not (entry.isfile() or entry.isdir()) or entry.issparse():
+                raise UserError(f"{source}: {entry.name!r} is a link, a device or sparse: store the file itself")
             allowance.spend(entry.name, entry.size)
             yield Member(path, None if entry.isdir() else _tar_reader(source, archive, entry))
         # A tar ends before its compressed file does: only there the decompressor compares checksums.
@@ -153,6 +177,13 @@ class _StrictTarInfo(tarfile.TarInfo):
             raise tarfile.ReadError(f"a header of {header.size} bytes")
         return header
 
+    # Maps of sparse files may be of any length, too.
+    def _proc_sparse(self, archive: tarfile.TarFile) -> Self:
+        raise tarfile.ReadError(f"{self.name!r} is sparse: store the file itself")
+
+    def _proc_gnusparse_10(self, *_: Any) -> None:
+        raise tarfile.ReadError(f"{self.name!r} is sparse: store the file itself")
+
 
 class _Allowance:
     """What an archive may still unpack to, going by the sizes it states, which its readers hold it to."""
@@ -160,8 +191,12 @@ class _Allowance:
     def __init__(self, source: Path) -> None:
         self._source = source
         self._left = LARGEST_TREE_BYTES
+        self._members_left = MOST_MEMBERS
 
     def spend(self, name: str, size: int) -> None:
+        self._members_left -= 1
+        if self._members_left < 0:
+            raise UserError(f"{self._source} has more than {MOST_MEMBERS} members: unpack it by hand")
         if size > LARGEST_MEMBER_BYTES:
             raise UserError(f"{self._source}: {name!r} unpacks to {size} bytes, more than {LARGEST_MEMBER_BYTES}")
         self._left -= size

@@ -10,6 +10,7 @@ from keras_dnnts.errors import UserError
 
 # Every name is padded to the longest: one line of running text among many names would fill the memory.
 MAX_LINE_LETTERS = 200
+LARGEST_FILE_BYTES = 64 * 2**20
 
 
 def load_text_folder(folder: Path, alphabet: str, name: str | None = None) -> NamesDataset:
@@ -42,16 +43,28 @@ def read_categories(folder: Traversable) -> dict[str, list[str]]:
     return {file.name.removesuffix(".txt"): read_lines(file) for file in files}
 
 
+def _read_limited(file: Traversable) -> bytes:
+    try:
+        # A pipe would be waited for, and a device never ends.
+        if not file.is_file():
+            raise UserError(f"{file}: is no file, or leads nowhere: give a folder of readable files")
+        with file.open("rb") as stream:
+            content = stream.read(LARGEST_FILE_BYTES + 1)
+    except OSError as error:
+        raise UserError(f"{file}: {error.strerror}: give a folder of readable files") from error
+    if len(content) > LARGEST_FILE_BYTES:
+        raise UserError(f"{file}: has more than {LARGEST_FILE_BYTES} bytes: leave fewer names in it")
+    return content
+
+
 def read_lines(file: Traversable) -> list[str]:
     """The non-blank lines of a UTF-8 file, with or without a byte order mark, whatever its line ends.
 
     Raises:
-        UserError: the file cannot be read, is not UTF-8, or has a line longer than ``MAX_LINE_LETTERS``.
+        UserError: the file cannot be read, is not UTF-8, larger than ``LARGEST_FILE_BYTES``, or has a line longer than
+            ``MAX_LINE_LETTERS``.
     """
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise UserError(f"{file}: {error.strerror}: give a folder of readable files") from error
+    content = _read_limited(file)
     try:
         text = content.decode("utf-8").removeprefix("\ufeff")
     except UnicodeDecodeError as error:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +14,10 @@ import filelock
 import numpy as np
 
 from keras_dnnts.datasets import ImageDataset
+from keras_dnnts.datasets.archives import refuse_circles
 from keras_dnnts.whole_files import remove_unfinished, write_whole
 
-_FORMAT = 1
+_FORMAT = 2
 _ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
 
 logger = logging.getLogger("keras_dnnts")
@@ -62,12 +63,18 @@ def _digest(text: str) -> str:
 
 
 def _fingerprint(source: Path) -> list[tuple[str, int, int]]:
-    files = (Path(folder, name) for folder, _, names in os.walk(source, followlinks=True) for name in names)
+    files = _files_in(source)
     # What is missing or cannot be read is for ``read`` to complain of.
     with contextlib.suppress(OSError):
         states = [(str(file), file.stat()) for file in (source, *files)]
         return sorted((name, state.st_size, state.st_mtime_ns) for name, state in states)
     return []
+
+
+def _files_in(source: Path) -> Iterator[Path]:
+    for folder, _, names in os.walk(source, followlinks=True):
+        refuse_circles(Path(folder), source)
+        yield from (Path(folder, name) for name in names)
 
 
 def _load(path: Path, state: str) -> ImageDataset | None:

@@ -17,6 +17,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from keras_dnnts.datasets import ImageDataset
 from keras_dnnts.datasets.archives import Member
 from keras_dnnts.datasets.image_dataset import LabelledImages, build_image_dataset
+from keras_dnnts.datasets.letters import check_class_names
 from keras_dnnts.errors import UserError
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
@@ -41,6 +42,8 @@ class _Tree:
     decoded_bytes: int = 0
 
     def add_image(self, path: PurePosixPath, image: np.ndarray, source: Path) -> None:
+        if path in self.images:
+            raise UserError(f"{source} holds {str(path)!r} twice: pack it anew")
         self.images[path] = image
         self.decoded_bytes += image.nbytes
         if self.decoded_bytes > LARGEST_DECODED_BYTES:
@@ -50,9 +53,10 @@ class _Tree:
 def read_image_folders(members: Iterable[Member], source: Path, largest_side: int) -> ImageDataset:
     """Images in one folder a class, or in ``train`` and ``test`` each with such folders; below any folder around them.
 
-    Every image becomes RGB; transparency is dropped, and of several frames the first is taken. An image whose shorter
-    side exceeds ``largest_side`` is shrunk to that. Where all images then have one size, they keep it; otherwise each
-    is cut centrally to a square and resized (bilinear) to the median of the shorter sides.
+    Every image becomes RGB, turned as its camera was held (EXIF); transparency is dropped, and of several frames the
+    first is taken. An image whose shorter side exceeds ``largest_side`` is shrunk to that. Where all images then have
+    one size, they keep it; otherwise each is cut centrally to a square and resized (bilinear) to the median of the
+    shorter sides.
 
     Args:
         members: the tree, as :func:`keras_dnnts.datasets.archives.iterate_members` gives it.
@@ -139,6 +143,7 @@ def _to_rgb(image: Image.Image) -> Image.Image:
     if image.mode.startswith("I;16"):
         # Pillow would cut 16-bit grey off at 255.
         image = Image.fromarray((np.asarray(image) >> 8).astype(np.uint8))
+    image = ImageOps.exif_transpose(image)  # cameras store how they were held, not the picture upright
     if "transparency" in image.info:
         image = image.convert("RGBA")
     image.load()
@@ -191,6 +196,7 @@ def _refuse_strays(tree: _Tree, class_folders: set[PurePosixPath], source: Path)
 def _refuse_odd_classes(layout: Layout, source: Path) -> None:
     if odd := sorted(set(layout["train"]) ^ set(layout.get("test", layout["train"]))):
         raise UserError(f"{source}: class {odd[0]!r} is in only one of 'train' and 'test': both need the same classes")
+    check_class_names([*layout["train"]], str(source))
     if len(layout["train"]) < 2:
         raise UserError(f"{source} has one class only ({', '.join(layout['train'])}): there is nothing to tell apart")
     for part, classes in layout.items():

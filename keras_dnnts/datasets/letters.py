@@ -77,6 +77,7 @@ def names_dataset(lines: Mapping[str, Sequence[str]], alphabet: str, *, name: st
     """
     alphabet = checked_alphabet(alphabet)
     classes = tuple(sorted(lines))
+    check_class_names(classes, source)
     if len(classes) < 2:
         raise UserError(f"{source}: {len(classes)} category found, but telling names apart takes at least two")
     texts: list[str] = []
@@ -102,6 +103,17 @@ def names_dataset(lines: Mapping[str, Sequence[str]], alphabet: str, *, name: st
         labels=np.array(labels, dtype=np.int32),
         skipped=sum(map(len, lines.values())) - len(texts),
     )
+
+
+def check_class_names(classes: Sequence[str], source: str) -> None:
+    """Refuse names that no file could hold: those of files that are not named in UTF-8.
+
+    Raises:
+        UserError: there is one.
+    """
+    for name in classes:
+        if any("\ud800" <= letter <= "\udfff" for letter in name):
+            raise UserError(f"{source}: the name {name!r} is not UTF-8: rename the file or folder")
 
 
 def _content_hash(classes: Sequence[str], alphabet: str, texts: Sequence[str], labels: Sequence[int]) -> str:

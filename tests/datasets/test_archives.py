@@ -1,7 +1,9 @@
 import gzip
 import io
 import os
+import shutil
 import stat
+import subprocess
 import tarfile
 import zipfile
 from pathlib import PurePosixPath
@@ -70,7 +72,45 @@ def test_links_in_a_folder_are_followed(tmp_path):
 def test_a_circle_of_links_ends_in_one_line(tmp_path):
     folder = write_folder(tmp_path / "folder", {"own": b"1"})
     (folder / "circle").symlink_to(folder)
-    assert "cannot be read" in complaint(folder)
+    assert "circle is a link to a folder around it" in complaint(folder)
+
+
+def test_circles_of_several_links_end_in_one_line(tmp_path):
+    folder = write_folder(tmp_path / "folder", {"a/1.png": b"1", "b/2.png": b"2"})
+    for name, other in (("a", "b"), ("b", "a")):
+        for number in range(3):
+            (folder / name / f"link{number}").symlink_to(folder / other, target_is_directory=True)
+    assert "is a link to a folder around it" in complaint(folder)
+
+
+def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path):
+    folder = write_folder(tmp_path / "folder", {"a/1.png": b"1"})
+    os.mkfifo(folder / "a" / "2.png")
+    assert "2.png is no file" in complaint(folder)
+
+
+def test_a_file_too_large_to_be_an_image(tmp_path, monkeypatch):
+    monkeypatch.setattr(archives, "LARGEST_MEMBER_BYTES", 1000)
+    folder = write_folder(tmp_path / "folder", {"a/1.png": b"1" * 1000, "a/2.png": b"2" * 1001})
+    assert "2.png has more than 1000 bytes" in complaint(folder)
+
+
+@pytest.mark.parametrize("pack", [pack_tar, pack_zip])
+def test_members_without_end(tmp_path, monkeypatch, pack):
+    monkeypatch.setattr(archives, "MOST_MEMBERS", 3)
+    tree = {f"{number}.png": b"" for number in range(4)}
+    assert "more than 3 members" in complaint(pack(tmp_path / "many", tree))
+
+
+@pytest.mark.parametrize("version", ["0.0", "0.1", "1.0", "old"])
+def test_sparse_files_in_a_tar(tmp_path, version):
+    (tmp_path / "holes.png").touch()
+    os.truncate(tmp_path / "holes.png", 2**20)
+    form = ["--format=gnu"] if version == "old" else ["--format=posix", f"--sparse-version={version}"]
+    tar = ["tar", "--sparse", *form, "-C", tmp_path, "-cf", tmp_path / "holes.tar", "holes.png"]
+    if not shutil.which("tar") or subprocess.run(tar, check=False, capture_output=True).returncode:
+        pytest.skip("needs GNU tar")
+    assert "sparse" in complaint(tmp_path / "holes.tar")
 
 
 def test_what_is_missing_or_no_archive(tmp_path):

@@ -91,7 +91,7 @@ def test_a_category_without_names(folder):
 
 def test_an_unreadable_file(folder):
     (folder / "Polish.txt").mkdir()
-    with pytest.raises(UserError, match=r"Polish\.txt: Is a directory"):
+    with pytest.raises(UserError, match=r"Polish\.txt: is no file"):
         load(folder)
 
 

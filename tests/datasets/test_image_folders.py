@@ -1,5 +1,6 @@
 import io
 import itertools
+import os
 from pathlib import Path
 
 import numpy as np
@@ -164,6 +165,20 @@ def test_16_bit_grey_keeps_its_upper_byte():
     np.testing.assert_array_equal(decode_image(file.getvalue(), "x", 9)[..., 1], grey // 256)
 
 
+@pytest.mark.parametrize("turned", range(1, 9))
+def test_photos_are_turned_upright(turned):
+    # What EXIF's tag 274 says of each: how the picture was stored, which here is undone by hand.
+    ways = [lambda a: a, lambda a: a[:, ::-1], lambda a: a[::-1, ::-1], lambda a: a[::-1]]
+    ways += [lambda a, way=way: way(a).transpose(1, 0, 2) for way in ways]
+    upright = random_image(0)
+    stored = Image.fromarray(np.ascontiguousarray(ways[turned - 1](upright)))
+    exif = Image.Exif()
+    exif[274] = turned
+    file = io.BytesIO()
+    stored.save(file, "PNG", exif=exif)
+    np.testing.assert_array_equal(decode_image(file.getvalue(), "photo", 224), upright)
+
+
 def test_transparency_is_dropped(recwarn):
     colours = random_image(0)
     file = io.BytesIO()
@@ -232,6 +247,23 @@ def test_files_beside_the_class_folders_are_left_alone(folder):
     before = read(folder).content_hash
     write_folder(folder, dict.fromkeys(["README.md", "train/labels.csv", "train/.x.png", "train/cat/Thumbs.db"], b""))
     assert read(folder).content_hash == before
+
+
+@pytest.mark.parametrize("pack", [pack_tar, pack_zip])
+def test_an_image_that_is_there_twice(tmp_path, pack):
+    image = encoded(random_image(0))
+    source = pack(tmp_path / "pets", {"cat/1.png": image, "./cat/1.png": image, "dog/1.png": image})
+    assert "holds 'cat/1.png' twice" in complaint_about(read, source)
+
+
+def test_folders_that_are_not_named_in_utf8(tmp_path):
+    folder = write_folder(tmp_path / "pets", small_tree())
+    try:
+        (folder / "train" / "cat").rename(os.fsencode(folder / "train") + b"/\xff")
+        (folder / "test" / "cat").rename(os.fsencode(folder / "test") + b"/\xff")
+    except OSError:
+        pytest.skip("needs a file system that takes any bytes")
+    assert "is not UTF-8" in complaint_about(read, folder)
 
 
 def test_decompression_bombs(folder, monkeypatch):
