@@ -33,12 +33,18 @@ class Interruption:
 
     @contextlib.contextmanager
     def after_step(self) -> Iterator[None]:
-        """Let a first Ctrl-C only set ``requested``, for training that looks at it after every step."""
+        """Let a first Ctrl-C only set ``requested``, for training that looks at it after every step.
+
+        Raises:
+            Interrupted: it came too late for training to see.
+        """
         self._trains = True
         try:
             yield
         finally:
             self._trains = False
+        if self.requested:
+            raise Interrupted
 
     def handle(self, number: int, frame: FrameType | None) -> None:
         """Take a Ctrl-C.

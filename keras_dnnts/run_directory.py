@@ -146,6 +146,16 @@ class RunDirectory:
         result.save(self.path)
         self.checkpoints.remove()
 
+    def tidy(self) -> None:
+        """Remove what is left of the checkpoints of a finished run, unless another process is at work there.
+
+        Raises:
+            UserError: another process is.
+        """
+        with self._locked():
+            self.checkpoints.remove()
+            remove_unfinished(self.path)
+
     def _create(self) -> list[Path]:
         """Create the folder and return what had to be created, the folder itself first."""
         while True:

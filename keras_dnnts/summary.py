@@ -67,6 +67,7 @@ def _run_to_the_end(config: Config, directory: RunDirectory, quiet: bool) -> Non
 
 def _run_unless_finished(config: Config, directory: RunDirectory, console: Console | None) -> Result:
     if directory.resumes and directory.is_finished:
+        directory.tidy()
         print(f"{directory.path}: is finished; nothing is left to train")
         return load_result(directory.path)
     try:

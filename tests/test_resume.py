@@ -24,7 +24,6 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
 EXPERIMENTS = ("names", "cifar")
 VOLATILE = re.compile("_seconds$|_per_second$")
 EVERYDAY_KILLS, MATRIX_KILLS = 2, 10
-ERRORS = ("ENOSPC", "EIO", "EACCES")
 
 
 class ForkServer:
@@ -77,7 +76,7 @@ def options(tmp_path_factory):
         for i in range(count)
     }
     shared = ("--backend", keras.backend.backend(), "--seeds", 2, "--checkpoint-seconds", 0, "--quiet")
-    names = ("--data-dir", write_names(folder / "names"), "--hidden-units", 8, "--iterations", 6000, "--cell", "lstm")
+    names = ("--data-dir", write_names(folder / "names"), "--hidden-units", 8, "--iterations", 4000, "--cell", "lstm")
     cifar = ("--data-dir", write_folder(folder / "images", images), "--image-size", 63, "--width", 0.05)
     cifar += ("--arch", "alexnet", "--train-images", 32, "--epochs", 4, "--batch-size", 16, "--embedding-images", 8)
     return {"names": (*names, *shared), "cifar": (*cifar, "--patience", 2, *shared)}
@@ -174,33 +173,37 @@ def test_killed_while_it_writes(server, whole, tmp_path):
 
 
 @pytest.mark.kill_matrix
+@pytest.mark.writes_matrix
+@pytest.mark.timeout(1800)
 def test_killed_at_every_write(server, whole, tmp_path):
     kill_at_writes(server, whole, tmp_path, everyday=False)
 
 
-def fail_at_writes(server, whole, folder, everyday):
+def fail_at_writes(server, whole, folder, error, everyday):
     experiment, options, expected, unharmed = whole
     for number in writes_to_try(unharmed["writes"], everyday):
-        for error in ERRORS[number % 3 :][:1] if everyday else ERRORS:
-            out = folder / f"run-{number}-{error}"
-            answer = server.run(experiment, *options, "--out", out, watched=str(out), fault_at=number, fault=error)
-            lines = answer["output"].splitlines()
-            if answer["exit"] == 2:
-                assert len(lines) == 1, answer["output"]
-                assert str(out) in lines[0]
-            else:
-                assert answer["exit"] == 0
-            finish(server, experiment, options, out)
-            assert contents(out) == contents(expected), f"write {number}, {error}"
+        out = folder / f"run-{number}"
+        answer = server.run(experiment, *options, "--out", out, watched=str(out), fault_at=number, fault=error)
+        lines = answer["output"].splitlines()
+        if answer["exit"] == 2:
+            assert len(lines) == 1, answer["output"]
+            assert str(out) in lines[0]
+        else:
+            assert answer["exit"] == 0
+        finish(server, experiment, options, out)
+        assert contents(out) == contents(expected), f"write {number}"
 
 
 def test_writes_that_fail(server, whole, tmp_path):
-    fail_at_writes(server, whole, tmp_path, everyday=True)
+    fail_at_writes(server, whole, tmp_path, "EIO", everyday=True)
 
 
 @pytest.mark.kill_matrix
-def test_every_write_fails(server, whole, tmp_path):
-    fail_at_writes(server, whole, tmp_path, everyday=False)
+@pytest.mark.writes_matrix
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("error", ["ENOSPC", "EIO", "EACCES"])
+def test_every_write_fails(server, whole, tmp_path, error):
+    fail_at_writes(server, whole, tmp_path, error, everyday=False)
 
 
 def test_disk_that_fills_up_within_a_file(server, whole, tmp_path):
