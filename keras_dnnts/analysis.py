@@ -119,8 +119,10 @@ def read_letter_by_letter(model: keras.Model, letters: np.ndarray, lengths: np.n
     return probabilities
 
 
-def settled_shares(probabilities: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return (T,) float64: the share of names whose guess never changes again after their first t + 1 letters.
+def late_changes(probabilities: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return (T,) float64: the share of names whose guess still changed within their last t + 1 letters.
+
+    The first letter of a name counts as a change, from no guess to one.
 
     Args:
         probabilities: (N, T, K) float of :func:`read_letter_by_letter`.
@@ -130,8 +132,8 @@ def settled_shares(probabilities: np.ndarray, lengths: np.ndarray) -> np.ndarray
     final = guesses[np.arange(len(lengths)), lengths - 1]
     steps = np.arange(probabilities.shape[1])
     other = (guesses != final[:, None]) & (steps < lengths[:, None])
-    last_change = np.where(other, steps, -1).max(axis=1)
-    return (last_change[:, None] < steps).mean(axis=0)
+    unchanged_letters = lengths - 1 - np.where(other, steps, -1).max(axis=1)
+    return (unchanged_letters[:, None] <= steps + 1).mean(axis=0)
 
 
 def mean_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:

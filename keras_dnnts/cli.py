@@ -59,6 +59,7 @@ Examples:
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; a mistake in what the user gave is one line on stderr and exit code 2."""
+    os.environ["MPLBACKEND"] = "agg"  # figures go to files, with or without a screen
     logging.basicConfig(format="keras-dnnts: %(message)s", level=logging.WARNING, force=True)
     try:
         cli.main(arguments, prog_name="keras-dnnts", standalone_mode=False)

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from keras_dnnts.analysis import most_confident_mistakes, read_letter_by_letter, settled_shares, surest_examples
+from keras_dnnts.analysis import late_changes, most_confident_mistakes, read_letter_by_letter, surest_examples
 from keras_dnnts.datasets import NamesDataset
 from keras_dnnts.datasets.image_dataset import LabelledImages
 
@@ -60,8 +60,8 @@ def show_reading(model: Any, dataset: NamesDataset, lines: np.ndarray, side: str
 
     Returns:
         ``reading_<side>_name`` (M,) str, ``…_truth`` (M,) int64 and ``…_probability`` (M, T, K) float32 after every
-        letter, NaN from a name's end on: M names, those the model gets right first. ``…_settled`` (T,) float64: the
-        share of up to 1,000 names whose guess never changes again after t + 1 letters.
+        letter, NaN from a name's end on: M names, those the model gets right first. ``…_late_changes`` (T,) float64:
+        the share of up to 1,000 names whose guess still changed within their last t + 1 letters.
     """
     first = {(dataset.labels[line], dataset.texts[line]): line for line in lines[::-1].tolist()}
     read = np.random.default_rng(0).permutation(sorted(first.values()))[:MOST_READ]
@@ -78,7 +78,7 @@ def show_reading(model: Any, dataset: NamesDataset, lines: np.ndarray, side: str
         f"reading_{side}_name": np.array([dataset.texts[line] for line in read[shown]], np.str_),
         f"reading_{side}_truth": labels[shown],
         f"reading_{side}_probability": probabilities[shown, : lengths[shown].max()],
-        f"reading_{side}_settled": settled_shares(probabilities, lengths),
+        f"reading_{side}_late_changes": late_changes(probabilities, lengths),
     }
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from keras_dnnts.analysis import predict_log_probabilities, read_letter_by_letter, settled_shares
+from keras_dnnts.analysis import late_changes, predict_log_probabilities, read_letter_by_letter
 from keras_dnnts.illustrations import READ_OF_A_KIND, show_reading
 from keras_dnnts.models import build_char_rnn
 
@@ -33,15 +33,14 @@ def test_every_letter_is_as_if_it_were_the_last(cell, names):
         assert np.isnan(probabilities[~there, t]).all()
 
 
-def test_settled_once_the_guess_stays():
+def test_late_changes_are_those_within_the_last_letters():
     guesses = [[0, 1, 1, 1], [2, 2], [1, 0, 1], [0, 0, 2, 1]]
     probabilities = np.full((4, 4, 3), np.nan, np.float32)
     for row, name in zip(probabilities, guesses, strict=True):
         for t, guess in enumerate(name):
             row[t] = np.eye(3)[guess] * 0.4 + 0.2
-    settled_after = [2, 1, 3, 4]
-    expected = [np.mean([after <= t + 1 for after in settled_after]) for t in range(4)]
-    np.testing.assert_allclose(settled_shares(probabilities, np.array([4, 2, 3, 4])), expected)
+    shares = late_changes(probabilities, np.array([4, 2, 3, 4]))
+    np.testing.assert_allclose(shares, [2 / 4, 3 / 4, 1, 1])
 
 
 def test_right_and_wrong_names_are_shown_from_different_classes(names):
@@ -64,4 +63,4 @@ def test_right_and_wrong_names_are_shown_from_different_classes(names):
     assert set(zip(shown["reading_held_out_name"].tolist(), truths, strict=True)) <= known
     for kind, chosen in ((truths[right], guesses == labels), (truths[~right], guesses != labels)):
         assert len(set(kind)) == min(READ_OF_A_KIND, len(set(labels[lines][chosen[lines]])))
-    assert shown["reading_held_out_settled"][-1] == 1
+    assert shown["reading_held_out_late_changes"][-1] == 1

@@ -8,6 +8,6 @@ from keras_dnnts.results import Result
 
 
 def save_figures(result: Result, folder: Path) -> list[Path]:
-    """Write the figures of a run of either experiment as PNG into ``folder`` and return their paths."""
+    """Write the figures of a run of either experiment as PNG and SVG into ``folder`` and return their paths."""
     save = {"names": save_names_figures, "cifar": save_cifar_figures}[result.experiment]
     return save(result, folder)

@@ -12,14 +12,20 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from keras_dnnts.figures.confusion import plot_confusion
 from keras_dnnts.figures.style import (
     PAGE_WIDTH,
-    STYLE,
-    class_colours,
+    class_markers,
     colours,
     data_label,
     new_axes,
-    percent,
     save_figure,
+    styled,
+)
+from keras_dnnts.findings import (
     shorten,
+    state_accuracy,
+    state_confusion,
+    state_epochs,
+    state_mistakes,
+    state_neighbours,
 )
 from keras_dnnts.results import Result
 
@@ -29,32 +35,38 @@ EMBEDDINGS = {"first": "after epoch 1", "final": "at the end"}
 MOST_IN_LEGEND = 20  # classes
 
 
+@styled
 def save_cifar_figures(result: Result, folder: Path) -> list[Path]:
-    """Write the figures of a CIFAR-10 run as PNG into ``folder`` and return their paths."""
+    """Write the figures of a CIFAR-10 run as PNG and SVG into ``folder`` and return their paths."""
     folder.mkdir(exist_ok=True)
-    accuracy = percent(result.metrics["test_accuracy"])
-    title = f"{result.model_name} on test images: {accuracy} right\n{data_label(result)}"
-    counts = result.arrays["confusion_test"].sum(axis=0)
     axes = {
         "curves": plot_curves(result),
-        "confusion_test": plot_confusion(counts, result.dataset["classes"], title),
+        "confusion_test": plot_test_confusion(result),
         "mistakes": plot_mistakes(result),
         "activation_maps": plot_activations(result),
         "tsne": plot_embeddings(result),
     }
-    return [save_figure(ax, folder / f"{name}.png") for name, ax in axes.items()]
+    return [path for name, ax in axes.items() for path in save_figure(ax, folder / name)]
 
 
+def plot_test_confusion(result: Result) -> Axes:
+    """Draw the confusion matrix of the test images, all seeds together."""
+    lines = [state_accuracy(result, "test"), state_confusion(result, "test"), data_label(result)]
+    counts = result.arrays["confusion_test"].sum(axis=0)
+    return plot_confusion(counts, result.dataset["classes"], "\n".join(filter(None, lines)))
+
+
+@styled
 def plot_curves(result: Result) -> Axes:
     """Draw loss and accuracy of training and validation by epoch, side by side; return the first axes."""
-    with plt.rc_context(STYLE):
-        figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 3.2), layout="constrained")
-        plot_history({result.model_name: result}, "loss", left)
-        plot_history({result.model_name: result}, "accuracy", right)
-        figure.suptitle(f"{result.model_name} · {data_label(result)}", fontsize=10)
+    figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 3.2), layout="constrained")
+    plot_history({result.model_name: result}, "loss", left)
+    plot_history({result.model_name: result}, "accuracy", right)
+    figure.suptitle(f"{state_epochs(result)} · {data_label(result)}", fontsize=9)
     return left
 
 
+@styled
 def plot_history(results: Mapping[str, Result], quantity: str, ax: Axes | None = None) -> Axes:
     """Draw a quantity, ``"loss"`` or ``"accuracy"``, of runs by label: mean and range over seeds by epoch."""
     ax = ax or new_axes(PAGE_WIDTH, 3.4)
@@ -74,20 +86,20 @@ def plot_history(results: Mapping[str, Result], quantity: str, ax: Axes | None =
     ax.set_ylabel(AXIS_LABELS[quantity])
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     if quantity == "accuracy":
-        ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
+        ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.legend(frameon=False, fontsize=8)
     return ax
 
 
+@styled
 def plot_mistakes(result: Result) -> Axes:
     """Draw the images of the most confident mistakes with guess, confidence and truth; return the first axes."""
     classes, arrays = result.dataset["classes"], result.arrays
     columns = 4
     rows = max(-(-len(arrays["mistake_image"]) // columns), 1)
-    with plt.rc_context(STYLE):
-        figure, grid = plt.subplots(
-            rows, columns, figsize=(PAGE_WIDTH, 0.5 + 1.85 * rows), layout="constrained", squeeze=False
-        )
+    figure, grid = plt.subplots(
+        rows, columns, figsize=(PAGE_WIDTH, 0.5 + 1.85 * rows), layout="constrained", squeeze=False
+    )
     for ax in grid.flat:
         ax.set_axis_off()
     names = ("mistake_image", "mistake_truth", "mistake_guess", "mistake_confidence")
@@ -95,10 +107,11 @@ def plot_mistakes(result: Result) -> Axes:
         ax.imshow(image)
         guessed = f"guess: {shorten(classes[guess], 12)}, {confidence:.0%}"
         ax.set_title(f"{guessed}\ntruth: {shorten(classes[truth])}", fontsize=8)
-    figure.suptitle(f"{result.model_name}: its surest mistakes{_seed(result)} · {data_label(result)}", fontsize=10)
+    figure.suptitle(f"{state_mistakes(result)}{_seed(result)} · {data_label(result)}", fontsize=9)
     return grid.flat[0]
 
 
+@styled
 def plot_activations(result: Result) -> Axes:
     """Draw every shown image beside its activation maps, a row a layer and a column a channel; return the first axes.
 
@@ -110,21 +123,21 @@ def plot_activations(result: Result) -> Axes:
     channels = max(result.arrays[layer].shape[-1] for layer in layers)
     width = 2.4
     height = PAGE_WIDTH / (channels + width) * len(layers) * len(images) * 1.08 + 0.5
-    with plt.rc_context(STYLE):
-        figure = plt.figure(figsize=(PAGE_WIDTH, height), layout="constrained")
-        figure.suptitle(
-            f"{result.model_name}: first {channels} channels of three layers{_seed(result)} · {data_label(result)}",
-            fontsize=10,
-        )
-        blocks: Any = figure.subfigures(len(images), 1, squeeze=False)
-        for i, block in enumerate(blocks[:, 0]):
-            grid = block.add_gridspec(len(layers), channels + 1, width_ratios=[width, *[1] * channels])
-            shown = block.add_subplot(grid[:, 0])
-            shown.imshow(images[i])
-            shown.set_title(shorten(result.dataset["classes"][labels[i]]), fontsize=8)
-            shown.set_axis_off()
-            for row, layer in enumerate(layers):
-                _plot_maps(block, grid, row, layer, result.arrays[layer][i])
+    figure = plt.figure(figsize=(PAGE_WIDTH, height), layout="constrained")
+    figure.suptitle(
+        f"{result.model_name}: what the first {channels} channels of {len(layers)} layers respond to{_seed(result)} "
+        f"(dark: least, bright: most)\n{data_label(result)}",
+        fontsize=9,
+    )
+    blocks: Any = figure.subfigures(len(images), 1, squeeze=False)
+    for i, block in enumerate(blocks[:, 0]):
+        grid = block.add_gridspec(len(layers), channels + 1, width_ratios=[width, *[1] * channels])
+        shown = block.add_subplot(grid[:, 0])
+        shown.imshow(images[i])
+        shown.set_title(shorten(result.dataset["classes"][labels[i]]), fontsize=8)
+        shown.set_axis_off()
+        for row, layer in enumerate(layers):
+            _plot_maps(block, grid, row, layer, result.arrays[layer][i])
     return figure.axes[0]
 
 
@@ -141,26 +154,27 @@ def _plot_maps(block: Any, grid: Any, row: int, layer: str, maps: np.ndarray) ->
             ax.text(0, 1.05, f"{name}, {height}×{width}", fontsize=7, transform=ax.transAxes).set_in_layout(False)
 
 
+@styled
 def plot_embeddings(result: Result) -> Axes:
     """Draw the test images' places on both t-SNE maps, coloured by class; return the first axes."""
     classes, labels = result.dataset["classes"], result.arrays["embedding_label"]
-    shades = class_colours(len(classes))
-    with plt.rc_context(STYLE):
-        figure, panels = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 3.9), layout="constrained")
+    looks = class_markers(len(classes))
+    figure, panels = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 3.9), layout="constrained")
+    size = 4 if len(labels) > 500 else 9  # square points
     for ax, (when, title) in zip(panels, EMBEDDINGS.items(), strict=True):
         points = result.arrays[f"embedding_{when}"]
         for label, name in enumerate(classes):
             x, y = points[labels == label].T
-            ax.scatter(x, y, s=4, color=shades[label], label=shorten(name), linewidths=0)
-        ax.set_title(f"{title}\nk-NN accuracy {result.details['neighbour_accuracy'][when]:.1%}", fontsize=9)
+            colour, marker = looks[label]
+            ax.scatter(x, y, s=size, color=colour, marker=marker, label=shorten(name), linewidths=0)
+        ax.set_title(f"{title}: {result.details['neighbour_accuracy'][when]:.1%} lie among their own class", fontsize=9)
         ax.set_xticks([])
         ax.set_yticks([])
         ax.grid(False)
     if len(classes) <= MOST_IN_LEGEND:
         handles, names = panels[0].get_legend_handles_labels()
-        figure.legend(handles, names, loc="outside lower center", ncols=5, frameon=False, fontsize=8, markerscale=2.5)
-    title = f"{result.model_name}: t-SNE of {len(labels):,} test images' features{_seed(result)}"
-    figure.suptitle(f"{title}\n{data_label(result)}", fontsize=10)
+        figure.legend(handles, names, loc="outside lower center", ncols=5, frameon=False, fontsize=8, markerscale=2)
+    figure.suptitle(f"{state_neighbours(result)}{_seed(result)}\n{data_label(result)}", fontsize=9)
     return panels[0]
 
 

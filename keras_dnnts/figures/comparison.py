@@ -10,23 +10,24 @@ from matplotlib.axes import Axes
 
 from keras_dnnts.figures.cifar import plot_history
 from keras_dnnts.figures.names import plot_training_loss
-from keras_dnnts.figures.style import PAGE_WIDTH, STYLE, colours, data_label, new_axes, save_figure
+from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, save_figure, styled
 from keras_dnnts.results import Metric, Result
 
 
-def save_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], path: Path) -> Path:
-    """Write one figure of loss curves and accuracies of several runs."""
-    with plt.rc_context(STYLE):
-        _, (upper, lower) = plt.subplots(2, 1, figsize=(PAGE_WIDTH, 7.2), layout="constrained")
-        if next(iter(results.values())).experiment == "names":
-            plot_training_loss(results, upper)
-        else:
-            plot_history(results, "loss", upper)
-            upper.set_title(f"Loss · {data_label(*results.values())}")
-        plot_comparison(results, metrics, lower)
+@styled
+def save_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], path: Path) -> list[Path]:
+    """Write one figure of loss curves and accuracies of several runs, as ``path`` with the endings .png and .svg."""
+    _, (upper, lower) = plt.subplots(2, 1, figsize=(PAGE_WIDTH, 7.2), layout="constrained")
+    if next(iter(results.values())).experiment == "names":
+        plot_training_loss(results, upper)
+    else:
+        plot_history(results, "loss", upper)
+        upper.set_title(f"Loss · {data_label(*results.values())}")
+    plot_comparison(results, metrics, lower)
     return save_figure(lower, path)
 
 
+@styled
 def plot_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], ax: Axes | None = None) -> Axes:
     """Draw accuracies (by metric name and its label) of runs side by side.
 

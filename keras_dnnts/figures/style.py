@@ -1,19 +1,33 @@
 """How every figure looks, and the helpers they share."""
 
+import functools
+import warnings
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
-
-import matplotlib
-
-matplotlib.use("Agg")
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
+from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 
-from keras_dnnts.results import Metric, Result
+from keras_dnnts.results import Result
 
 # Okabe & Ito's colours: distinguishable with every common colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
+MARKERS = ("o", "^", "s", "D", "v", "P")
+# Where a system has them, they draw the class names that matplotlib's own font cannot.
+FALLBACK_FONTS = (
+    "Noto Sans CJK JP",
+    "Noto Sans Arabic",
+    "Noto Sans Hebrew",
+    "Noto Sans Devanagari",
+    "Hiragino Sans",
+    "Arial Unicode MS",
+    "Microsoft YaHei",
+    "Segoe UI",
+    "Noto Emoji",
+)
 STYLE: dict[Any, Any] = {
     "figure.dpi": 150,
     "font.size": 9,
@@ -23,23 +37,59 @@ STYLE: dict[Any, Any] = {
     "axes.grid": True,
     "grid.alpha": 0.25,
     "axes.axisbelow": True,
+    # A class may be called $x$.
+    "text.parse_math": False,
+    # Text stays text: it can be searched, read aloud and drawn in whatever script. Nothing depends on the day.
+    "svg.fonttype": "none",
+    "svg.hashsalt": "keras_dnnts",
 }
 PAGE_WIDTH = 6.7  # inches: a page of A4 or Letter between its margins
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def styled(draw: Callable[P, T]) -> Callable[P, T]:
+    """Make a function that draws do so in this package's style, and leave the caller's as it was."""
+
+    @functools.wraps(draw)
+    def draw_in_style(*args: P.args, **kwargs: P.kwargs) -> T:
+        with plt.rc_context({**STYLE, "font.family": _fonts()}):
+            return draw(*args, **kwargs)
+
+    return draw_in_style
+
+
+@functools.cache
+def _fonts() -> list[str]:
+    installed = set(font_manager.get_font_names())
+    return ["DejaVu Sans", *(font for font in FALLBACK_FONTS if font in installed)]
 
 
 def new_axes(width: float, height: float) -> Axes:
     """Return the axes of a new figure of ``width`` by ``height`` inches."""
-    with plt.rc_context(STYLE):
-        _, ax = plt.subplots(figsize=(width, height), layout="constrained")
+    _, ax = plt.subplots(figsize=(width, height), layout="constrained")
     return ax
 
 
-def save_figure(ax: Axes, path: Path) -> Path:
-    """Write the figure of ``ax`` and forget it."""
+def write_inside(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
+    """Write a small text centred on a point inside the axes, which the layout therefore need not measure."""
+    ax.text(x, y, text, ha="center", va="center", fontsize=6, color=colour).set_in_layout(False)
+
+
+def save_figure(ax: Axes, path: Path) -> list[Path]:
+    """Write the figure of ``ax`` as ``path`` with the endings .png and .svg, forget it, and return both paths."""
     figure: Any = ax.get_figure(root=True)
-    figure.savefig(path, dpi=STYLE["figure.dpi"])
+    png, svg = path.with_suffix(".png"), path.with_suffix(".svg")
+    with warnings.catch_warnings():
+        # A letter that no installed font has is drawn as a box in the PNG; the SVG leaves it to the reader's fonts.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure.savefig(png, dpi=STYLE["figure.dpi"])
+        figure.set_layout_engine("none")  # the layout is found, and finding it takes longer than drawing
+        # Not savefig, which draws once more only to find the layout.
+        FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
     plt.close(figure)
-    return path
+    return [png, svg]
 
 
 def colours(count: int) -> list[str]:
@@ -47,28 +97,17 @@ def colours(count: int) -> list[str]:
     return [COLOURS[i % len(COLOURS)] for i in range(count)]
 
 
-def class_colours(count: int) -> list[Any]:
-    """Return ``count`` colours that are told apart as well as so many can be."""
-    if count <= 10:
-        return [*plt.get_cmap("tab10").colors[:count]]  # type: ignore[attr-defined]
-    return [plt.get_cmap("turbo")(i / (count - 1)) for i in range(count)]
+def class_markers(count: int) -> list[tuple[Any, str]]:
+    """Return a colour and a marker for each of ``count`` classes, no pair twice up to 42; beyond, shades of a scale."""
+    if count <= len(COLOURS) * len(MARKERS):
+        return [(COLOURS[i % len(COLOURS)], MARKERS[i // len(COLOURS)]) for i in range(count)]
+    return [(plt.get_cmap("viridis")(i / (count - 1)), "o") for i in range(count)]
 
 
 def data_label(*results: Result) -> str:
     """Say in a title what runs were trained on, plainly where that is not the real data or not the same."""
     labels = {_describe_data(result) for result in results}
     return labels.pop() if len(labels) == 1 else "different data or protocols"
-
-
-def percent(metric: Metric) -> str:
-    """Format an accuracy as per cent, ± its standard deviation where there are several seeds."""
-    spread = f" ± {100 * metric.sd:.1f}" if metric.sd is not None else ""
-    return f"{100 * metric.mean:.1f}{spread} %"
-
-
-def shorten(name: str, longest: int = 16) -> str:
-    """Cut a class name to what fits beside an axis."""
-    return name if len(name) <= longest else name[: longest - 1] + "…"
 
 
 def _describe_data(result: Result) -> str:

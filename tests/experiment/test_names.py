@@ -47,9 +47,11 @@ def test_leaves_a_complete_run_behind(names, tmp_path, cell, capsys):
         "results.npz",
         "model-seed-3.keras",
         "model-seed-4.keras",
-        "figures/training_loss.png",
-        "figures/confusion_train.png",
-        "figures/confusion_held_out.png",
+        *(
+            f"figures/{stem}.{kind}"
+            for stem in ("training_loss", "confusion_train", "confusion_held_out", "reading")
+            for kind in ("png", "svg")
+        ),
     }
     assert str(tmp_path / "run") in capsys.readouterr().out
     assert result.arrays["loss"].shape == (2, 3)

@@ -1,5 +1,8 @@
 """Figures show the result's own numbers; looked at through their artists, never their pixels."""
 
+import dataclasses
+from xml.etree import ElementTree
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
@@ -7,6 +10,7 @@ import pytest
 from keras_dnnts.figures.comparison import plot_comparison
 from keras_dnnts.figures.confusion import plot_confusion
 from keras_dnnts.figures.names import plot_training_loss, save_names_figures
+from keras_dnnts.figures.reading import plot_reading
 from tests.finished_runs import names_result
 
 
@@ -49,7 +53,52 @@ def test_stand_in_data_reaches_the_titles(tmp_path):
     assert "reference protocol" in plot_training_loss({"GRU": names_result(protocol="reference")}).get_title()
 
 
+def read_names(result):
+    """The result with two names read: "ab", which is A, and "cba", which is B and guessed C."""
+    probability = np.full((2, 3, 3), np.nan, np.float32)
+    probability[0, :2] = [[0.2, 0.5, 0.3], [0.6, 0.36, 0.04]]
+    probability[1] = [[0.1, 0.2, 0.7], [0.3, 0.3, 0.4], [0.125, 0.25, 0.625]]
+    arrays = {
+        "name": np.array(["ab", "cba"]),
+        "truth": np.array([0, 1]),
+        "probability": probability,
+        "late_changes": np.array([0.25, 0.75, 1]),
+    }
+    return dataclasses.replace(
+        result, arrays=result.arrays | {f"reading_held_out_{name}": array for name, array in arrays.items()}
+    )
+
+
+def test_reading_shows_the_classes_most_probable_at_the_end_on_top():
+    left, right = plot_reading(read_names(names_result())).get_figure().axes
+    np.testing.assert_allclose(left.images[0].get_array(), [[0.2, 0.6], [0.5, 0.36], [0.3, 0.04]])
+    np.testing.assert_allclose(right.images[0].get_array(), [[0.7, 0.4, 0.625], [0.2, 0.3, 0.25], [0.1, 0.3, 0.125]])
+    for ax, title, letters, classes in ((left, "ab: A, right", "ab", "ABC"), (right, "cba: C, truth: B", "cba", "CBA")):
+        assert ax.get_title(loc="left") == title
+        assert "".join(text.get_text() for text in ax.get_xticklabels()) == letters
+        assert "".join(text.get_text() for text in ax.get_yticklabels()) == classes
+    bold = [text.get_text() for ax in (left, right) for text in ax.get_yticklabels() if text.get_weight() == "bold"]
+    assert bold == ["A", "B"]
+    assert "changes 25 %" in left.get_figure().get_suptitle()
+
+
 def test_all_figures_are_written(tmp_path):
-    paths = save_names_figures(names_result(seeds=1), tmp_path / "figures")
-    assert {path.name for path in paths} == {"training_loss.png", "confusion_train.png", "confusion_held_out.png"}
-    assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths)
+    stems = {"training_loss", "confusion_train", "confusion_held_out"}
+    for result, expected in ((names_result(seeds=1), stems), (read_names(names_result()), stems | {"reading"})):
+        paths = save_names_figures(result, tmp_path / "figures")
+        assert {path.name for path in paths} == {f"{stem}{kind}" for stem in expected for kind in (".png", ".svg")}
+        assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths if path.suffix == ".png")
+        assert all(b"</svg>" in path.read_bytes() for path in paths if path.suffix == ".svg")
+
+
+def test_same_result_same_files(tmp_path):
+    first, second = (save_names_figures(names_result(), tmp_path / name) for name in "ab")
+    assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
+
+
+def test_class_names_are_never_markup(tmp_path):
+    classes = ("$x^2", "a < b & c", "日本語", "two\nlines")
+    paths = save_names_figures(names_result(classes=classes), tmp_path / "figures")
+    svg = next(path for path in paths if path.name == "confusion_train.svg")
+    texts = [element.text for element in ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}text")]
+    assert {"$x^2", "a < b & c", "日本語", "two lines"} <= set(texts)
