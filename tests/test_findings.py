@@ -15,8 +15,7 @@ from keras_dnnts.findings import (
     state_neighbours,
 )
 from keras_dnnts.results import Metric
-from tests.figures.test_cifar import cifar_result
-from tests.finished_runs import names_result
+from tests.finished_runs import cifar_result, names_result
 
 
 def with_metrics(result, **metrics):
