@@ -1,5 +1,6 @@
 """The command line: options to a config, one call, one printed summary. Imports no engine."""
 
+import contextlib
 import logging
 import os
 import sys
@@ -25,6 +26,7 @@ from keras_dnnts.config import (
     NamesConfig,
 )
 from keras_dnnts.errors import UserError
+from keras_dnnts.output import CLOSED_PIPE_EXIT_CODE, OutputError, be_patient, noticed_output
 
 NAMES_PROTOCOLS = """
 \b
@@ -60,24 +62,42 @@ Examples:
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; a mistake in what the user gave is one line on stderr and exit code 2."""
     os.environ["MPLBACKEND"] = "agg"  # figures go to files, with or without a screen
-    logging.basicConfig(format="keras-dnnts: %(message)s", level=logging.WARNING, force=True)
+    with noticed_output() as output:
+        logging.basicConfig(format="keras-dnnts: %(message)s", level=logging.WARNING, force=True)
+        try:
+            code = _run_command(arguments)
+            output.flush()
+        except OutputError:
+            code = CLOSED_PIPE_EXIT_CODE
+        if reason := output.reason_of_loss:
+            code = _complain(f"stdout cannot be written: {reason}")
+    sys.exit(code)
+
+
+def _run_command(arguments: Sequence[str] | None) -> int:
+    """Run a command and return its exit code."""
     try:
         cli.main(arguments, prog_name="keras-dnnts", standalone_mode=False)
     except click.ClickException as error:
-        _fail(error.format_message())
+        return _complain(error.format_message())
     except UserError as error:
-        _fail(str(error))
+        return _complain(str(error))
     except (click.Abort, KeyboardInterrupt):
-        print("keras-dnnts: interrupted", file=sys.stderr)
-        sys.exit(130)
+        _tell("interrupted")
+        return 130
     except click.exceptions.Exit as error:
-        sys.exit(error.exit_code)
-    sys.exit(0)
+        return error.exit_code
+    return 0
 
 
-def _fail(message: str) -> NoReturn:
-    print(f"keras-dnnts: {' '.join(message.split())}", file=sys.stderr)
-    sys.exit(2)
+def _complain(message: str) -> int:
+    _tell(" ".join(message.split()))
+    return 2
+
+
+def _tell(line: str) -> None:
+    with contextlib.suppress(OSError):  # there may be nobody to tell
+        print(f"keras-dnnts: {line}", file=sys.stderr, flush=True)
 
 
 HELP_SECTIONS = {
@@ -278,6 +298,7 @@ def compare(runs: tuple[Path, ...], out: Path | None) -> None:
     """Compare finished RUNS: one table (terminal, Markdown, JSON) and one figure."""
     from keras_dnnts.summary import compare_runs
 
+    be_patient()  # what it prints, it also writes
     compare_runs(runs, out)
 
 
@@ -315,6 +336,7 @@ def _run(config: Config, out: Path | None, overwrite: bool, quiet: bool) -> None
     # Imported here: --help and --version must not wait for NumPy.
     from keras_dnnts.summary import run_and_summarise
 
+    be_patient()
     run_and_summarise(config, out, overwrite, quiet)
 
 
@@ -331,4 +353,5 @@ def _start_or_resume(
     given = {name: value for name, value in values.items() if context.get_parameter_source(name) is by_hand}
     from keras_dnnts.summary import resume_and_summarise
 
+    be_patient()
     resume_and_summarise(resume, kind.experiment, given, quiet)
