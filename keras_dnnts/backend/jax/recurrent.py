@@ -8,24 +8,26 @@ import jax.numpy as jnp
 
 from keras_dnnts.backend.cells import CELLS, State
 
+UNROLLED = 8  # time steps: most names are no longer, and unrolling more would take longer to compile than it saves
+FEW_ROWS = 16  # matrix products of fewer rows are quicker as a sum of outer products, at any rate on a CPU
+
 
 def recurrent_outputs(cell: str, inputs: jax.Array, weights: Sequence[jax.Array]) -> jax.Array:
     """Run one recurrent layer from a zero state; see :class:`keras_dnnts.models.recurrent.Recurrent`."""
-    input_kernel, recurrent_kernel, input_bias, recurrent_bias = weights
-    from_input = jnp.swapaxes(inputs @ input_kernel.T + input_bias, 0, 1)
-    outputs = _outputs_over_time(cell, from_input, recurrent_kernel, recurrent_bias)
-    return jnp.swapaxes(outputs, 0, 1)
+    return jnp.swapaxes(_outputs_over_time(cell, jnp.swapaxes(inputs, 0, 1), *weights), 0, 1)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _outputs_over_time(cell: str, from_input: jax.Array, kernel: jax.Array, bias: jax.Array) -> jax.Array:
-    """Return (time, batch, units) from the inputs' part (time, batch, gates * units) of every step."""
-    outputs, _ = _forward(cell, from_input, kernel, bias)
+def _outputs_over_time(cell: str, inputs: jax.Array, *weights: jax.Array) -> jax.Array:
+    """Return (time, batch, units) from (time, batch, features)."""
+    outputs, _ = _forward(cell, inputs, *weights)
     return outputs
 
 
-def _forward(cell: str, from_input: jax.Array, kernel: jax.Array, bias: jax.Array) -> tuple:
+def _forward(cell: str, inputs: jax.Array, *weights: jax.Array) -> tuple:
+    input_kernel, kernel, input_bias, bias = weights
     step, states = CELLS[cell].step, CELLS[cell].states
+    from_input = inputs @ input_kernel.T + input_bias
 
     def advance(state: State, projected: jax.Array) -> tuple:
         # Not `state[0] @ kernel.T`: for one example, reading the kernel along its rows is a quarter faster.
@@ -33,29 +35,42 @@ def _forward(cell: str, from_input: jax.Array, kernel: jax.Array, bias: jax.Arra
         new_state = step(projected, from_state, state)
         return new_state, (new_state[0], from_state, state)
 
-    zeros = jnp.zeros((from_input.shape[1], kernel.shape[1]), from_input.dtype)
-    _, (outputs, from_state, previous) = jax.lax.scan(advance, (zeros,) * states, from_input)
-    return outputs, (kernel, from_input, from_state, previous)
+    zeros = jnp.zeros((inputs.shape[1], kernel.shape[1]), from_input.dtype)
+    _, (outputs, from_state, previous) = jax.lax.scan(advance, (zeros,) * states, from_input, unroll=_unroll(inputs))
+    return outputs, (inputs, input_kernel, kernel, from_input, from_state, previous)
 
 
 def _backward(cell: str, saved: tuple, d_outputs: jax.Array) -> tuple:
     # JAX's own gradient of the scan would add an outer product to a whole kernel at every step, and the memory's speed
     # would limit it. Here the scan gathers gradients of the pre-activations; the kernel's is one product after it.
-    kernel, from_input, from_state, previous = saved
+    inputs, input_kernel, kernel, from_input, from_state, previous = saved
 
     def retreat(d_state: State, of_step: tuple) -> tuple:
         d_output, *arguments = of_step
         _, pull_back = jax.vjp(CELLS[cell].step, *arguments)
-        d_input, d_from_state, d_previous = pull_back((d_state[0] + d_output, *d_state[1:]))
-        return (d_previous[0] + d_from_state @ kernel, *d_previous[1:]), (d_input, d_from_state)
+        d_from_input, d_from_state, d_previous = pull_back((d_state[0] + d_output, *d_state[1:]))
+        return (d_previous[0] + d_from_state @ kernel, *d_previous[1:]), (d_from_input, d_from_state)
 
     zeros = jax.tree.map(lambda array: jnp.zeros_like(array[0]), previous)
     of_steps = (d_outputs, from_input, from_state, previous)
-    _, (d_input, d_from_state) = jax.lax.scan(retreat, zeros, of_steps, reverse=True)
-    return d_input, jnp.einsum("tbg,tbu->gu", d_from_state, previous[0]), d_from_state.sum((0, 1))
+    _, (d_from_input, d_from_state) = jax.lax.scan(retreat, zeros, of_steps, reverse=True, unroll=_unroll(inputs))
+    d_kernels = _sum_of_outer(d_from_input, inputs), _sum_of_outer(d_from_state, previous[0])
+    return d_from_input @ input_kernel, *d_kernels, d_from_input.sum((0, 1)), d_from_state.sum((0, 1))
 
 
 _outputs_over_time.defvjp(_forward, _backward)
+
+
+def _unroll(over_time: jax.Array) -> bool | int:
+    return True if len(over_time) <= UNROLLED else 1
+
+
+def _sum_of_outer(left: jax.Array, right: jax.Array) -> jax.Array:
+    """(time, batch, m) and (time, batch, n) to the (m, n) sum of their outer products."""
+    left, right = (array.reshape(-1, array.shape[-1]) for array in (left, right))
+    if len(left) > FEW_ROWS:
+        return left.T @ right
+    return sum(a[:, None] * b for a, b in zip(left, right, strict=True))
 
 
 def pick(rows: jax.Array, index: jax.Array) -> jax.Array:
