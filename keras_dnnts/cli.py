@@ -324,6 +324,24 @@ def predict(run: Path, inputs: tuple[str, ...], file: Path | None, **options: An
 
 
 @cli.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--format", type=click.Choice(("onnx",)), required=True, help="What to write.")
+@click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: RUN/model-seed-….onnx]")
+@click.option("--seed", type=int, help="Whose model, of a run with several seeds.  [default: the first]")
+@click.option(
+    "--length",
+    type=click.IntRange(min=1),
+    help="Letters of the padded names.  [default: the longest of the run's data, at least 19]",
+)
+@click.option("--backend", type=click.Choice(BACKENDS), help="Engine to compare with.  [default: the run's]")
+def export(run: Path, format: str, out: Path | None, **options: Any) -> None:
+    """Export the model of a finished RUN, and compare it with the Keras model on the spot."""
+    from keras_dnnts.export.command import export_and_verify
+
+    export_and_verify(run, out, **options)
+
+
+@cli.command()
 @click.option("--fetch", is_flag=True, help="Download and prepare what is not cached yet.")
 def data(fetch: bool) -> None:
     """List the data sets and where they are cached."""

@@ -20,7 +20,7 @@ from keras_dnnts.results import ARRAYS, RESULTS, Result
 from keras_dnnts.whole_files import UNFINISHED, remove_unfinished, whole_file, write_whole_text
 
 CONFIG, HISTORY, FIGURES, CHECKPOINTS = "config.toml", "history.csv", "figures", "checkpoints"
-MODELS = "model-seed-*.keras"
+MODELS = "model-seed-*"  # with what was exported from them
 LOCK, WRITER = ".lock", ".writer"
 
 # Options that a run may go on with at another value, for they leave its results as they are.

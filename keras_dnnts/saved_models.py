@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_dnnts.config import EXPERIMENTS, Config
+from keras_dnnts.config import Config, config_from_dict
 from keras_dnnts.errors import UserError
 from keras_dnnts.results import RESULTS, Result, load_result
 from keras_dnnts.runtime import choose_backend, start_engine
@@ -45,17 +45,8 @@ def find_saved_model(run: Path, seed: int | None = None) -> SavedModel:
         UserError: there is no finished run, its results are damaged, or it has no such seed or model.
     """
     result = load_result(run)
-    where = str(run / RESULTS)
-    kind = EXPERIMENTS.get(result.experiment)
-    if kind is None:
-        raise UserError(
-            f"{where}: is of an unknown experiment ({result.experiment!r}); known are {', '.join(EXPERIMENTS)}"
-        )
-    try:
-        config = kind.from_dict({k: v for k, v in result.config.items() if k != "experiment"}, where)
-        classes = tuple(str(name) for name in result.dataset["classes"])
-    except (KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{where}: is damaged ({error!r}); run the experiment again") from error
+    config = config_from_dict(result.config, where=str(run / RESULTS))
+    classes = tuple(result.dataset["classes"])
     chosen = config.seed if seed is None else seed
     if chosen not in config.all_seeds:
         raise UserError(f"--seed {chosen}: {run} has seed {' and '.join(map(str, _ends(config.all_seeds)))} only")

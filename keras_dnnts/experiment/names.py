@@ -283,6 +283,7 @@ def _describe(dataset: NamesDataset, splits: list[NamesSplit]) -> dict[str, Any]
             "lines": dict(zip(dataset.classes, lines, strict=True)),
             "distinct_names": dict(zip(dataset.classes, distinct, strict=True)),
             "skipped": dataset.skipped,
+            "longest_name": int(dataset.lengths.max()),
             "train": [len(split.train) for split in splits],
             "held_out": [len(split.held_out) for split in splits],
         },

@@ -90,8 +90,8 @@ class AdaptiveAveragePooling2D(keras.layers.Layer):
         _, height, width, _ = inputs.shape
         if height == width == self.size:
             return inputs
-        rows = ops.cast(_averaging_matrix(height, self.size), inputs.dtype)
-        columns = ops.cast(_averaging_matrix(width, self.size), inputs.dtype)
+        rows = ops.cast(averaging_matrix(height, self.size), inputs.dtype)
+        columns = ops.cast(averaging_matrix(width, self.size), inputs.dtype)
         return ops.einsum("ih,nhwc,jw->nijc", rows, inputs, columns)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
@@ -103,7 +103,7 @@ class AdaptiveAveragePooling2D(keras.layers.Layer):
         return {**super().get_config(), "size": self.size}
 
 
-def _averaging_matrix(pixels: int, size: int) -> np.ndarray:
+def averaging_matrix(pixels: int, size: int) -> np.ndarray:
     """(size, pixels) float32 whose row i averages over window i."""
     matrix = np.zeros((size, pixels), "float32")
     for i in range(size):

@@ -72,6 +72,7 @@ def test_results_json_keeps_its_contract(names, tmp_path):
     assert plain["dataset"]["stand_in"] is False
     assert plain["dataset"]["classes"] == ["Dwarvish", "Elvish", "Hobbit"]
     assert plain["dataset"]["counts"]["lines"] == {"Dwarvish": 11, "Elvish": 10, "Hobbit": 10}
+    assert plain["dataset"]["counts"]["longest_name"] == len("Bracegirdle")
     assert plain["dataset"]["content_hash"].startswith("sha256:")
     assert plain["environment"]["backend"] == keras.backend.backend()
     assert set(plain["metrics"]) == {
