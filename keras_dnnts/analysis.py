@@ -33,7 +33,13 @@ class Accuracy:
 
 
 def count_confusions(labels: np.ndarray, guesses: np.ndarray, classes: int) -> np.ndarray:
-    """Count (K, K) int64: row = true class, column = guess, from labels and guesses (N,) int."""
+    """Count (K, K) int64: row = true class, column = guess, from labels and guesses (N,) int.
+
+    >>> import numpy as np
+    >>> from keras_dnnts import count_confusions
+    >>> count_confusions(np.array([0, 0, 1]), np.array([0, 1, 1]), classes=2).tolist()
+    [[1, 1], [0, 1]]
+    """
     counts = np.zeros((classes, classes), np.int64)
     np.add.at(counts, (labels, guesses), 1)
     return counts
@@ -54,6 +60,13 @@ def measure_accuracy(labels: np.ndarray, guesses: np.ndarray, classes: int, copi
         guesses: (N,) int.
         classes: K.
         copies_of: N hashable keys; examples of one class with equal keys are copies of one another.
+
+    >>> import numpy as np
+    >>> from keras_dnnts import measure_accuracy
+    >>> labels, guesses = np.array([0, 0, 0, 1]), np.array([0, 0, 1, 1])
+    >>> accuracy = measure_accuracy(labels, guesses, classes=2, copies_of=["Lee", "Lee", "Kim", "Ito"])
+    >>> round(accuracy.by_class[0], 2), round(accuracy.overall[0], 2)
+    (0.83, 0.67)
     """
     right = labels == guesses
     _, first, copies = np.unique(_number_pairs(labels, copies_of), return_index=True, return_counts=True)
@@ -72,7 +85,13 @@ def measure_accuracy(labels: np.ndarray, guesses: np.ndarray, classes: int, copi
 
 
 def most_frequent_confusions(counts: np.ndarray, names: Sequence[str], most: int = 10) -> list[dict[str, Any]]:
-    """Return the ``most`` largest off-diagonal cells of (K, K) counts as fractions of their rows, largest first."""
+    """Return the ``most`` largest off-diagonal cells of (K, K) counts as fractions of their rows, largest first.
+
+    >>> import numpy as np
+    >>> from keras_dnnts import most_frequent_confusions
+    >>> most_frequent_confusions(np.array([[3, 1], [0, 5]]), ["cat", "dog"])
+    [{'truth': 'cat', 'guess': 'dog', 'fraction': 0.25}]
+    """
     totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
     fractions = counts / totals
     np.fill_diagonal(fractions, 0)
@@ -91,12 +110,24 @@ def predict(model: Any, batches: Any) -> np.ndarray:
 
 
 def build_feature_extractor(model: keras.Model) -> keras.Model:
-    """Build a model that shares the weights of a network and returns what its last layer gets, (N, D)."""
+    """Build a model that shares the weights of a network and returns what its last layer gets, (N, D).
+
+    >>> from keras_dnnts import build_alexnet, build_feature_extractor
+    >>> build_feature_extractor(build_alexnet(image_size=64, width=0.05)).output_shape
+    (None, 205)
+    """
     return keras.Model(model.inputs, model.get_layer(PENULTIMATE).output)
 
 
 def predict_log_probabilities(model: Any, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return (N, K) float32 log-probabilities of names (N, T) int32 with lengths (N,) int32, in large batches."""
+    """Return (N, K) float32 log-probabilities of names (N, T) int32 with lengths (N,) int32, in large batches.
+
+    >>> import numpy as np
+    >>> from keras_dnnts import build_char_rnn, predict_log_probabilities
+    >>> letters, lengths = np.zeros((5, 7), "int32"), np.full(5, 7, "int32")
+    >>> predict_log_probabilities(build_char_rnn("rnn", classes=3), letters, lengths).shape
+    (5, 3)
+    """
     return model.predict((letters, lengths), batch_size=2048, verbose=0)
 
 
@@ -111,6 +142,13 @@ def read_letter_by_letter(model: keras.Model, letters: np.ndarray, lengths: np.n
     Returns:
         (N, T, K) float32 probabilities: ``[i, t]`` is what the model would say were letter t the last of name i; NaN
         from a name's end on.
+
+    >>> import numpy as np
+    >>> from keras_dnnts import build_char_rnn, read_letter_by_letter
+    >>> letters, lengths = np.array([[1, 2, 3], [4, 5, 57]], "int32"), np.array([3, 2], "int32")
+    >>> probabilities = read_letter_by_letter(build_char_rnn("gru", classes=4), letters, lengths)
+    >>> probabilities.shape, bool(np.isnan(probabilities[1, 2]).all())
+    ((2, 3, 4), True)
     """
     logits = model.get_layer(HEAD)(model.get_layer(RECURRENT).output)
     reader = keras.Model(model.inputs[0], logits)
@@ -127,6 +165,12 @@ def late_changes(probabilities: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     Args:
         probabilities: (N, T, K) float of :func:`read_letter_by_letter`.
         lengths: (N,) int.
+
+    >>> import numpy as np
+    >>> from keras_dnnts import late_changes
+    >>> guessed = np.array([[0, 0, 1], [1, 1, 1]])  # the first name's last letter changes the guess
+    >>> late_changes(np.eye(2)[guessed], np.array([3, 3])).tolist()
+    [0.5, 0.5, 1.0]
     """
     guesses = np.nan_to_num(probabilities, nan=-1.0).argmax(axis=2)
     final = guesses[np.arange(len(lengths)), lengths - 1]
@@ -137,7 +181,13 @@ def late_changes(probabilities: np.ndarray, lengths: np.ndarray) -> np.ndarray:
 
 
 def mean_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
-    """Return the mean cross-entropy in nats of logits (N, K) float32 with labels (N,) int."""
+    """Return the mean cross-entropy in nats of logits (N, K) float32 with labels (N,) int.
+
+    >>> import numpy as np
+    >>> from keras_dnnts import mean_cross_entropy
+    >>> round(mean_cross_entropy(np.zeros((3, 10), "float32"), np.array([0, 4, 9])), 4)  # ln 10
+    2.3026
+    """
     log_probabilities = special.log_softmax(logits.astype(np.float64), axis=1)
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
@@ -158,7 +208,14 @@ class Guesses:
 
 
 def most_confident_mistakes(logits: np.ndarray, labels: np.ndarray, most: int = 12) -> Guesses:
-    """Find the ``most`` mistakes the model was surest of, in logits (N, K) with labels (N,) int, the surest first."""
+    """Find the ``most`` mistakes the model was surest of, in logits (N, K) with labels (N,) int, the surest first.
+
+    >>> import numpy as np
+    >>> from keras_dnnts import most_confident_mistakes
+    >>> logits, labels = np.array([[1.0, 0.0], [0.0, 2.0], [0.0, 3.0]]), np.array([0, 0, 0])
+    >>> most_confident_mistakes(logits, labels).indices.tolist()
+    [2, 1]
+    """
     guesses, confidences = _guess(logits)
     wrong = np.flatnonzero(guesses != labels)
     chosen = wrong[np.argsort(-confidences[wrong], kind="stable")[:most]]
@@ -200,6 +257,12 @@ def compute_activations(
         layers: their names.
         images: (N, S, S, 3) float32, as the model takes them.
         channels: number of channels; a layer with fewer gives all.
+
+    >>> import numpy as np
+    >>> from keras_dnnts import build_alexnet, compute_activations
+    >>> images = np.zeros((2, 64, 64, 3), "float32")
+    >>> compute_activations(build_alexnet(image_size=64, width=0.2), ["conv1"], images)["conv1"].shape
+    (2, 15, 15, 8)
     """
     outputs = {name: model.get_layer(name).output for name in layers}
     activations = keras.Model(model.inputs, outputs).predict_on_batch(images)
@@ -211,6 +274,11 @@ def embed(features: np.ndarray, seed: int) -> np.ndarray:
 
     Returns:
         (N, 2) float32.
+
+    >>> import numpy as np
+    >>> from keras_dnnts import embed
+    >>> embed(np.random.default_rng(0).normal(size=(20, 5)), seed=0).shape
+    (20, 2)
     """
     from sklearn.manifold import TSNE  # takes over a second to import
 
@@ -221,6 +289,12 @@ def embed(features: np.ndarray, seed: int) -> np.ndarray:
 def neighbour_accuracy(points: np.ndarray, labels: np.ndarray) -> float:
     """Return the fraction of points (N, D) whose label (N,) int most of the 10 nearest others have; a tie goes to the
     lower label.
+
+    >>> import numpy as np
+    >>> from keras_dnnts import neighbour_accuracy
+    >>> labels = np.repeat([0, 1], 20)
+    >>> neighbour_accuracy(np.random.default_rng(0).normal(size=(40, 2)) + 9 * labels[:, None], labels)
+    1.0
     """
     from sklearn.neighbors import NearestNeighbors
 

@@ -151,7 +151,12 @@ class Config:
 
 @dataclass(frozen=True, kw_only=True)
 class NamesConfig(Config):
-    """The names experiment: one recurrent cell tells a surname's language."""
+    """The names experiment: one recurrent cell tells a surname's language.
+
+    >>> from keras_dnnts import NamesConfig
+    >>> print(NamesConfig(cell="lstm", seeds=5).to_toml().splitlines()[0])
+    experiment = "names"
+    """
 
     experiment: ClassVar[str] = "names"
 
@@ -188,6 +193,10 @@ class CifarConfig(Config):
 
     ``learning_rate`` and ``step_factor`` are the architecture's own where they are not given; once built, a config
     holds the numbers.
+
+    >>> from keras_dnnts import CifarConfig
+    >>> CifarConfig(arch="resnet50").learning_rate
+    0.0001
     """
 
     experiment: ClassVar[str] = "cifar"
@@ -281,6 +290,11 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Confi
 
     Raises:
         UserError: the file is missing, is not TOML, or holds what no experiment takes.
+
+    >>> from pathlib import Path
+    >>> from keras_dnnts import load_config
+    >>> load_config(Path("runs/gru/config.toml"), {"cell": "rnn"}).model
+    'rnn'
     """
     return config_from_dict({**_read_toml(path), **(overrides or {})}, where=str(path))
 

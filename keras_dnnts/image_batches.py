@@ -27,6 +27,13 @@ class ImageBatches(keras.utils.PyDataset):
 
     Attributes:
         images: N.
+
+    >>> from keras_dnnts import ImageBatches, load_image_dataset
+    >>> digits = load_image_dataset("digits")
+    >>> batches = ImageBatches((digits.train_images, digits.train_labels), batch_size=128, image_size=64)
+    >>> images, labels = batches[0]
+    >>> len(batches), tuple(images.shape)
+    (15, (128, 64, 64, 3))
     """
 
     def __init__(

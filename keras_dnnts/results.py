@@ -76,6 +76,11 @@ class Result:
         metrics: by name.
         details: what only this experiment has, as plain values (recall by class, most frequent confusions, …).
         arrays: history, confusion counts, … by name.
+
+    >>> from keras_dnnts import load_result
+    >>> result = load_result("runs/gru")
+    >>> result.model_name, result.arrays["confusion_held_out"].shape
+    ('GRU', (1, 18, 18))
     """
 
     experiment: str
@@ -104,13 +109,18 @@ class Result:
         write_whole_text(folder / RESULTS, text + "\n")
 
 
-def load_result(folder: Path) -> Result:
+def load_result(folder: str | Path) -> Result:
     """Read a finished run.
 
     Raises:
         UserError: the folder holds no finished run, or its files are damaged, edited or of another format version; the
             message names the file and the place in it.
+
+    >>> from keras_dnnts import load_result
+    >>> load_result("runs/gru").config["cell"]
+    'gru'
     """
+    folder = Path(folder)
     path = folder / RESULTS
     if not path.is_file():
         raise UserError(f"{folder}: holds no finished run (no {RESULTS})")

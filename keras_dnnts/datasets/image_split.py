@@ -28,7 +28,7 @@ class ImageSplit:
     test: np.ndarray
 
 
-def split_images(dataset: ImageDataset, seed: int, train_images: int | None = None) -> ImageSplit:
+def split_images(dataset: ImageDataset, seed: int = 0, train_images: int | None = None) -> ImageSplit:
     """Split the training images 70/10/20 into train, validation and a rest, every class by these shares.
 
     The rest is the test part where the data set has no other, and is set aside where it has one.
@@ -40,6 +40,11 @@ def split_images(dataset: ImageDataset, seed: int, train_images: int | None = No
 
     Raises:
         UserError: a part would have fewer than two images, or the training part has fewer than ``train_images``.
+
+    >>> from keras_dnnts import load_image_dataset, split_images
+    >>> split = split_images(load_image_dataset("digits"), seed=0, train_images=500)
+    >>> len(split.train), len(split.validation), len(split.test)
+    (500, 180, 359)
     """
     train, validation, rest = stratified_split(dataset.train_labels, SHARES, seed)
     test = rest if dataset.test_labels is None else np.arange(len(dataset.test_labels))
@@ -59,7 +64,15 @@ def split_images(dataset: ImageDataset, seed: int, train_images: int | None = No
 
 
 def select_parts(dataset: ImageDataset, split: ImageSplit) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
-    """The images and labels of the train, validation and test part."""
+    """The images and labels of the train, validation and test part.
+
+    >>> from keras_dnnts import load_image_dataset, select_parts, split_images
+    >>> digits = load_image_dataset("digits")
+    >>> train, validation, test = select_parts(digits, split_images(digits, seed=0))
+    >>> images, labels = validation
+    >>> images.shape, labels.shape
+    ((180, 32, 32, 3), (180,))
+    """
     images, labels = dataset.train_images, dataset.train_labels
     train, validation = ((images[part], labels[part]) for part in (split.train, split.validation))
     if dataset.test_images is not None and dataset.test_labels is not None:

@@ -8,7 +8,7 @@ from keras_dnnts.datasets import NamesDataset
 from keras_dnnts.datasets.bundled import load_starter_names
 from keras_dnnts.datasets.fetch import OutOfReachError, prepared_builder, read_examples
 from keras_dnnts.datasets.folders import load_text_folder
-from keras_dnnts.datasets.letters import names_dataset
+from keras_dnnts.datasets.letters import REFERENCE_ALPHABET, names_dataset
 from keras_dnnts.errors import UserError
 
 SOURCES = ("auto", "names", "starter")
@@ -16,7 +16,9 @@ SOURCES = ("auto", "names", "starter")
 logger = logging.getLogger("keras_dnnts")
 
 
-def load_names_dataset(dataset: str, data_dir: Path | None, alphabet: str) -> NamesDataset:
+def load_names_dataset(
+    dataset: str = "auto", data_dir: Path | None = None, alphabet: str = REFERENCE_ALPHABET
+) -> NamesDataset:
     """The names of ``data_dir`` where it is given, else of one of ``SOURCES``.
 
     ``"auto"`` is the real names, or, where they can be neither found nor downloaded, the starter names with
@@ -24,6 +26,11 @@ def load_names_dataset(dataset: str, data_dir: Path | None, alphabet: str) -> Na
 
     Raises:
         UserError: the source is unknown or unavailable, or what it holds cannot be used.
+
+    >>> from keras_dnnts import load_names_dataset
+    >>> names = load_names_dataset("starter")
+    >>> len(names.classes), names.classes[:3]
+    (18, ('Arabic', 'Chinese', 'Czech'))
     """
     if dataset not in SOURCES:
         raise UserError(f"unknown names data set {dataset!r}: choose one of {', '.join(SOURCES)}")

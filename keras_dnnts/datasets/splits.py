@@ -24,7 +24,7 @@ class NamesSplit:
     held_out: np.ndarray
 
 
-def split_names(dataset: NamesDataset, held_out_fraction: float, seed: int) -> NamesSplit:
+def split_names(dataset: NamesDataset, held_out_fraction: float = 0.2, seed: int = 0) -> NamesSplit:
     """Holds out a fraction of all distinct names, spread evenly over the categories.
 
     Every copy of a name, in every category and whatever its case, lies on one side. Names that occur in the same
@@ -33,6 +33,12 @@ def split_names(dataset: NamesDataset, held_out_fraction: float, seed: int) -> N
 
     Raises:
         UserError: the fraction is not inside (0, 1), or a category has too few distinct names for both sides.
+
+    >>> from keras_dnnts import load_names_dataset, split_names
+    >>> names = load_names_dataset("starter")
+    >>> split = split_names(names, held_out_fraction=0.2, seed=0)
+    >>> len(split.train) + len(split.held_out) == len(names.texts)
+    True
     """
     if not 0 < held_out_fraction < 1:
         raise UserError(f"the held-out fraction is {held_out_fraction}, but has to lie between 0 and 1")

@@ -13,6 +13,12 @@ def draw_examples(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
 
     Returns:
         (count,) int64 indices into ``labels``.
+
+    >>> import numpy as np
+    >>> from keras_dnnts import draw_examples
+    >>> labels = np.array([0] * 99 + [1])  # the only example of class 1 is drawn about every other time
+    >>> bool(0.45 < (draw_examples(labels, 1000, seed=0) == 99).mean() < 0.55)
+    True
     """
     rng = np.random.default_rng([seed, 0])
     by_class = np.argsort(labels, kind="stable")

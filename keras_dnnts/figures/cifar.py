@@ -38,7 +38,7 @@ MOST_IN_LEGEND = 20  # classes
 @styled
 def save_cifar_figures(result: Result, folder: Path) -> list[Path]:
     """Write the figures of a CIFAR-10 run as PNG and SVG into ``folder`` and return their paths."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     axes = {
         "curves": plot_curves(result),
         "confusion_test": plot_test_confusion(result),
@@ -50,7 +50,12 @@ def save_cifar_figures(result: Result, folder: Path) -> list[Path]:
 
 
 def plot_test_confusion(result: Result) -> Axes:
-    """Draw the confusion matrix of the test images, all seeds together."""
+    """Draw the confusion matrix of the test images, all seeds together.
+
+    >>> from keras_dnnts import load_result, plot_test_confusion
+    >>> ax = plot_test_confusion(load_result("runs/alexnet"))
+    >>> ax.figure.savefig("picture.svg")
+    """
     lines = [state_accuracy(result, "test"), state_confusion(result, "test"), data_label(result)]
     counts = result.arrays["confusion_test"].sum(axis=0)
     return plot_confusion(counts, result.dataset["classes"], "\n".join(filter(None, lines)))
@@ -58,7 +63,12 @@ def plot_test_confusion(result: Result) -> Axes:
 
 @styled
 def plot_curves(result: Result) -> Axes:
-    """Draw loss and accuracy of training and validation by epoch, side by side; return the first axes."""
+    """Draw loss and accuracy of training and validation by epoch, side by side; return the first axes.
+
+    >>> from keras_dnnts import load_result, plot_curves
+    >>> ax = plot_curves(load_result("runs/alexnet"))
+    >>> ax.figure.savefig("picture.svg")
+    """
     figure, (left, right) = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 3.2), layout="constrained")
     plot_history({result.model_name: result}, "loss", left)
     plot_history({result.model_name: result}, "accuracy", right)
@@ -68,7 +78,12 @@ def plot_curves(result: Result) -> Axes:
 
 @styled
 def plot_history(results: Mapping[str, Result], quantity: str, ax: Axes | None = None) -> Axes:
-    """Draw a quantity, ``"loss"`` or ``"accuracy"``, of runs by label: mean and range over seeds by epoch."""
+    """Draw a quantity, ``"loss"`` or ``"accuracy"``, of runs by label: mean and range over seeds by epoch.
+
+    >>> from keras_dnnts import load_result, plot_history
+    >>> plot_history({"AlexNet": load_result("runs/alexnet")}, "accuracy").get_ylabel()
+    'accuracy'
+    """
     ax = ax or new_axes(PAGE_WIDTH, 3.4)
     shades = colours(len(results) if len(results) > 1 else len(PARTS))
     for i, (label, result) in enumerate(results.items()):
@@ -93,7 +108,12 @@ def plot_history(results: Mapping[str, Result], quantity: str, ax: Axes | None =
 
 @styled
 def plot_mistakes(result: Result) -> Axes:
-    """Draw the images of the most confident mistakes with guess, confidence and truth; return the first axes."""
+    """Draw the images of the most confident mistakes with guess, confidence and truth; return the first axes.
+
+    >>> from keras_dnnts import load_result, plot_mistakes
+    >>> ax = plot_mistakes(load_result("runs/alexnet"))
+    >>> ax.figure.savefig("picture.svg")
+    """
     classes, arrays = result.dataset["classes"], result.arrays
     columns = 4
     rows = max(-(-len(arrays["mistake_image"]) // columns), 1)
@@ -116,6 +136,10 @@ def plot_activations(result: Result) -> Axes:
     """Draw every shown image beside its activation maps, a row a layer and a column a channel; return the first axes.
 
     A map's grey levels run from its own least to its own largest value.
+
+    >>> from keras_dnnts import load_result, plot_activations
+    >>> ax = plot_activations(load_result("runs/alexnet"))
+    >>> ax.get_figure(root=True).savefig("picture.svg")
     """
     layers = [name for name in result.arrays if name.startswith("activation_") and result.arrays[name].ndim == 4]
     layers.remove("activation_image")
@@ -156,7 +180,12 @@ def _plot_maps(block: Any, grid: Any, row: int, layer: str, maps: np.ndarray) ->
 
 @styled
 def plot_embeddings(result: Result) -> Axes:
-    """Draw the test images' places on both t-SNE maps, coloured by class; return the first axes."""
+    """Draw the test images' places on both t-SNE maps, coloured by class; return the first axes.
+
+    >>> from keras_dnnts import load_result, plot_embeddings
+    >>> ax = plot_embeddings(load_result("runs/alexnet"))
+    >>> ax.figure.savefig("picture.svg")
+    """
     classes, labels = result.dataset["classes"], result.arrays["embedding_label"]
     looks = class_markers(len(classes))
     figure, panels = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 3.9), layout="constrained")

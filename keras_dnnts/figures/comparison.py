@@ -32,6 +32,11 @@ def plot_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], a
     """Draw accuracies (by metric name and its label) of runs side by side.
 
     Error bars are one standard deviation over seeds, or a single seed's 95 % interval.
+
+    >>> from keras_dnnts import load_result, plot_comparison
+    >>> runs = {"GRU": load_result("runs/gru"), "again": load_result("runs/gru")}
+    >>> plot_comparison(runs, {"held_out_accuracy_by_class": "held-out names"}).get_ylabel()
+    'accuracy (%)'
     """
     ax = ax or new_axes(PAGE_WIDTH, 3.4)
     width = 0.8 / len(metrics)

@@ -16,7 +16,7 @@ from keras_dnnts.results import Result
 @styled
 def save_names_figures(result: Result, folder: Path) -> list[Path]:
     """Write the figures of a names run as PNG and SVG into ``folder`` and return their paths."""
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     axes = {"training_loss": plot_training_loss({result.model_name: result})}
     for side in SIDES:
         if f"confusion_{side}" in result.arrays:
@@ -27,7 +27,12 @@ def save_names_figures(result: Result, folder: Path) -> list[Path]:
 
 
 def plot_names_confusion(result: Result, side: str) -> Axes:
-    """Draw the confusion matrix of one side, ``"train"`` or ``"held_out"``, all seeds together."""
+    """Draw the confusion matrix of one side, ``"train"`` or ``"held_out"``, all seeds together.
+
+    >>> from keras_dnnts import load_result, plot_names_confusion
+    >>> plot_names_confusion(load_result("runs/gru"), "held_out").get_xlabel()
+    'guess'
+    """
     lines = [state_accuracy(result, side), state_confusion(result, side), data_label(result)]
     counts = result.arrays[f"confusion_{side}"].sum(axis=0)
     return plot_confusion(counts, result.dataset["classes"], "\n".join(filter(None, lines)))
@@ -35,7 +40,12 @@ def plot_names_confusion(result: Result, side: str) -> Axes:
 
 @styled
 def plot_training_loss(results: Mapping[str, Result], ax: Axes | None = None) -> Axes:
-    """Draw the mean loss per chunk of updates of runs by label, each with its range over seeds."""
+    """Draw the mean loss per chunk of updates of runs by label, each with its range over seeds.
+
+    >>> from keras_dnnts import load_result, plot_training_loss
+    >>> plot_training_loss({"GRU": load_result("runs/gru")}).get_xlabel()
+    'updates (one name each)'
+    """
     ax = ax or new_axes(PAGE_WIDTH, 3.4)
     for (label, result), colour in zip(results.items(), colours(len(results)), strict=True):
         steps, losses = result.arrays["loss_step"], result.arrays["loss"]

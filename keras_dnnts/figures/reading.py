@@ -20,6 +20,10 @@ def plot_reading(result: Result, side: str = "held_out") -> Axes:
 
     Names that the model gets right stand on the left, the others on the right. The leading classes of a name are the
     right one and those that were most probable at any letter, the most probable at the end on top.
+
+    >>> from keras_dnnts import load_result, plot_reading
+    >>> ax = plot_reading(load_result("runs/gru"))
+    >>> ax.figure.savefig("picture.svg")
     """
     names, truths, probabilities = (
         result.arrays[f"reading_{side}_{part}"] for part in ("name", "truth", "probability")

@@ -31,6 +31,10 @@ def build_alexnet(image_size: int = 224, classes: int = 10, width: float = 1.0) 
 
     Raises:
         UserError: for smaller images.
+
+    >>> from keras_dnnts import build_alexnet
+    >>> f"{build_alexnet().count_params():,}"
+    '57,044,810'
     """
     if image_size < MINIMUM_IMAGE_SIZE:
         raise UserError(f"image size {image_size} is too small for AlexNet: use at least {MINIMUM_IMAGE_SIZE}")

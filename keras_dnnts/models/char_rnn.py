@@ -59,6 +59,10 @@ def build_char_rnn(
 
     Raises:
         ValueError: for an unknown cell.
+
+    >>> from keras_dnnts import build_char_rnn
+    >>> f"{build_char_rnn('gru').count_params():,}"
+    '74,514'
     """
     letters = keras.Input((None,), dtype="int32", name="letters")
     lengths = keras.Input((), dtype="int32", name="lengths")
@@ -107,6 +111,10 @@ def compile_char_rnn(model: PerExampleModel, learning_rate: float = 0.005, engin
 
     Raises:
         ValueError: for an unknown engine, or ``"fused"`` where it cannot work.
+
+    >>> from keras_dnnts import build_char_rnn, compile_char_rnn
+    >>> compile_char_rnn(build_char_rnn("lstm"), learning_rate=0.005, engine="generic")
+    'generic'
     """
     layer = model.get_layer(RECURRENT)
     fused = runs_fused(engine, layer.units)
@@ -137,6 +145,11 @@ def load_torch_weights(
 
     Raises:
         ValueError: where names or shapes do not fit; the model then keeps its weights.
+
+    >>> import torch
+    >>> from keras_dnnts import build_char_rnn, load_torch_weights
+    >>> gru, linear = torch.nn.GRU(58, 128, batch_first=True), torch.nn.Linear(128, 18)
+    >>> model = load_torch_weights(build_char_rnn("gru"), gru.state_dict(), linear.state_dict())
     """
     recurrent, head = model.get_layer(RECURRENT), model.get_layer(HEAD)
     recurrent_names = ["weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"]

@@ -30,6 +30,15 @@ class PerExampleModel(backend.PerExampleTraining):
 
     Raises:
         ValueError: when trained with another optimizer than plain SGD, or compiled without a loss function.
+
+    >>> import numpy as np
+    >>> from keras_dnnts import build_char_rnn, compile_char_rnn
+    >>> model = build_char_rnn("rnn", classes=2, hidden_units=8)  # a PerExampleModel
+    >>> engine = compile_char_rnn(model, learning_rate=0.1, engine="generic")
+    >>> letters, lengths, labels = np.ones((9, 4), "int32"), np.full(9, 4, "int32"), np.zeros(9, "int32")
+    >>> losses = model.fit((letters, lengths), labels, batch_size=1, epochs=2, shuffle=False, verbose=0).history["loss"]
+    >>> losses[1] < losses[0]
+    True
     """
 
     update_each_fused: Callable | None = None

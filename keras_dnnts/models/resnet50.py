@@ -30,6 +30,10 @@ def build_resnet50(image_size: int = 224, classes: int = 10, width: float = 1.0)
 
     Raises:
         UserError: for smaller images.
+
+    >>> from keras_dnnts import build_resnet50
+    >>> build_resnet50(image_size=64, classes=3, width=0.1).output_shape
+    (None, 3)
     """
     if image_size < MINIMUM_IMAGE_SIZE:
         raise UserError(f"image size {image_size} is too small for ResNet50: use at least {MINIMUM_IMAGE_SIZE}")

@@ -29,6 +29,13 @@ def load_torchvision_weights(model: keras.Model, state_dict: Mapping[str, Any]) 
 
     Raises:
         UserError: where the model is neither network, a name is missing or left over, or a shape does not fit.
+
+    >>> from keras_dnnts import UserError, build_alexnet, load_torchvision_weights
+    >>> try:  # with torchvision: load_torchvision_weights(model, torchvision.models.alexnet().state_dict())
+    ...     load_torchvision_weights(build_alexnet(image_size=64, width=0.05), {})
+    ... except UserError as error:
+    ...     print(error)
+    not torchvision's weights of alexnet: missing or unknown classifier.1.bias, classifier.1.weight, classifier.4.bias
     """
     variables = _variables_by_torch_name(model)
     arrays = {name: _to_numpy(value) for name, value in state_dict.items() if not name.endswith("num_batches_tracked")}
