@@ -294,12 +294,23 @@ def run(file: Path, out: Path | None, overwrite: bool, quiet: bool, **overrides:
 @cli.command()
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Where to write.  [default: a new folder under runs/]")
-def compare(runs: tuple[Path, ...], out: Path | None) -> None:
+@click.option("--html", is_flag=True, help="Also write report.html: what one may conclude, and every run's details.")
+def compare(runs: tuple[Path, ...], out: Path | None, html: bool) -> None:
     """Compare finished RUNS: one table (terminal, Markdown, JSON) and one figure."""
     from keras_dnnts.summary import compare_runs
 
     be_patient()  # what it prints, it also writes
-    compare_runs(runs, out)
+    compare_runs(runs, out, html)
+
+
+@cli.command()
+@click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: RUN/report.html]")
+def report(run_directory: Path, out: Path | None) -> None:
+    """Write the HTML page of a finished RUN anew, from its saved results alone."""
+    from keras_dnnts.summary import redraw_report
+
+    redraw_report(run_directory, out)
 
 
 @cli.command(epilog=PREDICT_EXAMPLES)

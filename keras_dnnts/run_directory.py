@@ -20,6 +20,7 @@ from keras_dnnts.results import ARRAYS, RESULTS, Result
 from keras_dnnts.whole_files import UNFINISHED, remove_unfinished, whole_file, write_whole_text
 
 CONFIG, HISTORY, FIGURES, CHECKPOINTS = "config.toml", "history.csv", "figures", "checkpoints"
+REPORT = "report.html"
 MODELS = "model-seed-*"  # with what was exported from them
 LOCK, WRITER = ".lock", ".writer"
 
@@ -208,7 +209,8 @@ class RunDirectory:
         self._check_free()
         remove_unfinished(self.path)
         self.checkpoints.remove()
-        for path in (self.path / RESULTS, self.path / ARRAYS, self.path / HISTORY, *self.path.glob(MODELS)):
+        written = [self.path / name for name in (RESULTS, ARRAYS, HISTORY, REPORT)]
+        for path in (*written, *self.path.glob(MODELS)):
             path.unlink(missing_ok=True)
         shutil.rmtree(self.path / FIGURES, ignore_errors=True)
         write_whole_text(self.path / CONFIG, config.to_toml())

@@ -16,6 +16,7 @@ from keras_dnnts.errors import UserError
 from keras_dnnts.experiment.cifar import run_cifar
 from keras_dnnts.experiment.names import run_names
 from keras_dnnts.interruption import Interrupted, exit_interrupted, interruptible
+from keras_dnnts.report import write_comparison, write_report, write_report_or_warn
 from keras_dnnts.results import Result, load_result
 from keras_dnnts.run_directory import CHANGEABLE, FIGURES, RunDirectory, next_free_directory
 from keras_dnnts.runtime import explain_engine_failure
@@ -62,6 +63,7 @@ def _run_to_the_end(config: Config, directory: RunDirectory, quiet: bool) -> Non
     with interruptible(lambda: directory.resume_command):
         result = _run_unless_finished(config, directory, None if quiet else Console())
         draw_figures(result, directory.path)
+        write_report_or_warn(directory.path)
     print_summary(result, directory.path)
 
 
@@ -129,11 +131,24 @@ def print_summary(result: Result, folder: Path) -> None:
         recall = result.details["recall"]["test"]
         shares = ", ".join(f"{name} {share:.1%}" for name, share in recall.items() if share is not None)
         console.print(f"Test accuracy by class: {shares}", highlight=False, markup=False)
-    console.print(f"Results, model and figures: {folder}", highlight=False, markup=False, soft_wrap=True)
+    console.print(f"Report, results, model and figures: {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
-def compare_runs(folders: Sequence[Path], out: Path | None) -> None:
-    """Print one table of finished runs, and write it with a figure.
+def redraw_report(folder: Path, out: Path | None) -> None:
+    """Write the page of a finished run anew and print where it is.
+
+    Raises:
+        UserError: the folder holds no finished run, or the page cannot be written.
+    """
+    try:
+        path = write_report(folder, out)
+    except OSError as error:
+        raise UserError(f"{out or folder}: the report cannot be written: {error.strerror}") from error
+    print(f"Report: {path}")
+
+
+def compare_runs(folders: Sequence[Path], out: Path | None, html: bool = False) -> None:
+    """Print one table of finished runs, and write it with a figure and, where ``html`` says so, a page.
 
     Raises:
         UserError: a folder holds no finished run, the runs are of different kinds, or ``out`` cannot be written.
@@ -161,6 +176,8 @@ def compare_runs(folders: Sequence[Path], out: Path | None) -> None:
         folder.mkdir(parents=True, exist_ok=True)
         save_tables(results, folder)
         save_comparison(results, accuracies, folder / "comparison.png")
+        if html:
+            print(f"Report: {write_comparison(results, folder)}")
     except OSError as error:
         raise UserError(f"--out {folder}: cannot be written: {error.strerror}") from error
     console.print(f"Table and figure: {folder}", highlight=False, markup=False, soft_wrap=True)

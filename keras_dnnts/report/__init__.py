@@ -1,0 +1,48 @@
+"""The HTML page of a run, or of several side by side: one file that asks for nothing else.
+
+Reads saved results only; needs neither Keras nor the data.
+"""
+
+import logging
+from collections.abc import Mapping
+from pathlib import Path
+
+from keras_dnnts.report.comparison import describe_comparison
+from keras_dnnts.report.page import render
+from keras_dnnts.report.run import describe_run
+from keras_dnnts.results import Result, load_result
+from keras_dnnts.run_directory import REPORT
+from keras_dnnts.whole_files import write_whole_text
+
+logger = logging.getLogger("keras_dnnts")
+
+
+def write_report(folder: Path, out: Path | None = None) -> Path:
+    """Write the page of a finished run, by default into its folder, and return its path.
+
+    Raises:
+        UserError: the folder holds no finished run.
+        OSError: the page cannot be written.
+    """
+    path = out or folder / REPORT
+    write_whole_text(path, render("run.html.jinja", describe_run(load_result(folder))))
+    return path
+
+
+def write_comparison(results: Mapping[str, Result], folder: Path) -> Path:
+    """Write the page of several runs, by label, into ``folder`` and return its path.
+
+    Raises:
+        OSError: the page cannot be written.
+    """
+    path = folder / REPORT
+    write_whole_text(path, render("comparison.html.jinja", describe_comparison(results)))
+    return path
+
+
+def write_report_or_warn(folder: Path) -> None:
+    """Write the page of a run that has just finished; one that fails costs a warning and only itself."""
+    try:
+        write_report(folder)
+    except Exception as error:  # training has taken hours, and its results are saved
+        logger.warning("%s: the report cannot be written: %s", folder / REPORT, error)

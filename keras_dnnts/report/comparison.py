@@ -1,0 +1,146 @@
+"""What the page of several runs says, conclusions first."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras_dnnts.compare import METRIC_TITLES, find_differences, format_metric
+from keras_dnnts.conclusions import Difference, find_pairwise_differences, headline_metrics
+from keras_dnnts.reference import reported
+from keras_dnnts.report import heat, parts, text
+from keras_dnnts.report.run import EMBEDDING_BYTES, EXAMPLES_BYTES
+from keras_dnnts.results import Result
+
+
+def describe_comparison(results: Mapping[str, Result]) -> dict[str, Any]:
+    """Everything the template of several runs, by label, writes down."""
+    runs = list(results.values())
+    share = len(runs)
+    return {
+        "title": f"{len(runs)} runs side by side" if len(runs) > 1 else "One run",
+        "experiment": runs[0].experiment,
+        "warnings": find_differences(results),
+        "groups": [_compare_by(results, name, what) for name, what in headline_metrics(*runs).items()],
+        "protocols": list(dict.fromkeys(text.describe_protocol(result) for result in runs)),
+        "runs": [_describe(label, result) for label, result in results.items()],
+        "measures": _tabulate(results),
+        "curves": parts.build_curves(results),
+        "recall": _tabulate_recall(results),
+        "details": [
+            {
+                "label": label,
+                "confusion": parts.build_confusions(result, f"run{i}", EXAMPLES_BYTES // share)[0],
+                "embedding": parts.build_embedding(result, f"run{i}-embedding", EMBEDDING_BYTES // share),
+            }
+            for i, (label, result) in enumerate(results.items())
+        ],
+        "reproductions": [{"label": label, **parts.describe_reproduction(result)} for label, result in results.items()],
+    }
+
+
+def _compare_by(results: Mapping[str, Result], name: str, what: str) -> dict[str, Any]:
+    differences = find_pairwise_differences(results, name)
+    return {
+        "what": what,
+        "conclusions": [conclude(difference) for difference in differences],
+        "reach": _reach(differences),
+        "ranking": _rank(results, name),
+    }
+
+
+def conclude(difference: Difference) -> dict[str, Any]:
+    """A difference in words: shown, not shown, or not to be told from one seed."""
+    value = f"{100 * abs(difference.value):.1f}"
+    interval = difference.interval_95
+    if interval is None:
+        verdict, words = "single", f"{value} points apart, of which one seed shows nothing"
+    elif difference.is_shown:
+        verdict, words = "shown", f"is ahead by {value} points"
+    else:
+        verdict, words = "none", f"no difference shown ({value} points)"
+    return {
+        "first": difference.first,
+        "second": difference.second,
+        "verdict": verdict,
+        "words": words,
+        "value": difference.value,
+        "low": None if interval is None else interval[0],
+        "high": None if interval is None else interval[1],
+        "interval": None if interval is None else f"{text.points(interval[0])} to {text.points(interval[1])} points",
+    }
+
+
+def _reach(differences: list[Difference]) -> float:
+    """How far to either side the differences' axis reaches."""
+    ends = [abs(bound) for one in differences for bound in (one.value, *(one.interval_95 or ()))]
+    return min(max([*ends, 0.01]) * 1.08, 1.0)
+
+
+def _rank(results: Mapping[str, Result], name: str) -> list[dict[str, Any]]:
+    ranked = sorted(results.items(), key=lambda item: -item[1].metrics[name].mean)
+    rows = []
+    for label, result in ranked:
+        metric = result.metrics[name]
+        interval, over = text.interval_of(metric)
+        rows.append(
+            {
+                "label": label,
+                "value": text.percent(metric.mean),
+                "interval": text.percent_range(interval) if interval else None,
+                "over": over,
+                "strip": parts.place_on_line(metric.mean, interval, reported(result).get(name), result),
+            }
+        )
+    return rows
+
+
+def _describe(label: str, result: Result) -> dict[str, Any]:
+    return {
+        "label": label,
+        "model": result.model_name,
+        "data": text.describe_data(result),
+        "data_warning": text.warn_about_data(result),
+        "protocol": result.config["protocol"],
+        "seeds": text.count_seeds(result),
+        "changes": text.list_changes(result),
+    }
+
+
+def _tabulate(results: Mapping[str, Result]) -> list[dict[str, Any]]:
+    rows = [{"title": "parameters", "values": [f"{r.details['parameters']:,}" for r in results.values()]}]
+    for name, title in METRIC_TITLES[next(iter(results.values())).experiment].items():
+        metrics = [result.metrics.get(name) for result in results.values()]
+        if any(metrics):
+            rows.append({"title": title, "values": [format_metric(name, metric) for metric in metrics]})
+        others = [reported(result).get(name) for result in results.values()]
+        if any(metrics) and any(other is not None for other in others):
+            shown = [_show_reference(name, other) for other in others]
+            rows.append({"title": f"{title}, reference's report", "values": shown})
+    return rows
+
+
+def _show_reference(name: str, other: float | None) -> str:
+    if other is None:
+        return "–"
+    return text.percent(other) if "accuracy" in name else f"{other:g}"
+
+
+def _tabulate_recall(results: Mapping[str, Result]) -> dict[str, Any] | None:
+    """The share right of each class of every run, as steps of colour; None where classes differ."""
+    runs = list(results.values())
+    classes = runs[0].dataset["classes"]
+    sides = [side for side in parts.SIDES[runs[0].experiment] if all(r.details["recall"].get(side) for r in runs)]
+    if not sides or any(run.dataset["classes"] != classes for run in runs):
+        return None
+    recall = [run.details["recall"][sides[0]] for run in runs]
+    means = {name: sum(one.get(name) or 0.0 for one in recall) for name in classes}
+    return {
+        "title": parts.SIDES[runs[0].experiment][sides[0]],
+        "rows": [
+            {"name": name, "cells": [_cell(one.get(name)) for one in recall]}
+            for name in sorted(classes, key=lambda name: -means[name])
+        ],
+    }
+
+
+def _cell(value: float | None) -> dict[str, Any]:
+    return {"text": "–", "level": 0} if value is None else {"text": text.percent(value), "level": heat.level(value)}
