@@ -337,16 +337,16 @@ def list_readings(result: Result) -> dict[str, Any] | None:
 
 def _read(name: str, truth: int, probabilities: np.ndarray, classes: list[str]) -> dict[str, Any]:
     known = probabilities[: len(name)]
-    leading = np.argsort(-known.max(axis=0), kind="stable")[:MOST_LEADING].tolist()
-    if truth not in leading:
-        leading[-1] = truth
     last = known[-1]
+    guess = int(last.argmax())
+    ranked = np.argsort(-known.max(axis=0), kind="stable").tolist()
+    leading = list(dict.fromkeys([guess, truth, *ranked]))[:MOST_LEADING]
     return {
         "letters": list(name),
         "name": name,
         "truth": classes[truth],
-        "guess": classes[int(last.argmax())],
-        "is_right": int(last.argmax()) == truth,
+        "guess": classes[guess],
+        "is_right": guess == truth,
         "rows": [
             {
                 "label": classes[label],

@@ -52,6 +52,7 @@ def test_leaves_a_complete_run_behind(names, tmp_path, cell, capsys):
             for stem in ("training_loss", "confusion_train", "confusion_held_out", "reading")
             for kind in ("png", "svg")
         ),
+        "report.html",
     }
     assert str(tmp_path / "run") in capsys.readouterr().out
     assert result.arrays["loss"].shape == (2, 3)
