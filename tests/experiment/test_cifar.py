@@ -69,7 +69,7 @@ def test_leaves_a_complete_run_behind(animals, tmp_path, capsys):
     assert files == {
         *("config.toml", "history.csv", "results.json", "results.npz", "report.html"),
         *("model-seed-4.keras", "model-seed-5.keras"),
-        *(f"figures/{name}.png" for name in figures),
+        *(f"figures/{name}.{kind}" for name in figures for kind in ("png", "svg")),
     }
     printed = " ".join(capsys.readouterr().out.split())
     assert "AlexNet on farm" in printed
