@@ -215,7 +215,7 @@ class CifarConfig(Config):
     patience: int = 3
     precision: str = "float32"
     embedding_images: int = 2000
-    checkpoint_seconds: float = 120.0
+    checkpoint_seconds: float = 300.0
 
     def __post_init__(self) -> None:
         super().__post_init__()
