@@ -59,6 +59,9 @@ Examples:
 """
 
 
+LONGEST_COMPLAINT = 800  # characters
+
+
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; a mistake in what the user gave is one line on stderr and exit code 2."""
     os.environ["MPLBACKEND"] = "agg"  # figures go to files, with or without a screen
@@ -91,7 +94,9 @@ def _run_command(arguments: Sequence[str] | None) -> int:
 
 
 def _complain(message: str) -> int:
-    _tell(" ".join(message.split()))
+    line = " ".join(message.split())
+    # What was wrong may be as long as the user's input.
+    _tell(line if len(line) <= LONGEST_COMPLAINT else f"{line[:LONGEST_COMPLAINT]}…")
     return 2
 
 

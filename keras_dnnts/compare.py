@@ -1,6 +1,7 @@
 """Several finished runs side by side."""
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -45,6 +46,8 @@ def load_runs(folders: Iterable[Path]) -> dict[str, Result]:
     names = {Path(label).resolve().name for label in results}
     if len(names) == len(results):
         results = {Path(label).resolve().name: result for label, result in results.items()}
+    # The bytes of a file name may be no text, which tables are.
+    results = {os.fsencode(label).decode("utf-8", "backslashreplace"): result for label, result in results.items()}
     experiments = {result.experiment for result in results.values()}
     if len(experiments) > 1:
         raise UserError(f"runs of different experiments cannot be compared: {', '.join(sorted(experiments))}")

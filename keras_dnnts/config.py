@@ -111,6 +111,8 @@ class Config:
         for name, value in values.items():
             if name not in types:
                 raise UserError(f"{where}: unknown option {_shown(name)}; known are {', '.join(types)}")
+            if isinstance(value, int) and not -INTEGERS_END <= value < INTEGERS_END:
+                raise UserError(f"{where}: {name} is a number of more than 64 bits")
             if not _fits(value, str(types[name])):
                 raise UserError(f"{where}: {name} = {_shown(value)} is not of type {_type_name(types[name])}")
         try:
@@ -317,11 +319,9 @@ def _option(name: str) -> str:
 
 
 def _shown(value: object) -> str:
-    if isinstance(value, int) and not -INTEGERS_END <= value < INTEGERS_END:
-        return "a number of more than 64 bits"
     try:
         text = repr(value)
-    except ValueError:  # such a number inside
+    except ValueError:  # a number of more digits than Python writes
         return f"a {type(value).__name__}"
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
 
@@ -335,6 +335,4 @@ def _fits(value: object, type_name: str) -> bool:
         return "bool" in type_name
     kinds: dict[type, tuple[str, ...]] = {str: ("str",), int: ("int", "float"), float: ("float",)}
     allowed = kinds.get(type(value), ())
-    if isinstance(value, int) and not -INTEGERS_END <= value < INTEGERS_END:
-        return False
     return any(kind in type_name for kind in allowed) or (value is None and "None" in type_name)

@@ -56,7 +56,11 @@ class RunDirectory:
         """
         if out is None:
             return cls(next_free_directory(label), numbered=label)
-        if out.exists() and not out.is_dir():
+        try:
+            is_file = out.exists() and not out.is_dir()
+        except OSError as error:
+            raise _unwritable(out, error) from error
+        if is_file:
             raise UserError(f"--out {out}: is a file; name a folder")
         directory = cls(out, overwrite=overwrite)
         directory._check_free()
@@ -204,6 +208,10 @@ class RunDirectory:
             resume = f"--resume {self.path} goes on with its run; " if CHECKPOINTS in entries else ""
             advice = f"{resume}name another folder, or add --overwrite to replace the run in it"
             raise UserError(f"--out {self.path}: is not empty; {advice}")
+        if occupied and not {CONFIG, RESULTS} & {*entries}:
+            raise UserError(
+                f"--out {self.path}: holds no run, and --overwrite replaces nothing else; name another folder"
+            )
 
     def _begin(self, config: Config, content_hash: str) -> None:
         self._check_free()

@@ -1,8 +1,9 @@
 """What the commands do between their options and the experiment: choose the folder, run, print a summary."""
 
+import contextlib
 import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,19 @@ def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: 
     Raises:
         UserError: something in what the user gave cannot be used.
     """
-    _run_to_the_end(config, RunDirectory.new(out, f"{config.experiment}-{config.model}", overwrite), quiet)
+    directory = RunDirectory.new(out, f"{config.experiment}-{config.model}", overwrite)
+    _keep_out_of_data(config, directory.path)
+    _run_to_the_end(config, directory, quiet)
+
+
+def _keep_out_of_data(config: Config, out: Path) -> None:
+    """Where every folder is a class, a run would become one."""
+    if (
+        config.experiment == "cifar"
+        and config.data_dir
+        and out.resolve().is_relative_to(Path(config.data_dir).resolve())
+    ):
+        raise UserError(f"--out {out}: lies in --data-dir {config.data_dir}; name a folder elsewhere")
 
 
 def resume_and_summarise(path: Path, experiment: str, given: Mapping[str, Any], quiet: bool) -> None:
@@ -162,6 +175,10 @@ def compare_runs(folders: Sequence[Path], out: Path | None, html: bool = False) 
     for row in rows:
         table.add_row(*row)
     console, errors = Console(), Console(stderr=True)
+    # Before anything is printed: a folder that cannot be written is then the only line.
+    with _writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        save_tables(results, folder)
     for warning in find_differences(results):
         errors.print(f"keras-dnnts: warning: {warning}", highlight=False, markup=False, soft_wrap=True)
     console.print(table)
@@ -172,15 +189,19 @@ def compare_runs(folders: Sequence[Path], out: Path | None, html: bool = False) 
         for name, title in METRIC_TITLES[next(iter(results.values())).experiment].items()
         if "accuracy" in name and any(name in result.metrics for result in results.values())
     }
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        save_tables(results, folder)
+    with _writable(folder):
         save_comparison(results, accuracies, folder / "comparison.png")
         if html:
             print(f"Report: {write_comparison(results, folder)}")
+    console.print(f"Table and figure: {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
     except OSError as error:
         raise UserError(f"--out {folder}: cannot be written: {error.strerror}") from error
-    console.print(f"Table and figure: {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
 def list_data(fetch: bool) -> None:
