@@ -117,6 +117,9 @@ def load_keras_model(saved: SavedModel, backend: str, device: str = "auto") -> A
     import keras_dnnts.models  # noqa: F401  registers the layers
 
     try:
+        with zipfile.ZipFile(saved.path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > LARGEST_WEIGHTS_BYTES:
+                raise ValueError(f"it unpacks to more than {LARGEST_WEIGHTS_BYTES} bytes")
         return keras.saving.load_model(saved.path, compile=False, safe_mode=True)
     # Keras raises whatever a damaged file leads it to.
     except Exception as error:
