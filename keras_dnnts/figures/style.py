@@ -54,10 +54,17 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
 
     @functools.wraps(draw)
     def draw_in_style(*args: P.args, **kwargs: P.kwargs) -> T:
+        _start_backend()
         with plt.rc_context({**STYLE, "font.family": _fonts()}):
             return draw(*args, **kwargs)
 
     return draw_in_style
+
+
+@functools.cache
+def _start_backend() -> None:
+    # Pyplot would start it with the first figure, within rc_context, whose end undoes that a notebook's is interactive.
+    plt.draw_if_interactive()
 
 
 @functools.cache
