@@ -1,11 +1,9 @@
 """Colours of shares in tables: a ramp in each theme, with text that stands out on every step."""
 
 LEVELS = 20
-# (no share, whole share) and the two text colours, sRGB.
-THEMES = {
-    "light": ((255, 255, 255), (8, 69, 138), ((24, 28, 35), (255, 255, 255))),
-    "dark": ((22, 25, 31), (128, 191, 255), ((232, 236, 243), (10, 14, 20))),
-}
+# No share, whole share: sRGB.
+THEMES = {"light": ((255, 255, 255), (8, 69, 138)), "dark": ((22, 25, 31), (128, 191, 255))}
+TEXTS = ((0, 0, 0), (255, 255, 255))  # with less than black and white, no text would stand out half way
 GAMMA = 0.65  # small shares are what one looks for: they must show
 
 
@@ -22,12 +20,12 @@ def contrast(first: tuple[float, ...], second: tuple[float, ...]) -> float:
 
 def ramp(theme: str) -> list[tuple[tuple[int, ...], tuple[int, ...]]]:
     """Background and text colour of every step of a theme."""
-    low, high, texts = THEMES[theme]
+    low, high = THEMES[theme]
     steps: list[tuple[tuple[int, ...], tuple[int, ...]]] = []
     for i in range(LEVELS + 1):
         ground = tuple(round(a + (b - a) * i / LEVELS) for a, b in zip(low, high, strict=True))
-        best = max(range(len(texts)), key=[contrast(text, ground) for text in texts].__getitem__)
-        steps.append((ground, texts[best]))
+        best = max(range(len(TEXTS)), key=[contrast(text, ground) for text in TEXTS].__getitem__)
+        steps.append((ground, TEXTS[best]))
     return steps
 
 

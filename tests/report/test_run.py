@@ -1,0 +1,196 @@
+"""The page of one run: what it says, and that nothing in a result can break it."""
+
+import dataclasses
+import html.parser
+import json
+import re
+import shlex
+import subprocess
+import sys
+
+import click.testing
+import numpy as np
+import pytest
+
+from keras_dnnts import cli
+from keras_dnnts.config import CifarConfig, NamesConfig
+from keras_dnnts.report import text, write_report, write_report_or_warn
+from keras_dnnts.results import Metric, load_result
+from tests.finished_runs import cifar_result, names_result
+from tests.names_folders import call
+from tests.report.illustrated import NASTY, illustrated_cifar, illustrated_names, save
+
+MOST_BYTES = 3_000_000
+
+
+class Page(html.parser.HTMLParser):
+    """The text, tags and JSON of a page, as a browser would understand it."""
+
+    def __init__(self, source):
+        super().__init__()
+        self.tags, self.attributes, self.texts, self.data, self.inside = [], [], [], [], []
+        self.feed(source)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.attributes.append((tag, dict(attributes)))
+        self.inside = [tag, dict(attributes).get("class")] if tag in ("script", "style") else []
+
+    def handle_endtag(self, tag):
+        self.inside = []
+
+    def handle_data(self, data):
+        if self.inside == ["script", "data"]:
+            self.data.append(json.loads(data))
+        elif not self.inside:
+            self.texts.append(data)
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.texts).split())
+
+
+def read(result, tmp_path):
+    path = write_report(save(result, tmp_path / "run"))
+    return Page(path.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize("make", [illustrated_names, illustrated_cifar])
+def test_class_names_stay_text(make, tmp_path):
+    page = read(make(NASTY), tmp_path)
+    assert page.tags == read(make(tuple("abcdefgh")), tmp_path / "plain").tags
+    for name in NASTY:
+        assert " ".join(name.split()) in page.text
+        assert all(name in data["classes"] for data in page.data)
+
+
+def test_asks_for_nothing_outside(tmp_path):
+    for make in (illustrated_names, illustrated_cifar):
+        page = read(make(), tmp_path / make.__name__)
+        addresses = [
+            value for _, attributes in page.attributes for name, value in attributes.items() if name in ("src", "href")
+        ]
+        assert all(address.startswith(("data:", "#")) for address in addresses)
+        source = (tmp_path / make.__name__ / "run" / "report.html").read_text(encoding="utf-8")
+        assert re.findall(r"url\((?!data:)", source) == []
+
+
+def test_numbers_are_those_of_the_result(tmp_path):
+    result = illustrated_names(("A", "B", "C"), seeds=4, cell="gru")
+    page = read(result, tmp_path)
+    held_out = result.metrics["held_out_accuracy_by_class"]
+    values = 100 * np.array(held_out.values)
+    reach = 3.182446 * values.std(ddof=1) / 2  # Student's t with 3 degrees of freedom
+    low, high = max(values.mean() - reach, 0), min(values.mean() + reach, 100)
+    assert f"{values.mean():.1f} % of held-out names right" in page.text
+    assert f"{low:.1f} to {high:.1f} %" in page.text
+    assert f"{values.mean():.1f} ± {values.std(ddof=1):.1f} %" in page.text
+    assert "54.7 %" in page.text
+    assert "over 4 seeds" in page.text
+    counts = result.arrays["confusion_held_out"].sum(axis=0)
+    assert page.data[0]["counts"] == counts.tolist()
+    labels = [attributes.get("aria-label") for tag, attributes in page.attributes if tag == "button"]
+    assert f"A taken for B: {100 * counts[0, 1] / counts[0].sum():.1f}\xa0%" in labels
+
+
+def test_one_seed_has_the_interval_of_its_examples(tmp_path):
+    accuracy = Metric((0.5,), ((0.41, 0.59),))
+    result = cifar_result()
+    page = read(dataclasses.replace(result, metrics=result.metrics | {"test_accuracy": accuracy}), tmp_path)
+    assert "50.0 % of test images right 95 % interval 41.0 to 59.0 % over the examples, one seed" in page.text
+    assert "62.5 %" in page.text
+
+
+def test_says_plainly_whose_data_these_are(tmp_path):
+    stand_in = read(names_result(name="starter names", source="bundled", stand_in=True), tmp_path / "a")
+    assert "Stand-in data: the real data were out of reach" in stand_in.text
+    own = read(names_result(name="my names", source="somewhere"), tmp_path / "b")
+    assert "Not the reference's data: this run used my names (somewhere)" in own.text
+    real = "sha256:0111cd9d41f90753b372d68767ad9202ffc28576ac2e13adac049041ec29a731"
+    reference = read(names_result(content_hash=real), tmp_path / "c")
+    assert "reference's data" not in reference.text
+
+
+def test_reports_of_older_results_leave_out_what_they_lack(tmp_path):
+    for make in (names_result, cifar_result):
+        page = read(make(), tmp_path / make.__name__)
+        assert "What it takes for what" in page.text
+        assert "Letter by letter" not in page.text
+        assert all(data.get("examples") in ({}, None) for data in page.data)
+
+
+def test_examples_of_a_cell_are_sorted_by_confidence(tmp_path):
+    result = illustrated_names(("A", "B", "C"))
+    examples = read(result, tmp_path).data[0]["examples"]
+    arrays = result.arrays
+    for cell, shown in examples.items():
+        truth, guess = map(int, cell.split(","))
+        members = (arrays["example_held_out_truth"] == truth) & (arrays["example_held_out_guess"] == guess)
+        names = arrays["example_held_out_name"][members][np.argsort(-arrays["example_held_out_confidence"][members])]
+        assert [name for name, _ in shown] == names.tolist()
+
+
+def test_mistakes_say_where_the_guess_holds_too(tmp_path):
+    page = read(illustrated_names(("A", "B", "C")), tmp_path)
+    assert "1 of these 4 names also occur in the guessed language" in page.text
+    assert "Wrong1held_out" in page.text
+    assert page.text.count("also occurs there") == 2  # one on each side
+
+
+def test_stays_small_with_many_thumbnails_of_noise(tmp_path):
+    result = illustrated_cifar(tuple(f"class {i}" for i in range(10)), embedded=2000)
+    path = write_report(save(result, tmp_path / "run"))
+    assert path.stat().st_size < MOST_BYTES
+
+
+def test_many_classes_stay_small_without_a_matrix(tmp_path):
+    page = read(illustrated_cifar(tuple(f"class {i}" for i in range(40))), tmp_path)
+    assert "matrix" not in [attributes.get("class") for _, attributes in page.attributes]
+    assert (tmp_path / "run" / "report.html").stat().st_size < MOST_BYTES
+
+
+@pytest.mark.parametrize(
+    "config",
+    [NamesConfig(cell="lstm", letters="ab '\"$", seeds=2), CifarConfig(arch="resnet50", dataset_name="a b", width=0.5)],
+)
+def test_the_command_gives_the_config_back(config, monkeypatch):
+    make = names_result if config.experiment == "names" else cifar_result
+    line = " ".join(text.command(dataclasses.replace(make(), config=config.to_dict())))
+    seen = []
+    monkeypatch.setattr(cli, "_run", lambda given, *_: seen.append(given))
+    outcome = click.testing.CliRunner().invoke(cli.cli, shlex.split(line)[1:], standalone_mode=False)
+    assert outcome.exception is None
+    assert seen == [config]
+
+
+def test_command_redraws_an_old_run_without_keras(tmp_path, capsys):
+    folder = save(illustrated_names(), tmp_path / "run")
+    assert call("report", folder) == 0
+    assert str(folder / "report.html") in capsys.readouterr().out
+    assert call("report", folder, "--out", tmp_path / "other.html") == 0
+    assert (tmp_path / "other.html").read_bytes() == (folder / "report.html").read_bytes()
+    code = (
+        "import sys; from pathlib import Path; from keras_dnnts.report import write_report; "
+        f"write_report(Path({str(folder)!r})); print([m for m in ('keras', 'torch', 'matplotlib') if m in sys.modules])"
+    )
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_what_is_no_run_or_cannot_be_written_is_one_line(tmp_path, capsys):
+    (tmp_path / "empty").mkdir()
+    folder = save(names_result(), tmp_path / "run")
+    for arguments in (("report", tmp_path / "empty"), ("report", folder, "--out", tmp_path / "nowhere" / "x.html")):
+        assert call(*arguments) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_report_that_fails_costs_only_itself(tmp_path, caplog):
+    folder = save(names_result(), tmp_path / "run")
+    broken = load_result(folder)
+    broken.arrays["mistake_train_truth"] = np.array([99])
+    for part in ("name", "guess", "confidence", "also"):
+        broken.arrays[f"mistake_train_{part}"] = np.array([0])
+    broken.save(folder)
+    write_report_or_warn(folder)
+    assert not (folder / "report.html").exists()
+    assert "the report cannot be written" in caplog.text
