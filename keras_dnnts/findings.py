@@ -2,7 +2,9 @@
 
 import math
 import unicodedata
+from collections.abc import Mapping
 
+from keras_dnnts.conclusions import find_pairwise_differences, headline_metrics
 from keras_dnnts.results import Metric, Result
 
 SIDES = {"train": "training names", "held_out": "held-out names", "test": "test images"}
@@ -97,6 +99,25 @@ def state_reading(result: Result, side: str) -> str:
     """Say how many guesses the last letter still changes."""
     share = result.arrays[f"reading_{side}_late_changes"][0]
     return f"{result.model_name}: the last letter still changes {100 * share:.0f} % of its guesses on {SIDES[side]}"
+
+
+def state_ranking(results: Mapping[str, Result]) -> str | None:
+    """Say which run is ahead of every other by a difference with an interval that leaves out 0, or that none is.
+
+    Returns:
+        None where that cannot be told: fewer than two runs, single seeds, different data or protocols.
+    """
+    settings = {(result.dataset["content_hash"], result.config["protocol"]) for result in results.values()}
+    metrics = headline_metrics(*results.values())
+    if len(results) < 2 or len(settings) > 1 or not metrics:
+        return None
+    name, what = next(iter(metrics.items()))
+    leads = find_pairwise_differences(results, name)[: len(results) - 1]
+    if any(lead.interval_95 is None for lead in leads):
+        return None
+    if all(lead.is_shown for lead in leads):
+        return f"{shorten(leads[0].first)} is ahead in {what}"
+    return f"No run is shown to be ahead in {what}"
 
 
 def _accuracy(result: Result, side: str) -> Metric:

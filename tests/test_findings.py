@@ -13,6 +13,7 @@ from keras_dnnts.findings import (
     state_mistakes,
     state_names_loss,
     state_neighbours,
+    state_ranking,
 )
 from keras_dnnts.results import Metric
 from tests.finished_runs import cifar_result, names_result
@@ -66,6 +67,19 @@ def test_surest_mistakes():
     result = cifar_result()
     result.arrays["mistake_confidence"] = np.array([0.834, 0.5])
     assert "up to 83 % sure" in state_mistakes(result)
+
+
+def test_a_run_is_ahead_only_of_all_others_over_several_seeds():
+    def run(*accuracies, **changes):
+        result = names_result(seeds=len(accuracies), **changes)
+        return with_metrics(result, held_out_accuracy_by_class=Metric(accuracies, ((0.1, 0.9),) * len(accuracies)))
+
+    low, high, wide = run(0.40, 0.41, 0.42), run(0.50, 0.51, 0.52), run(0.30, 0.45, 0.65)
+    assert state_ranking({"low": low, "high": high}) == "high is ahead in accuracy on held-out names"
+    assert state_ranking({"low": low, "high": high, "wide": wide}).startswith("No run is shown to be ahead")
+    assert state_ranking({"low": low, "high": run(0.9)}) is None
+    assert state_ranking({"low": low}) is None
+    assert state_ranking({"low": low, "high": run(0.50, 0.51, 0.52, content_hash="sha256:2")}) is None
 
 
 def test_wide_letters_count_twice():

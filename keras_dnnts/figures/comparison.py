@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from keras_dnnts.figures.cifar import plot_history
 from keras_dnnts.figures.names import plot_training_loss
 from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, save_figure, styled
+from keras_dnnts.findings import state_ranking
 from keras_dnnts.results import Metric, Result
 
 
@@ -52,7 +53,8 @@ def plot_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], a
     ax.set_ylim(0, 100)
     ax.grid(axis="x", visible=False)
     ax.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12))
-    ax.set_title(f"{_title(results)} · {data_label(*results.values())}")
+    lines = [state_ranking(results), f"{_title(results)} · {data_label(*results.values())}"]
+    ax.set_title("\n".join(filter(None, lines)), fontsize=9)
     return ax
 
 
