@@ -1,14 +1,21 @@
 """Draws saved results; one file an experiment, style and shared plots apart."""
 
+import logging
 from pathlib import Path
 
-from keras_dnnts.figures.cifar import save_cifar_figures
-from keras_dnnts.figures.names import save_names_figures
+from keras_dnnts.figures.cifar import cifar_figures
+from keras_dnnts.figures.names import names_figures
+from keras_dnnts.figures.style import save_figure, styled
 from keras_dnnts.results import Result
 
+logger = logging.getLogger("keras_dnnts")
 
+
+@styled
 def save_figures(result: Result, folder: Path) -> list[Path]:
     """Write the figures of a run of either experiment as PNG and SVG into ``folder`` and return their paths.
+
+    A figure that cannot be drawn or written is left out, with a warning logged.
 
     >>> from pathlib import Path
     >>> from keras_dnnts import load_result, save_figures
@@ -16,5 +23,13 @@ def save_figures(result: Result, folder: Path) -> list[Path]:
     >>> sorted(path.name for path in paths if path.suffix == ".svg")
     ['confusion_held_out.svg', 'confusion_train.svg', 'reading.svg', 'training_loss.svg']
     """
-    save = {"names": save_names_figures, "cifar": save_cifar_figures}[result.experiment]
-    return save(result, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {"names": names_figures, "cifar": cifar_figures}[result.experiment](result)
+    paths = []
+    for name, draw in figures.items():
+        try:
+            paths += save_figure(draw(), folder / name)
+        # Whatever goes wrong in a drawing must not cost the others, which a person may have waited hours for.
+        except Exception as error:
+            logger.warning("%s cannot be drawn: %s", folder / name, error)
+    return paths

@@ -1,7 +1,7 @@
 """Figures of the CIFAR-10 experiment. Nothing is computed here but what a drawing needs."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import matplotlib.pyplot as plt
@@ -16,7 +16,6 @@ from keras_dnnts.figures.style import (
     colours,
     data_label,
     new_axes,
-    save_figure,
     styled,
 )
 from keras_dnnts.findings import (
@@ -35,18 +34,15 @@ EMBEDDINGS = {"first": "after epoch 1", "final": "at the end"}
 MOST_IN_LEGEND = 20  # classes
 
 
-@styled
-def save_cifar_figures(result: Result, folder: Path) -> list[Path]:
-    """Write the figures of a CIFAR-10 run as PNG and SVG into ``folder`` and return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    axes = {
-        "curves": plot_curves(result),
-        "confusion_test": plot_test_confusion(result),
-        "mistakes": plot_mistakes(result),
-        "activation_maps": plot_activations(result),
-        "tsne": plot_embeddings(result),
+def cifar_figures(result: Result) -> dict[str, Callable[[], Axes]]:
+    """What draws each figure of a CIFAR-10 run, by name."""
+    return {
+        "curves": partial(plot_curves, result),
+        "confusion_test": partial(plot_test_confusion, result),
+        "mistakes": partial(plot_mistakes, result),
+        "activation_maps": partial(plot_activations, result),
+        "tsne": partial(plot_embeddings, result),
     }
-    return [path for name, ax in axes.items() for path in save_figure(ax, folder / name)]
 
 
 def plot_test_confusion(result: Result) -> Axes:

@@ -1,29 +1,29 @@
 """Figures of the names experiment. Nothing is computed here but what a drawing needs."""
 
-from collections.abc import Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
+from functools import partial
 
 from matplotlib.axes import Axes
 from matplotlib.ticker import StrMethodFormatter
 
 from keras_dnnts.figures.confusion import plot_confusion
 from keras_dnnts.figures.reading import plot_reading
-from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, save_figure, styled
+from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, styled
 from keras_dnnts.findings import SIDES, state_accuracy, state_confusion, state_names_loss
 from keras_dnnts.results import Result
 
 
-@styled
-def save_names_figures(result: Result, folder: Path) -> list[Path]:
-    """Write the figures of a names run as PNG and SVG into ``folder`` and return their paths."""
-    folder.mkdir(parents=True, exist_ok=True)
-    axes = {"training_loss": plot_training_loss({result.model_name: result})}
+def names_figures(result: Result) -> dict[str, Callable[[], Axes]]:
+    """What draws each figure of a names run, by name."""
+    figures: dict[str, Callable[[], Axes]] = {
+        "training_loss": lambda: plot_training_loss({result.model_name: result}),
+    }
     for side in SIDES:
         if f"confusion_{side}" in result.arrays:
-            axes[f"confusion_{side}"] = plot_names_confusion(result, side)
+            figures[f"confusion_{side}"] = partial(plot_names_confusion, result, side)
         if len(result.arrays.get(f"reading_{side}_name", ())):
-            axes["reading"] = plot_reading(result, side)
-    return [path for name, ax in axes.items() for path in save_figure(ax, folder / name)]
+            figures["reading"] = partial(plot_reading, result, side)
+    return figures
 
 
 def plot_names_confusion(result: Result, side: str) -> Axes:

@@ -4,12 +4,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from keras_dnnts.figures import save_figures
 from keras_dnnts.figures.cifar import (
     plot_activations,
     plot_embeddings,
     plot_history,
     plot_mistakes,
-    save_cifar_figures,
 )
 from keras_dnnts.figures.comparison import plot_comparison
 from tests.finished_runs import CLASSES, cifar_result
@@ -78,7 +78,7 @@ def test_single_seed_has_its_interval_as_error_bar():
 
 @pytest.mark.parametrize("changes", [{}, {"seeds": 3}, {"mistakes": 0}])
 def test_all_figures_are_written(tmp_path, changes):
-    paths = save_cifar_figures(cifar_result(**changes), tmp_path / "figures")
+    paths = save_figures(cifar_result(**changes), tmp_path / "figures")
     assert {path.stem for path in paths} == {"curves", "confusion_test", "mistakes", "activation_maps", "tsne"}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths if path.suffix == ".png")
     assert len(paths) == 10

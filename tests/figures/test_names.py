@@ -7,9 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
+from keras_dnnts.figures import save_figures
 from keras_dnnts.figures.comparison import plot_comparison
 from keras_dnnts.figures.confusion import plot_confusion
-from keras_dnnts.figures.names import plot_training_loss, save_names_figures
+from keras_dnnts.figures.names import plot_training_loss
 from keras_dnnts.figures.reading import plot_reading
 from tests.finished_runs import names_result
 
@@ -85,20 +86,32 @@ def test_reading_shows_the_classes_most_probable_at_the_end_on_top():
 def test_all_figures_are_written(tmp_path):
     stems = {"training_loss", "confusion_train", "confusion_held_out"}
     for result, expected in ((names_result(seeds=1), stems), (read_names(names_result()), stems | {"reading"})):
-        paths = save_names_figures(result, tmp_path / "figures")
+        paths = save_figures(result, tmp_path / "figures")
         assert {path.name for path in paths} == {f"{stem}{kind}" for stem in expected for kind in (".png", ".svg")}
         assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths if path.suffix == ".png")
         assert all(b"</svg>" in path.read_bytes() for path in paths if path.suffix == ".svg")
 
 
 def test_same_result_same_files(tmp_path):
-    first, second = (save_names_figures(names_result(), tmp_path / name) for name in "ab")
+    first, second = (save_figures(names_result(), tmp_path / name) for name in "ab")
     assert [path.read_bytes() for path in first] == [path.read_bytes() for path in second]
 
 
 def test_class_names_are_never_markup(tmp_path):
     classes = ("$x^2", "a < b & c", "日本語", "two\nlines")
-    paths = save_names_figures(names_result(classes=classes), tmp_path / "figures")
+    paths = save_figures(names_result(classes=classes), tmp_path / "figures")
     svg = next(path for path in paths if path.name == "confusion_train.svg")
     texts = [element.text for element in ElementTree.parse(svg).iter("{http://www.w3.org/2000/svg}text")]
     assert {"$x^2", "a < b & c", "日本語", "two lines"} <= set(texts)
+
+
+def test_figure_that_fails_costs_only_itself(tmp_path, monkeypatch, caplog):
+    def fail(*_):
+        raise ValueError("no ink")
+
+    whole = {path.name for path in save_figures(names_result(), tmp_path / "whole")}
+    monkeypatch.setattr("keras_dnnts.figures.names.plot_training_loss", fail)
+    drawn = {path.name for path in save_figures(names_result(), tmp_path / "figures")}
+    assert drawn == whole - {"training_loss.png", "training_loss.svg"}
+    (record,) = caplog.records
+    assert record.getMessage() == f"{tmp_path / 'figures' / 'training_loss'} cannot be drawn: no ink"
