@@ -58,6 +58,8 @@ Examples:
   keras-dnnts predict runs/alexnet photos/ cat.jpg --top-k 5 --json
 """
 
+Log = tuple[str, ...]
+
 
 LONGEST_COMPLAINT = 800  # characters
 
@@ -105,6 +107,8 @@ def _tell(line: str) -> None:
         print(f"keras-dnnts: {line}", file=sys.stderr, flush=True)
 
 
+LOGGERS = ("tensorboard", "mlflow")
+
 HELP_SECTIONS = {
     "Data": ("dataset", "data_dir", "dataset_name", "image_size", "train_images", "letters", "held_out"),
     "Model": ("cell", "arch", "hidden_units", "width"),
@@ -121,7 +125,7 @@ HELP_SECTIONS = {
         "seeds",
     ),
     "Engine": ("backend", "device", "engine", "precision"),
-    "Output": ("embedding_images", "out", "overwrite", "resume", "checkpoint_seconds", "quiet"),
+    "Output": ("embedding_images", "out", "overwrite", "resume", "checkpoint_seconds", "quiet", "log"),
 }
 
 
@@ -168,10 +172,25 @@ def _default_backend() -> str:
     return os.environ.get("KERAS_BACKEND") or "torch"
 
 
+def _check_loggers(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:
+    if names:
+        from keras_dnnts.loggers import check_loggers
+
+        check_loggers(names)
+    return names
+
+
 output_options = _options(
     click.option("--out", type=click.Path(path_type=Path), help="Run directory.  [default: a new one under runs/]"),
     click.option("--overwrite", is_flag=True, help="Replace an earlier run in --out."),
     click.option("--quiet", is_flag=True, help="No progress, only the summary."),
+    click.option(
+        "--log",
+        type=click.Choice(LOGGERS),
+        multiple=True,
+        callback=_check_loggers,
+        help="Log the finished run there too; may be repeated.",
+    ),
 )
 resume_option = click.option(
     "--resume",
@@ -239,9 +258,9 @@ seed_options = _options(
 @_number("--checkpoint-seconds", NamesConfig.checkpoint_seconds, "Least time between two checkpoints.")
 @resume_option
 @output_options
-def names(resume: Path | None, out: Path | None, overwrite: bool, quiet: bool, **values: Any) -> None:
+def names(resume: Path | None, out: Path | None, overwrite: bool, quiet: bool, log: Log, **values: Any) -> None:
     """Train a recurrent cell to tell a surname's language, one example at a time."""
-    _start_or_resume(NamesConfig, values, resume, out, overwrite, quiet)
+    _start_or_resume(NamesConfig, values, resume, out, overwrite, quiet, log)
 
 
 @cli.command(cls=SectionedCommand, epilog=CIFAR_PROTOCOLS)
@@ -275,9 +294,9 @@ def names(resume: Path | None, out: Path | None, overwrite: bool, quiet: bool, *
 @_number("--checkpoint-seconds", CifarConfig.checkpoint_seconds, "Least time between two checkpoints.")
 @resume_option
 @output_options
-def cifar(resume: Path | None, out: Path | None, overwrite: bool, quiet: bool, **values: Any) -> None:
+def cifar(resume: Path | None, out: Path | None, overwrite: bool, quiet: bool, log: Log, **values: Any) -> None:
     """Train AlexNet or ResNet50 on CIFAR-10 from scratch."""
-    _start_or_resume(CifarConfig, values, resume, out, overwrite, quiet)
+    _start_or_resume(CifarConfig, values, resume, out, overwrite, quiet, log)
 
 
 @cli.command()
@@ -288,12 +307,12 @@ def cifar(resume: Path | None, out: Path | None, overwrite: bool, quiet: bool, *
 @click.option("--backend", type=click.Choice(BACKENDS), help="Engine in place of the file's.")
 @click.option("--device", type=click.Choice(DEVICES), help="Device in place of the file's.")
 @output_options
-def run(file: Path, out: Path | None, overwrite: bool, quiet: bool, **overrides: Any) -> None:
+def run(file: Path, out: Path | None, overwrite: bool, quiet: bool, log: Log, **overrides: Any) -> None:
     """Run the experiment a TOML FILE describes, such as experiments/names_gru.toml or a run's config.toml."""
     from keras_dnnts.config import load_config
 
     given = {name: value for name, value in overrides.items() if value is not None}
-    _run(load_config(file, given), out, overwrite, quiet)
+    _run(load_config(file, given), out, overwrite, quiet, log)
 
 
 @cli.command()
@@ -366,19 +385,25 @@ def data(fetch: bool) -> None:
     list_data(fetch)
 
 
-def _run(config: Config, out: Path | None, overwrite: bool, quiet: bool) -> None:
+def _run(config: Config, out: Path | None, overwrite: bool, quiet: bool, log: Log) -> None:
     # Imported here: --help and --version must not wait for NumPy.
     from keras_dnnts.summary import run_and_summarise
 
     be_patient()
-    run_and_summarise(config, out, overwrite, quiet)
+    run_and_summarise(config, out, overwrite, quiet, log)
 
 
 def _start_or_resume(
-    kind: type[Config], values: dict[str, Any], resume: Path | None, out: Path | None, overwrite: bool, quiet: bool
+    kind: type[Config],
+    values: dict[str, Any],
+    resume: Path | None,
+    out: Path | None,
+    overwrite: bool,
+    quiet: bool,
+    log: Log,
 ) -> None:
     if resume is None:
-        _run(kind.from_dict(values, where=kind.experiment), out, overwrite, quiet)
+        _run(kind.from_dict(values, where=kind.experiment), out, overwrite, quiet, log)
         return
     if out is not None or overwrite:
         raise UserError(f"--resume {resume}: goes on in that folder, without --out and --overwrite")
@@ -388,4 +413,4 @@ def _start_or_resume(
     from keras_dnnts.summary import resume_and_summarise
 
     be_patient()
-    resume_and_summarise(resume, kind.experiment, given, quiet)
+    resume_and_summarise(resume, kind.experiment, given, quiet, log)

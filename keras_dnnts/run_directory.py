@@ -21,6 +21,7 @@ from keras_dnnts.whole_files import UNFINISHED, remove_unfinished, whole_file, w
 
 CONFIG, HISTORY, FIGURES, CHECKPOINTS = "config.toml", "history.csv", "figures", "checkpoints"
 REPORT = "report.html"
+TENSORBOARD = "tensorboard"  # only where it was asked for
 MODELS = "model-seed-*"  # with what was exported from them
 LOCK, WRITER = ".lock", ".writer"
 
@@ -220,7 +221,8 @@ class RunDirectory:
         written = [self.path / name for name in (RESULTS, ARRAYS, HISTORY, REPORT)]
         for path in (*written, *self.path.glob(MODELS)):
             path.unlink(missing_ok=True)
-        shutil.rmtree(self.path / FIGURES, ignore_errors=True)
+        for drawn in (FIGURES, TENSORBOARD):
+            shutil.rmtree(self.path / drawn, ignore_errors=True)
         write_whole_text(self.path / CONFIG, config.to_toml())
         self.checkpoints.begin({"config": config.to_dict(), "content_hash": content_hash})
 

@@ -17,6 +17,7 @@ from keras_dnnts.errors import UserError
 from keras_dnnts.experiment.cifar import run_cifar
 from keras_dnnts.experiment.names import run_names
 from keras_dnnts.interruption import Interrupted, exit_interrupted, interruptible
+from keras_dnnts.loggers import log_result
 from keras_dnnts.report import write_comparison, write_report, write_report_or_warn
 from keras_dnnts.results import Result, load_result
 from keras_dnnts.run_directory import CHANGEABLE, FIGURES, RunDirectory, next_free_directory
@@ -25,15 +26,15 @@ from keras_dnnts.runtime import explain_engine_failure
 logger = logging.getLogger("keras_dnnts")
 
 
-def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: bool) -> None:
-    """Run an experiment, draw its figures and print what it found.
+def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: bool, log: Sequence[str] = ()) -> None:
+    """Run an experiment, draw its figures, print what it found and log it to the loggers named.
 
     Raises:
         UserError: something in what the user gave cannot be used.
     """
     directory = RunDirectory.new(out, f"{config.experiment}-{config.model}", overwrite)
     _keep_out_of_data(config, directory.path)
-    _run_to_the_end(config, directory, quiet)
+    _run_to_the_end(config, directory, quiet, log)
 
 
 def _keep_out_of_data(config: Config, out: Path) -> None:
@@ -46,7 +47,9 @@ def _keep_out_of_data(config: Config, out: Path) -> None:
         raise UserError(f"--out {out}: lies in --data-dir {config.data_dir}; name a folder elsewhere")
 
 
-def resume_and_summarise(path: Path, experiment: str, given: Mapping[str, Any], quiet: bool) -> None:
+def resume_and_summarise(
+    path: Path, experiment: str, given: Mapping[str, Any], quiet: bool, log: Sequence[str] = ()
+) -> None:
     """Go on with an interrupted run, as :func:`run_and_summarise` would have.
 
     Args:
@@ -54,6 +57,7 @@ def resume_and_summarise(path: Path, experiment: str, given: Mapping[str, Any], 
         experiment: the one whose command was called.
         given: the options that were given by hand, by name.
         quiet: no progress.
+        log: loggers, by name.
 
     Raises:
         UserError: there is no such run, or an option would change its results.
@@ -69,15 +73,16 @@ def resume_and_summarise(path: Path, experiment: str, given: Mapping[str, Any], 
             advice = "leave the option out, or start a new run"
             raise UserError(f"--resume {path}: was started with {option} {was}, not with {value}: {advice}")
     config = type(config).from_dict({**dataclasses.asdict(config), **given}, where=f"--resume {path}")
-    _run_to_the_end(config, directory, quiet)
+    _run_to_the_end(config, directory, quiet, log)
 
 
-def _run_to_the_end(config: Config, directory: RunDirectory, quiet: bool) -> None:
+def _run_to_the_end(config: Config, directory: RunDirectory, quiet: bool, log: Sequence[str]) -> None:
     with interruptible(lambda: directory.resume_command):
         result = _run_unless_finished(config, directory, None if quiet else Console())
         draw_figures(result, directory.path)
         write_report_or_warn(directory.path)
     print_summary(result, directory.path)
+    log_result(result, directory.path, log)
 
 
 def _run_unless_finished(config: Config, directory: RunDirectory, console: Console | None) -> Result:

@@ -210,3 +210,24 @@ def test_data_lists_the_sets(capsys, tmp_path, monkeypatch):
     monkeypatch.setenv("TFDS_DATA_DIR", str(tmp_path))
     assert call("data") == 0
     assert "starter names" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["names", "--cell", ""], {"rnn", "gru", "lstm"}),
+        (["pre"], {"predict"}),
+        (["export", "run", "--fo"], {"--format"}),
+    ],
+)
+def test_shell_completion(words, expected):
+    request = {
+        "_KERAS_DNNTS_COMPLETE": "bash_complete",
+        "COMP_WORDS": " ".join(["keras-dnnts", *words]),
+        "COMP_CWORD": str(len(words)),
+    }
+    program = "from keras_dnnts.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env=os.environ | request, capture_output=True, text=True, check=True
+    )
+    assert {line.partition(",")[2] for line in done.stdout.splitlines()} == expected
