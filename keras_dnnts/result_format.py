@@ -104,10 +104,45 @@ ARRAY_AXES = {
         "embedding_final": "finite embedded 2",
     },
 }
+SIDES = ("train", HELD_OUT)
+# What illustrates a result; results of older versions lack some or all of it.
+OPTIONAL_AXES = {
+    "names": {
+        f"{kind}_{side}_{part}": f"{values} {axes}"
+        for side in SIDES
+        for kind, part, values, axes in (
+            *(
+                (kind, part, values, f"{kind}s_{side}")
+                for kind in ("mistake", "example")
+                for part, values in {"name": "text", "truth": "class", "guess": "class", "confidence": "finite"}.items()
+            ),
+            ("mistake", "also", "flag", f"mistakes_{side}"),
+            ("reading", "name", "text", f"readings_{side}"),
+            ("reading", "truth", "class", f"readings_{side}"),
+            ("reading", "probability", "float", f"readings_{side} letters_{side} classes"),
+            ("reading", "settled", "finite", "."),
+        )
+    },
+    "cifar": {
+        "example_test_image": "byte examples . . 3",
+        "example_test_truth": "class examples",
+        "example_test_guess": "class examples",
+        "example_test_confidence": "finite examples",
+        "embedding_image": "byte embedded . . 3",
+    },
+}
 ROUNDING = 1e-9
-MAY_BE_EMPTY = {"mistakes"}
+MAY_BE_EMPTY = {"mistakes", *(f"mistakes_{side}" for side in SIDES)}
 
-_KIND_NAMES = {"finite": "finite numbers", "float": "numbers", "count": "counts", "byte": "bytes", "class": "labels"}
+_KIND_NAMES = {
+    "finite": "finite numbers",
+    "float": "numbers",
+    "count": "counts",
+    "byte": "bytes",
+    "class": "labels",
+    "text": "texts",
+    "flag": "truth values",
+}
 _TYPE_NAMES = {str: "text", int: "a whole number", float: "a finite number", bool: "true or false", dict: "an object"}
 
 
@@ -233,6 +268,8 @@ def _check_shape(shape: tuple[int, ...], axes: list[str], known: dict[str, int],
 def _is_of_kind(array: np.ndarray, kind: str, known: Mapping[str, int]) -> bool:
     if kind == "byte":
         return array.dtype == np.uint8
+    if kind in ("text", "flag"):
+        return array.dtype.kind == {"text": "U", "flag": "b"}[kind]
     if kind in ("float", "finite"):
         return array.dtype.kind == "f" and (kind == "float" or bool(np.isfinite(array).all()))
     most = known["classes"] if kind == "class" else math.inf

@@ -18,6 +18,7 @@ from keras_dnnts.result_format import (
     FIELDS,
     FORMAT_VERSION,
     METRICS,
+    OPTIONAL_AXES,
     FormatError,
     check_arrays,
     check_classes,
@@ -130,7 +131,8 @@ def load_result(folder: str | Path) -> Result:
     with _named(folder / ARRAYS):
         arrays = _read_arrays(folder / ARRAYS)
         lengths = {"seeds": config["seeds"], "classes": len(plain["dataset"]["classes"])}
-        check_arrays(arrays, of_protocol(ARRAY_AXES[experiment], config["protocol"], arrays), lengths)
+        optional = {name: axes for name, axes in OPTIONAL_AXES[experiment].items() if name in arrays}
+        check_arrays(arrays, of_protocol(ARRAY_AXES[experiment], config["protocol"], arrays) | optional, lengths)
     metrics = {name: _metric(values) for name, values in plain["metrics"].items()}
     known = {field.name: plain[field.name] for field in fields(Result)}
     return Result(**known | {"metrics": metrics, "arrays": arrays})

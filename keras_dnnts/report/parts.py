@@ -140,7 +140,7 @@ def _build_rows(counts: np.ndarray, shares: np.ndarray, classes: list[str]) -> l
                     "guess": classes[j],
                     "count": int(counts[i, j]),
                     "level": heat.level(shares[i, j]),
-                    "number": f"{100 * shares[i, j]:.0f}" if shares[i, j] >= 0.005 else "",
+                    "number": f"{100 * shares[i, j]:.0f}" if shares[i, j] > 0.005 else "",
                     "share": text.percent(shares[i, j], 1),
                 }
                 for j in range(len(classes))

@@ -15,7 +15,7 @@ import pytest
 from keras_dnnts import cli
 from keras_dnnts.config import CifarConfig, NamesConfig
 from keras_dnnts.report import text, write_report, write_report_or_warn
-from keras_dnnts.results import Metric, load_result
+from keras_dnnts.results import Metric
 from tests.finished_runs import cifar_result, names_result
 from tests.names_folders import call
 from tests.report.illustrated import NASTY, illustrated_cifar, illustrated_names, save
@@ -184,13 +184,27 @@ def test_what_is_no_run_or_cannot_be_written_is_one_line(tmp_path, capsys):
         assert len(capsys.readouterr().err.splitlines()) == 1
 
 
+@pytest.mark.parametrize(
+    ("make", "name", "values"),
+    [
+        (illustrated_names, "mistake_train_truth", np.array([99, 0, 0, 0])),
+        (illustrated_names, "mistake_held_out_name", np.arange(4)),
+        (illustrated_names, "mistake_held_out_also", np.arange(4)),
+        (illustrated_names, "reading_held_out_probability", np.zeros((2, 16, 7))),
+        (illustrated_cifar, "embedding_image", np.zeros((2, 8, 8, 3), np.uint8)),
+        (illustrated_cifar, "example_test_guess", np.array([0])),
+    ],
+)
+def test_illustrations_that_do_not_fit_are_one_line(make, name, values, tmp_path, capsys):
+    folder = save(dataclasses.replace(make(), arrays=make().arrays | {name: values}), tmp_path / "run")
+    assert call("report", folder) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"array {name.rpartition('_')[0]}" in line
+    write_report_or_warn(folder)  # says the same as a warning
+
+
 def test_a_report_that_fails_costs_only_itself(tmp_path, caplog):
     folder = save(names_result(), tmp_path / "run")
-    broken = load_result(folder)
-    broken.arrays["mistake_train_truth"] = np.array([99])
-    for part in ("name", "guess", "confidence", "also"):
-        broken.arrays[f"mistake_train_{part}"] = np.array([0])
-    broken.save(folder)
+    (folder / "report.html").mkdir()
     write_report_or_warn(folder)
-    assert not (folder / "report.html").exists()
     assert "the report cannot be written" in caplog.text
