@@ -75,9 +75,12 @@ def interruptible(advice: Callable[[], str]) -> Iterator[Interruption]:
 def exit_interrupted(advice: str) -> NoReturn:
     """End the process here and now."""
     _tell(f"keras-dnnts: interrupted{': ' if advice else ''}{advice}")
-    # A progress bar hides the cursor, and nobody will be there to show it again.
-    if sys.stdout.isatty():
-        os.write(sys.stdout.fileno(), SHOW_CURSOR.encode())
+    # In a signal handler, flushing may meet itself.
+    with contextlib.suppress(OSError, RuntimeError, ValueError):
+        sys.stdout.flush()
+        # A progress bar hides the cursor, and nobody will be there to show it again.
+        if sys.stdout.isatty():
+            os.write(sys.stdout.fileno(), SHOW_CURSOR.encode())
     os._exit(EXIT_CODE)
 
 

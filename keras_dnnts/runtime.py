@@ -109,7 +109,8 @@ def explain_engine_failure(error: Exception) -> str | None:
     """Say in a line what to do about an engine's exception, or None where it is not memory or the device."""
     kind, message = type(error).__name__, str(error)
     if isinstance(error, MemoryError) or kind in _OUT_OF_MEMORY or any(sign in message for sign in _NO_MEMORY_SIGNS):
-        return "out of memory: lower --batch-size, --image-size, --width, --hidden-units or --seeds"
+        smaller = "--batch-size, --image-size, --width or --hidden-units"
+        return f"out of memory: free some, or start a new run with a lower {smaller}"
     if kind in _DEVICE_FAILED or any(sign in message for sign in _NO_DEVICE_SIGNS):
         reason = message.strip().partition("\n")[0]
         return f"the device stopped working ({reason}): see that it is there, or use --device cpu in a new run"

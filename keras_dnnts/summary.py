@@ -95,16 +95,15 @@ def _run_unless_finished(config: Config, directory: RunDirectory, console: Conso
     except Interrupted:
         exit_interrupted(directory.resume_command)
     except OSError as error:
-        reason = f"{directory.path}: {error.strerror or error}"
-        raise UserError(_join(reason, "make room, then", directory.resume_command)) from error
+        raise _stopped_by(f"{directory.path}: {error.strerror or error}", directory) from error
     except Exception as error:
         if problem := explain_engine_failure(error):
-            raise UserError(_join(problem, "then", directory.resume_command)) from error
+            raise _stopped_by(problem, directory) from error
         raise
 
 
-def _join(problem: str, link: str, how_to_go_on: str) -> str:
-    return f"{problem}: {link} {how_to_go_on}" if how_to_go_on else problem
+def _stopped_by(problem: str, directory: RunDirectory) -> UserError:
+    return UserError("; ".join(filter(None, [problem, directory.resume_command])))
 
 
 def _run(config: Config, directory: RunDirectory, console: Console | None) -> Result:
