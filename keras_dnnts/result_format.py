@@ -120,7 +120,7 @@ OPTIONAL_AXES = {
             ("reading", "name", "text", f"readings_{side}"),
             ("reading", "truth", "class", f"readings_{side}"),
             ("reading", "probability", "float", f"readings_{side} letters_{side} classes"),
-            ("reading", "settled", "finite", "."),
+            ("reading", "late_changes", "finite", "."),
         )
     },
     "cifar": {
