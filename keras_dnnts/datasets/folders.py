@@ -10,6 +10,7 @@ from keras_dnnts.errors import UserError
 
 # Every name is padded to the longest: one line of running text among many names would fill the memory.
 MAX_LINE_LETTERS = 200
+SUFFIX = ".txt"
 LARGEST_FILE_BYTES = 64 * 2**20
 
 
@@ -35,12 +36,16 @@ def read_categories(folder: Traversable) -> dict[str, list[str]]:
         UserError: as for :func:`load_text_folder`, except that any number of categories but none will do.
     """
     try:
-        files = [file for file in folder.iterdir() if file.name.endswith(".txt") and not file.name.startswith(".")]
+        files = [file for file in folder.iterdir() if file.name.lower().endswith(SUFFIX) and file.name[0] != "."]
     except OSError as error:
         raise UserError(f"{folder}: {error.strerror}: give a folder with a <Category>.txt for each category") from error
     if not files:
         raise UserError(f"{folder}: holds no .txt file: give a folder with a <Category>.txt for each category")
-    return {file.name.removesuffix(".txt"): read_lines(file) for file in files}
+    by_category = {file.name[: -len(SUFFIX)]: file for file in files}
+    if len(by_category) < len(files):
+        twice = next(file for file in files if file not in by_category.values())
+        raise UserError(f"{twice}: another file is of the same category: join the two")
+    return {category: read_lines(file) for category, file in by_category.items()}
 
 
 def _read_limited(file: Traversable) -> bytes:
