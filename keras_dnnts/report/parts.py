@@ -64,7 +64,7 @@ def build_curves(results: Mapping[str, Result]) -> list[dict[str, Any]]:
     """Charts of the curves of runs of one experiment, by label."""
     first = next(iter(results.values()))
     if first.experiment == "names":
-        return [{"title": "Loss on the names it is trained on", "chart": _chart_updates(results)}]
+        return [{"title": "Loss on the training names", "chart": _chart_updates(results)}]
     return [
         {"title": title, "chart": _chart_epochs(results, quantity)}
         for quantity, title in (("loss", "Loss"), ("accuracy", "Accuracy"))
