@@ -96,9 +96,11 @@ def state_neighbours(result: Result) -> str:
 
 
 def state_reading(result: Result, side: str) -> str:
-    """Say how many guesses the last letter still changes."""
+    """Say how many guesses the last letter still changes, of the first seed's model, which is the one that is shown."""
     share = result.arrays[f"reading_{side}_late_changes"][0]
-    return f"{result.model_name}: the last letter still changes {100 * share:.0f} % of its guesses on {SIDES[side]}"
+    seed = f", seed {result.config['seed']}" if result.config["seeds"] > 1 else ""
+    sentence = f"the last letter still changes {100 * share:.0f} % of its guesses on {SIDES[side]}"
+    return f"{result.model_name}{seed}: {sentence}"
 
 
 def state_ranking(results: Mapping[str, Result]) -> str | None:
