@@ -6,7 +6,7 @@ from typing import Any
 from keras_dnnts.compare import METRIC_TITLES, find_differences, format_metric
 from keras_dnnts.conclusions import Difference, find_pairwise_differences, headline_metrics
 from keras_dnnts.reference import reported
-from keras_dnnts.report import heat, parts, text
+from keras_dnnts.report import confusion, curves, embedding, heat, numbers, reproduction, text
 from keras_dnnts.report.run import EMBEDDING_BYTES, EXAMPLES_BYTES
 from keras_dnnts.results import Result
 
@@ -23,17 +23,19 @@ def describe_comparison(results: Mapping[str, Result]) -> dict[str, Any]:
         "protocols": list(dict.fromkeys(text.describe_protocol(result) for result in runs)),
         "runs": [_describe(label, result) for label, result in results.items()],
         "measures": _tabulate(results),
-        "curves": parts.build_curves(results),
+        "curves": curves.build_curves(results),
         "recall": _tabulate_recall(results),
         "details": [
             {
                 "label": label,
-                "confusion": parts.build_confusions(result, f"run{i}", EXAMPLES_BYTES // share)[0],
-                "embedding": parts.build_embedding(result, f"run{i}-embedding", EMBEDDING_BYTES // share),
+                "confusion": confusion.build_confusions(result, f"run{i}", EXAMPLES_BYTES // share)[0],
+                "embedding": embedding.build_embedding(result, f"run{i}-embedding", EMBEDDING_BYTES // share),
             }
             for i, (label, result) in enumerate(results.items())
         ],
-        "reproductions": [{"label": label, **parts.describe_reproduction(result)} for label, result in results.items()],
+        "reproductions": [
+            {"label": label, **reproduction.describe_reproduction(result)} for label, result in results.items()
+        ],
     }
 
 
@@ -87,7 +89,7 @@ def _rank(results: Mapping[str, Result], name: str) -> list[dict[str, Any]]:
                 "value": text.percent(metric.mean),
                 "interval": text.percent_range(interval) if interval else None,
                 "over": over,
-                "strip": parts.place_on_line(metric.mean, interval, reported(result).get(name), result),
+                "strip": numbers.place_on_line(metric.mean, interval, reported(result).get(name), result),
             }
         )
     return rows
@@ -128,13 +130,13 @@ def _tabulate_recall(results: Mapping[str, Result]) -> dict[str, Any] | None:
     """The share right of each class of every run, as steps of colour; None where classes differ."""
     runs = list(results.values())
     classes = runs[0].dataset["classes"]
-    sides = [side for side in parts.SIDES[runs[0].experiment] if all(r.details["recall"].get(side) for r in runs)]
+    sides = [side for side in text.SIDES[runs[0].experiment] if all(r.details["recall"].get(side) for r in runs)]
     if not sides or any(run.dataset["classes"] != classes for run in runs):
         return None
     recall = [run.details["recall"][sides[0]] for run in runs]
     means = {name: sum(one.get(name) or 0.0 for one in recall) for name in classes}
     return {
-        "title": parts.SIDES[runs[0].experiment][sides[0]],
+        "title": text.SIDES[runs[0].experiment][sides[0]],
         "rows": [
             {"name": name, "cells": [_cell(one.get(name)) for one in recall]}
             for name in sorted(classes, key=lambda name: -means[name])

@@ -26,6 +26,11 @@ class Sprite:
     rows: int
     ratio: float
 
+    @property
+    def grid(self) -> dict[str, int]:
+        """Its columns and rows, for the page's script."""
+        return {"columns": self.columns, "rows": self.rows}
+
 
 def build_sprite(images: np.ndarray, most_bytes: int) -> Sprite:
     """Lay images (N, H, W, 3) uint8, N at least 1, in one that takes at most about ``most_bytes``.

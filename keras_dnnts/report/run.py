@@ -4,7 +4,7 @@ from typing import Any
 
 from keras_dnnts.conclusions import headline_metrics
 from keras_dnnts.reference import reported
-from keras_dnnts.report import parts, text
+from keras_dnnts.report import confusion, curves, embedding, examples, numbers, reproduction, text
 from keras_dnnts.results import Result
 
 # Of the page's 3 MB.
@@ -25,16 +25,16 @@ def describe_run(result: Result) -> dict[str, Any]:
         "changes": text.list_changes(result),
         "seeds": text.count_seeds(result),
         "classes": len(result.dataset["classes"]),
-        "measures": parts.list_measures(result),
-        "curves": parts.build_curves({result.model_name: result}),
-        "confusions": parts.build_confusions(result, "confusion", EXAMPLES_BYTES),
-        "recall": parts.list_recall(result),
-        "name_mistakes": parts.list_name_mistakes(result),
-        "image_mistakes": parts.list_image_mistakes(result),
-        "readings": parts.list_readings(result),
-        "activations": parts.list_activations(result),
-        "embedding": parts.build_embedding(result, "embedding", EMBEDDING_BYTES),
-        "reproduction": parts.describe_reproduction(result),
+        "measures": numbers.list_measures(result),
+        "curves": curves.build_curves({result.model_name: result}),
+        "confusions": confusion.build_confusions(result, "confusion", EXAMPLES_BYTES),
+        "recall": numbers.list_recall(result),
+        "name_mistakes": examples.list_name_mistakes(result),
+        "image_mistakes": examples.list_image_mistakes(result),
+        "readings": examples.list_readings(result),
+        "activations": examples.list_activations(result),
+        "embedding": embedding.build_embedding(result, "embedding", EMBEDDING_BYTES),
+        "reproduction": reproduction.describe_reproduction(result),
     }
 
 

@@ -7,6 +7,11 @@ from keras_dnnts.conclusions import interval_over_seeds
 from keras_dnnts.reference import changed_settings, is_on_reference_data
 from keras_dnnts.results import Metric, Result
 
+SIDES = {
+    "names": {"held_out": "held-out names", "train": "training names"},
+    "cifar": {"test": "test images"},
+}
+"""The parts of the data that models are judged on, the most telling first."""
 PROTOCOLS = {
     ("names", "sound"): (
         "{held_out}\N{NO-BREAK SPACE}% of the distinct names were held out, every copy of a name, in every language, "
@@ -90,6 +95,11 @@ def count_seeds(result: Result) -> str:
     """``5 seeds``, or ``1 seed``."""
     count = result.config["seeds"]
     return f"{count} seeds" if count > 1 else "1 seed"
+
+
+def name_seed(result: Result) -> str:
+    """The seed whose examples are shown, where there are several."""
+    return f"seed {result.details.get('illustrated_seed', result.config['seed'])}" if result.config["seeds"] > 1 else ""
 
 
 def command(result: Result) -> list[str]:

@@ -1,0 +1,98 @@
+"""What a model takes for what: the confusion matrix, and the examples its cells open."""
+
+from typing import Any
+
+import numpy as np
+
+from keras_dnnts.report import heat, text
+from keras_dnnts.report.images import build_sprite
+from keras_dnnts.results import Result
+
+MOST_CLASSES_IN_MATRIX = 30
+MOST_FREQUENT = 8
+EXAMPLES_BESIDE = 4
+
+
+def build_confusions(result: Result, identity: str, most_bytes: int) -> list[dict[str, Any]]:
+    """The confusion matrix and the most frequent confusions of every side that was measured."""
+    sides = text.SIDES[result.experiment]
+    return [
+        _build_confusion(result, side, title, f"{identity}-{side}", most_bytes)
+        for side, title in sides.items()
+        if f"confusion_{side}" in result.arrays
+    ]
+
+
+def _build_confusion(result: Result, side: str, title: str, identity: str, most_bytes: int) -> dict[str, Any]:
+    counts = result.arrays[f"confusion_{side}"].sum(axis=0)
+    classes = result.dataset["classes"]
+    shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    examples = _collect_examples(result, side)
+    images = result.arrays.get(f"example_{side}_image")
+    sprite = build_sprite(images, most_bytes) if images is not None and len(images) else None
+    frequent = result.details["most_frequent_confusions"].get(side, [])[:MOST_FREQUENT]
+    return {
+        "id": identity,
+        "title": title,
+        "classes": classes,
+        "rows": _build_rows(counts, shares, classes) if len(classes) <= MOST_CLASSES_IN_MATRIX else None,
+        "sprite": sprite,
+        "frequent": [_build_frequent(cell, classes, counts, examples) for cell in frequent],
+        "seed": text.name_seed(result),
+        "data": {
+            "classes": classes,
+            "counts": counts.tolist(),
+            "examples": examples,
+            "sprite": None if sprite is None else sprite.grid,
+        },
+        "is_names": result.experiment == "names",
+        "seeds": result.config["seeds"],
+    }
+
+
+def _build_rows(counts: np.ndarray, shares: np.ndarray, classes: list[str]) -> list[dict[str, Any]]:
+    return [
+        {
+            "truth": classes[i],
+            "cells": [
+                {
+                    "guess": classes[j],
+                    "count": int(counts[i, j]),
+                    "level": heat.level(shares[i, j]),
+                    "number": f"{100 * shares[i, j]:.0f}" if shares[i, j] > 0.005 else "",
+                    "share": text.percent(shares[i, j], 1),
+                }
+                for j in range(len(classes))
+            ],
+        }
+        for i in range(len(classes))
+    ]
+
+
+def _collect_examples(result: Result, side: str) -> dict[str, list[list[Any]]]:
+    """By ``"truth,guess"``: [name or number of the image, confidence], the surest first."""
+    arrays = result.arrays
+    keys = [f"example_{side}_{part}" for part in ("truth", "guess", "confidence")]
+    if any(key not in arrays for key in keys):
+        return {}
+    shown = arrays.get(f"example_{side}_name", np.arange(len(arrays[keys[0]]))).tolist()
+    examples: dict[str, list[list[Any]]] = {}
+    rows = zip(shown, *(arrays[key].tolist() for key in keys), strict=True)
+    for what, truth, guess, confidence in rows:
+        examples.setdefault(f"{truth},{guess}", []).append([what, round(confidence, 4)])
+    return {cell: sorted(members, key=lambda member: -member[1]) for cell, members in examples.items()}
+
+
+def _build_frequent(
+    cell: dict[str, Any], classes: list[str], counts: np.ndarray, examples: dict[str, Any]
+) -> dict[str, Any]:
+    i, j = classes.index(cell["truth"]), classes.index(cell["guess"])
+    return {
+        "truth": cell["truth"],
+        "guess": cell["guess"],
+        "cell": f"{i},{j}",
+        "share": text.percent(cell["fraction"]),
+        "width": 100 * cell["fraction"],
+        "count": int(counts[i, j]),
+        "examples": [what for what, _ in examples.get(f"{i},{j}", [])[:EXAMPLES_BESIDE]],
+    }

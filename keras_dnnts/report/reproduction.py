@@ -1,0 +1,52 @@
+"""What it takes to repeat a run."""
+
+from typing import Any
+
+from keras_dnnts.report import text
+from keras_dnnts.results import Result
+
+COUNTS = {"train": "Trained on", "validation": "Validated on", "test": "Tested on", "held_out": "Held out"}
+
+
+def describe_reproduction(result: Result) -> dict[str, Any]:
+    """What repeats the run: commands, config, versions, machine and time."""
+    environment, counts = result.environment, result.dataset["counts"]
+    machine = environment.get("machine", {})
+    versions = {"keras_dnnts": environment.get("keras_dnnts"), "python": environment.get("python")}
+    versions |= environment.get("versions", {})
+    facts = {
+        "Data": f"{result.dataset['name']} ({result.dataset['source']})",
+        "Content hash": result.dataset["content_hash"],
+        **{title: _count(counts[name]) for name, title in COUNTS.items() if name in counts},
+        "Parameters": f"{result.details['parameters']:,}",
+        "Backend": " ".join(filter(None, (environment["backend"], environment.get("device")))),
+        "Machine": ", ".join(
+            filter(None, (machine.get("processor"), machine.get("system"), _cores(machine.get("cores"))))
+        ),
+        "Training time": _duration(sum(result.metrics["train_seconds"].values)) + f" ({text.count_seeds(result)})",
+    }
+    return {
+        "command": text.command(result),
+        "facts": {name: fact for name, fact in facts.items() if fact},
+        "config": {name: value for name, value in result.config.items() if value is not None},
+        "versions": {name: version for name, version in versions.items() if version},
+    }
+
+
+def _count(value: Any) -> str:
+    unit = " lines" if isinstance(value, list) else " images"
+    values = value if isinstance(value, list) else [value]
+    low, high = min(values), max(values)
+    return "" if not high else f"{low:,}{unit}" if low == high else f"{low:,} to {high:,}{unit}"
+
+
+def _cores(cores: int | None) -> str | None:
+    return None if cores is None else f"{cores} core{'s' if cores > 1 else ''}"
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
