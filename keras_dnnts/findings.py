@@ -114,6 +114,8 @@ def state_ranking(results: Mapping[str, Result]) -> str | None:
     if len(results) < 2 or len(settings) > 1 or not metrics:
         return None
     name, what = next(iter(metrics.items()))
+    if name.endswith("_by_class"):
+        what = f"{what}, each class weighted equally"
     leads = find_pairwise_differences(results, name)[: len(results) - 1]
     if any(lead.interval_95 is None for lead in leads):
         return None

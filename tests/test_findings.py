@@ -75,7 +75,10 @@ def test_a_run_is_ahead_only_of_all_others_over_several_seeds():
         return with_metrics(result, held_out_accuracy_by_class=Metric(accuracies, ((0.1, 0.9),) * len(accuracies)))
 
     low, high, wide = run(0.40, 0.41, 0.42), run(0.50, 0.51, 0.52), run(0.30, 0.45, 0.65)
-    assert state_ranking({"low": low, "high": high}) == "high is ahead in accuracy on held-out names"
+    assert (
+        state_ranking({"low": low, "high": high})
+        == "high is ahead in accuracy on held-out names, each class weighted equally"
+    )
     assert state_ranking({"low": low, "high": high, "wide": wide}).startswith("No run is shown to be ahead")
     assert state_ranking({"low": low, "high": run(0.9)}) is None
     assert state_ranking({"low": low}) is None
