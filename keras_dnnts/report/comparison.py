@@ -15,11 +15,13 @@ def describe_comparison(results: Mapping[str, Result]) -> dict[str, Any]:
     """Everything the template of several runs, by label, writes down."""
     runs = list(results.values())
     share = len(runs)
+    groups = [_compare_by(results, name, what) for name, what in headline_metrics(*runs).items()]
     return {
         "title": f"{len(runs)} runs side by side" if len(runs) > 1 else "One run",
         "experiment": runs[0].experiment,
         "warnings": find_differences(results),
-        "groups": [_compare_by(results, name, what) for name, what in headline_metrics(*runs).items()],
+        "groups": groups,
+        "has_intervals": any(one["interval"] for group in groups for one in group["conclusions"]),
         "protocols": list(dict.fromkeys(text.describe_protocol(result) for result in runs)),
         "runs": [_describe(label, result) for label, result in results.items()],
         "measures": _tabulate(results),
@@ -54,7 +56,7 @@ def conclude(difference: Difference) -> dict[str, Any]:
     value = f"{100 * abs(difference.value):.1f}"
     interval = difference.interval_95
     if interval is None:
-        verdict, words = "single", f"{value} points apart, of which one seed shows nothing"
+        verdict, words = "single", f"{value} points apart; one seed allows no conclusion"
     elif difference.is_shown:
         verdict, words = "shown", f"is ahead by {value} points"
     else:

@@ -59,6 +59,7 @@ def test_conclusions_are_shown_not_shown_or_not_to_be_told():
     assert "no difference shown" in verdicts["near", "too near"]["words"]
     assert verdicts["far", "alone"]["verdict"] == "single"
     assert verdicts["far", "alone"]["interval"] is None
+    assert "one seed allows no conclusion" in verdicts["far", "alone"]["words"]
 
 
 def test_equal_values_show_no_difference():
