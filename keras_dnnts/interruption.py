@@ -27,7 +27,7 @@ class Interruption:
         requested: set by Ctrl-C, or by whoever else wants training to stop.
     """
 
-    def __init__(self, advice: Callable[[], str]) -> None:
+    def __init__(self, advice: Callable[[], str] = str) -> None:
         self.advice, self.requested = advice, False
         self._trains = False
 
@@ -60,7 +60,10 @@ class Interruption:
 
 @contextlib.contextmanager
 def interruptible(advice: Callable[[], str]) -> Iterator[Interruption]:
-    """Handle Ctrl-C by an :class:`Interruption`; outside of the main thread, which alone gets signals, do nothing."""
+    """Handle Ctrl-C by an :class:`Interruption`, for a command line, which may end the process.
+
+    Outside of the main thread, which alone gets signals, nothing changes.
+    """
     interruption = Interruption(advice)
     if threading.current_thread() is not threading.main_thread():
         yield interruption

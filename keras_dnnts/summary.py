@@ -16,7 +16,7 @@ from keras_dnnts.datasets.fetch import data_dir, is_cached
 from keras_dnnts.errors import UserError
 from keras_dnnts.experiment.cifar import run_cifar
 from keras_dnnts.experiment.names import run_names
-from keras_dnnts.interruption import Interrupted, exit_interrupted, interruptible
+from keras_dnnts.interruption import Interrupted, Interruption, exit_interrupted, interruptible
 from keras_dnnts.loggers import log_result
 from keras_dnnts.report import write_comparison, write_report, write_report_or_warn
 from keras_dnnts.results import Result, load_result
@@ -77,21 +77,23 @@ def resume_and_summarise(
 
 
 def _run_to_the_end(config: Config, directory: RunDirectory, quiet: bool, log: Sequence[str]) -> None:
-    with interruptible(lambda: directory.resume_command):
-        result = _run_unless_finished(config, directory, None if quiet else Console())
+    with interruptible(lambda: directory.resume_command) as interruption:
+        result = _run_unless_finished(config, directory, None if quiet else Console(), interruption)
         draw_figures(result, directory.path)
         write_report_or_warn(directory.path)
     print_summary(result, directory.path)
     log_result(result, directory.path, log)
 
 
-def _run_unless_finished(config: Config, directory: RunDirectory, console: Console | None) -> Result:
+def _run_unless_finished(
+    config: Config, directory: RunDirectory, console: Console | None, interruption: Interruption
+) -> Result:
     if directory.resumes and directory.is_finished:
         directory.tidy()
         print(f"{directory.path}: is finished; nothing is left to train")
         return load_result(directory.path)
     try:
-        return _run(config, directory, console)
+        return _run(config, directory, console, interruption)
     except Interrupted:
         exit_interrupted(directory.resume_command)
     except OSError as error:
@@ -106,11 +108,11 @@ def _stopped_by(problem: str, directory: RunDirectory) -> UserError:
     return UserError("; ".join(filter(None, [problem, directory.resume_command])))
 
 
-def _run(config: Config, directory: RunDirectory, console: Console | None) -> Result:
+def _run(config: Config, directory: RunDirectory, console: Console | None, interruption: Interruption) -> Result:
     if isinstance(config, CifarConfig):
-        return run_cifar(config, directory, console)
+        return run_cifar(config, directory, console, interruption)
     assert isinstance(config, NamesConfig)
-    return run_names(config, directory, console)
+    return run_names(config, directory, console, interruption)
 
 
 def draw_figures(result: Result, folder: Path) -> None:

@@ -148,6 +148,7 @@ def test_killed_at_a_random_moment(server, whole, tmp_path, seed):
 
 
 @pytest.mark.kill_matrix
+@pytest.mark.timeout(1800)
 def test_kill_matrix(server, whole, tmp_path):
     kills = sum(kill_and_finish(server, whole, tmp_path / f"run-{seed}", 100 + seed) for seed in range(MATRIX_KILLS))
     assert kills >= MATRIX_KILLS / 2  # most of them met a living process

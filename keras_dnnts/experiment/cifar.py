@@ -18,7 +18,7 @@ from keras_dnnts.datasets.image_dataset import LabelledImages
 from keras_dnnts.datasets.image_split import ImageSplit, select_parts, split_images
 from keras_dnnts.datasets.images import load_image_dataset
 from keras_dnnts.errors import UserError
-from keras_dnnts.interruption import Interruption, interruptible
+from keras_dnnts.interruption import Interruption
 from keras_dnnts.results import Result, collect_metrics
 from keras_dnnts.run_directory import RunDirectory
 from keras_dnnts.runtime import choose_backend, describe_environment, start_engine
@@ -32,12 +32,14 @@ DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 SHOWN_ACTIVATIONS = 4  # test images
 
 
-def run_cifar(config: CifarConfig, directory: RunDirectory, console: Console | None) -> Result:
+def run_cifar(
+    config: CifarConfig, directory: RunDirectory, console: Console | None, interruption: Interruption | None = None
+) -> Result:
     """Train the network once a seed, evaluate it, and leave everything in ``directory``.
 
     Raises:
         UserError: the data, backend, device or folder cannot be used, or the loss stopped being finite.
-        Interrupted: a person stopped training; ``directory`` can be resumed.
+        Interrupted: ``interruption`` was requested; ``directory`` can be resumed.
     """
     choose_backend(config.backend, config.device)
     data_dir = Path(config.data_dir) if config.data_dir else None
@@ -48,9 +50,9 @@ def run_cifar(config: CifarConfig, directory: RunDirectory, console: Console | N
         raise UserError(f"--batch-size is {config.batch_size}, but there are only {train_images} training images")
     start_engine()
     total = config.epochs * train_images * config.seeds
-    with directory.open(config, dataset.content_hash), interruptible(lambda: directory.resume_command) as interruption:
+    with directory.open(config, dataset.content_hash):
         with RunProgress(total, "images", console, round_size=train_images) as progress:
-            study = _Study(config, dataset, directory, progress, interruption)
+            study = _Study(config, dataset, directory, progress, interruption or Interruption())
             runs = [_run_seed(study, split, seed) for split, seed in zip(splits, config.all_seeds, strict=True)]
         result = _gather(config, dataset, splits[0], runs)
         directory.save_result(result)

@@ -18,7 +18,7 @@ from keras_dnnts.datasets.names import load_names_dataset
 from keras_dnnts.datasets.splits import NamesSplit, split_names
 from keras_dnnts.datasets.stream import draw_examples
 from keras_dnnts.errors import UserError
-from keras_dnnts.interruption import Interruption, interruptible
+from keras_dnnts.interruption import Interruption
 from keras_dnnts.results import Result, collect_metrics
 from keras_dnnts.run_directory import RunDirectory
 from keras_dnnts.runtime import choose_backend, describe_environment, start_engine
@@ -29,21 +29,23 @@ if TYPE_CHECKING:
 CHUNK_SIZE = 1000  # updates a training step, and a point of the loss curve
 
 
-def run_names(config: NamesConfig, directory: RunDirectory, console: Console | None) -> Result:
+def run_names(
+    config: NamesConfig, directory: RunDirectory, console: Console | None, interruption: Interruption | None = None
+) -> Result:
     """Train the cell once a seed, evaluate it, and leave everything in ``directory``.
 
     Raises:
         UserError: the data, backend, device or folder cannot be used, or the loss stopped being finite.
-        Interrupted: a person stopped training; ``directory`` can be resumed.
+        Interrupted: ``interruption`` was requested; ``directory`` can be resumed.
     """
     choose_backend(config.backend, config.device)
     data_dir = Path(config.data_dir) if config.data_dir else None
     dataset = load_names_dataset(config.dataset, data_dir, config.letters)
     splits = [_split(config, dataset, seed) for seed in config.all_seeds]
     start_engine()
-    with directory.open(config, dataset.content_hash), interruptible(lambda: directory.resume_command) as interruption:
+    with directory.open(config, dataset.content_hash):
         with RunProgress(config.iterations * config.seeds, "steps", console) as progress:
-            runs = _run_seeds(_Study(config, dataset, directory, progress, interruption), splits)
+            runs = _run_seeds(_Study(config, dataset, directory, progress, interruption or Interruption()), splits)
         result = _gather(config, dataset, splits, runs)
         directory.save_result(result)
     return result
