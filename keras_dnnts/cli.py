@@ -169,7 +169,10 @@ def _number(name: str, default: float, what: str) -> Callable:
 
 
 def _default_backend() -> str:
-    return os.environ.get("KERAS_BACKEND") or "torch"
+    backend = os.environ.get("KERAS_BACKEND") or "torch"
+    if backend not in BACKENDS:
+        raise UserError(f"KERAS_BACKEND is {backend!r}: set it to one of {', '.join(BACKENDS)}, or use --backend")
+    return backend
 
 
 def _check_loggers(context: click.Context, option: click.Parameter, names: tuple[str, ...]) -> tuple[str, ...]:

@@ -33,11 +33,23 @@ def choose_backend(backend: str, device: str) -> None:
 
 
 def start_engine() -> None:
-    """Import Keras on the chosen engine, with nothing of another engine's and no messages of its own."""
-    if os.environ["KERAS_BACKEND"] == "tensorflow":
-        _import_tensorflow_quietly()
-    else:
-        _keep_tensorflow_out()
+    """Import Keras on the chosen engine, with nothing of another engine's and no messages of its own.
+
+    Raises:
+        UserError: Keras or the engine cannot be imported.
+    """
+    backend = os.environ["KERAS_BACKEND"]
+    try:
+        if backend == "tensorflow":
+            _import_tensorflow_quietly()
+        else:
+            _keep_tensorflow_out()
+        importlib.import_module("keras")
+    # An engine of which a part is missing fails in its own way, and so does Keras over a value in its keras.json.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:300]
+        settings = Path(os.environ.get("KERAS_HOME") or "~/.keras") / "keras.json"
+        raise UserError(f"Keras cannot start on {backend} ({reason}): see its installation, and {settings}") from error
 
 
 def _check_not_running(backend: str) -> None:

@@ -163,6 +163,18 @@ BAD_OPTIONS = {
     "predict by no model": ([*PREDICT, "Smith"], "model-seed-0.keras"),
     "predict by no seed": ([*PREDICT, "--seed", "9", "Smith"], "--seed 9"),
     "predict no guesses": ([*PREDICT, "--top-k", "0", "Smith"], "--top-k"),
+    # report and export
+    "report on what is missing": (["report", "nowhere"], "nowhere"),
+    "report on data": (["report", "names"], "names"),
+    "report into a folder": (["report", "run", "--out", "pets"], "pets"),
+    "report into a file's folder": (["report", "run", "--out", "file/page.html"], "file/page.html"),
+    "report into the system": (["report", "run", "--out", "/proc/new/page.html"], "/proc/new"),
+    "export nothing": (["export"], "RUN"),
+    "export what is missing": (["export", "nowhere", "--format", "onnx"], "nowhere"),
+    "export to what": (["export", "run", "--format", "tflite"], "tflite"),
+    "export without a format": (["export", "run"], "--format"),
+    "export no model": (["export", "run", "--format", "onnx"], "model-seed-0.keras"),
+    "export no letters": (["export", "run", "--format", "onnx", "--length", "0"], "--length"),
     # data
     "data of what": (["data", "cifar10"], "cifar10"),
 }
@@ -358,9 +370,10 @@ BAD_RUNS = {
 }
 
 
-@pytest.mark.parametrize(
-    "command", [["compare", "run", "--out", "new"], ["predict", "run", "Smith"]], ids=lambda c: c[0]
-)
+READERS = (["compare", "run", "--out", "new"], ["predict", "run", "Smith"], ["report", "run"])
+
+
+@pytest.mark.parametrize("command", READERS, ids=lambda command: command[0])
 @pytest.mark.parametrize(("spoil", "culprits"), BAD_RUNS.values(), ids=BAD_RUNS)
 def test_bad_runs(spoil, culprits, command, place, capfd):
     spoil(place)
@@ -383,6 +396,7 @@ def test_bad_configs_of_runs(content, place, capfd):
 
 BAD_ENVIRONMENTS = {
     "no such engine": ({"KERAS_BACKEND": "mxnet"}, NAMES, "mxnet"),
+    "no such engine for images": ({"KERAS_BACKEND": "mxnet"}, CIFAR, "KERAS_BACKEND is 'mxnet'"),
     "data in a file": ({"TFDS_DATA_DIR": "file"}, ["data", "--fetch"], "file"),
     "no network": ({"HTTPS_PROXY": "http://127.0.0.1:9", "NO_PROXY": ""}, ["data", "--fetch"], "cannot download"),
 }
@@ -438,6 +452,20 @@ def test_bad_options_of_a_real_process(arguments, culprit, place):
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
     assert culprit in done.stderr
+    assert snapshot(place) == before
+
+
+def test_settings_of_keras_that_it_refuses(place):
+    (place / "keras").mkdir()
+    (place / "keras" / "keras.json").write_text('{"floatx": "float99"}', encoding="utf-8")
+    before = snapshot(place)
+    command = [sys.executable, "-m", "keras_dnnts", *NAMES, "--iterations", "5"]
+    environment = os.environ | {"KERAS_HOME": str(place / "keras")}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.count("\n") == 1
+    assert "float99" in done.stderr
+    assert "keras.json" in done.stderr
     assert snapshot(place) == before
 
 
