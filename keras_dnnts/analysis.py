@@ -11,6 +11,7 @@ from scipy import special, stats
 from keras_dnnts.models import HEAD, PENULTIMATE, RECURRENT
 
 NEIGHBOURS = 10
+NAMES_A_BATCH = 1024
 PERPLEXITY = 30.0
 EXAMPLES_A_CELL = 6
 MOST_EXAMPLES = 600
@@ -122,13 +123,25 @@ def build_feature_extractor(model: keras.Model) -> keras.Model:
 def predict_log_probabilities(model: Any, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return (N, K) float32 log-probabilities of names (N, T) int32 with lengths (N,) int32, in large batches.
 
+    Most names are short: those of at most half the padded length go without the other half.
+
     >>> import numpy as np
     >>> from keras_dnnts import build_char_rnn, predict_log_probabilities
     >>> letters, lengths = np.zeros((5, 7), "int32"), np.full(5, 7, "int32")
     >>> predict_log_probabilities(build_char_rnn("rnn", classes=3), letters, lengths).shape
     (5, 3)
     """
-    return model.predict((letters, lengths), batch_size=2048, verbose=0)
+    short = letters.shape[1] // 2
+    groups = {short: np.flatnonzero(lengths <= short), letters.shape[1]: np.flatnonzero(lengths > short)}
+    log_probabilities = np.empty((len(letters), model.output_shape[-1]), np.float32)
+    for length, rows in groups.items():
+        if len(rows):
+            batch = min(NAMES_A_BATCH, len(rows))
+            # Some names twice, so that no batch is smaller: engines that compile do so for every shape they meet.
+            filled = np.resize(rows, -(-len(rows) // batch) * batch)
+            outputs = model.predict((letters[filled, :length], lengths[filled]), batch_size=batch, verbose=0)
+            log_probabilities[rows] = outputs[: len(rows)]
+    return log_probabilities
 
 
 def read_letter_by_letter(model: keras.Model, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:

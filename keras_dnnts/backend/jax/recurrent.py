@@ -8,7 +8,7 @@ import jax.numpy as jnp
 
 from keras_dnnts.backend.cells import CELLS, State
 
-UNROLLED = 8  # time steps: most names are no longer, and unrolling more would take longer to compile than it saves
+UNROLLED = 8  # time steps of one example: most names have no more, and compiling more would take longer than it saves
 FEW_ROWS = 16  # matrix products of fewer rows are quicker as a sum of outer products, at any rate on a CPU
 
 
@@ -62,7 +62,8 @@ _outputs_over_time.defvjp(_forward, _backward)
 
 
 def _unroll(over_time: jax.Array) -> bool | int:
-    return True if len(over_time) <= UNROLLED else 1
+    time, batch, _ = over_time.shape
+    return True if batch == 1 and time <= UNROLLED else 1
 
 
 def _sum_of_outer(left: jax.Array, right: jax.Array) -> jax.Array:
