@@ -1,28 +1,17 @@
-"""Images a second on one core: the reference's PIL transforms, one image at a time, against batched augmentation.
+"""Images a second: the reference's PIL transforms, one image at a time, against batched augmentation."""
 
-    KERAS_BACKEND=torch python experiments/benchmarks/augmentation.py --out augmentation.json
-
-The sides take turns; the table shows medians. Takes about 10 seconds.
-"""
-
-import json
-import os
-import platform
-import time
 from collections.abc import Callable
-from pathlib import Path
 
-if hasattr(os, "sched_setaffinity"):
-    os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-
-import click
 import keras
 import numpy as np
 import torch
 from PIL import Image, ImageOps
 from torch.utils.data import DataLoader, Dataset
 
+from experiments.benchmarks.timing import Row, Side, compare, take_turns
 from keras_dnnts.augment import augment_batch, draw_parameters, prepare_batch
+
+PIL = "PIL, one image at a time"
 
 
 class ReferenceImages(Dataset):
@@ -73,47 +62,19 @@ def build_sides(images: np.ndarray, size: int) -> dict[str, Callable[[], object]
         return augment_batch(on_device, draw_parameters(count, seed=0, epoch=0, batch=0), size, protocol)
 
     return {
-        "PIL, one image at a time": lambda: next(iter(loader))[0],
+        PIL: lambda: next(iter(loader))[0],
         "batched, reference": lambda: augment("reference"),
         "batched, sound": lambda: augment("sound"),
         "batched, no augmentation": lambda: prepare_batch(on_device, size),
     }
 
 
-def time_sides(sides: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median seconds a call, after one call that does not count."""
-    seconds: dict[str, list[float]] = {name: [] for name in sides}
-    for _ in range(repeats + 1):
-        for name, run in sides.items():
-            start = time.perf_counter()
-            # Reading one number waits for the whole batch, on engines that queue work.
-            float(run()[0, 0, 0, 0])
-            seconds[name].append(time.perf_counter() - start)
-    return {name: float(np.median(values[1:])) for name, values in seconds.items()}
-
-
-@click.command(context_settings={"show_default": True})
-@click.option("--images", default=128, help="Images in a batch.")
-@click.option("--size", default=224, help="Side of the result.")
-@click.option("--repeats", default=15, help="Timed rounds.")
-@click.option("--out", type=click.Path(dir_okay=False, path_type=Path), help="Save the numbers as JSON.")
-def main(images: int, size: int, repeats: int, out: Path | None) -> None:
-    """Time the augmentation of random 32x32 images on one core."""
-    torch.set_num_threads(1)
-    pixels = np.random.default_rng(0).integers(0, 256, (images, 32, 32, 3), dtype=np.uint8)
-    seconds = time_sides(build_sides(pixels, size), repeats)
-    pil_seconds = seconds["PIL, one image at a time"]
-    click.echo(
-        f"{keras.backend.backend()}, {platform.processor() or platform.machine()}, batches of {images} to {size}"
-    )
-    for name, value in seconds.items():
-        click.echo(f"{name:26s}{images / value:8.0f} images/s{pil_seconds / value:7.2f} times PIL")
-    if out:
-        rates = {name: images / value for name, value in seconds.items()}
-        out.write_text(
-            json.dumps({"engine": keras.backend.backend(), "size": size, "images_per_second": rates}, indent=2)
-        )
-
-
-if __name__ == "__main__":
-    main()
+def measure(engine: str, quick: bool) -> list[Row]:
+    """Time the augmentation of 128 random images of 32 to 224, in ms an image."""
+    pixels = np.random.default_rng(0).integers(0, 256, (128, 32, 32, 3), dtype=np.uint8)
+    # Reading one number waits for the whole batch, on engines that queue work.
+    sides = {
+        name: Side(lambda run=run: float(run()[0, 0, 0, 0]), len(pixels))
+        for name, run in build_sides(pixels, 224).items()
+    }
+    return compare("augment an image to 224", engine, take_turns(sides, 5 if quick else 15), PIL, "ms", 1e3)

@@ -1,0 +1,1 @@
+"""Timings of this package beside plain PyTorch: ``python -m experiments.benchmarks``."""
