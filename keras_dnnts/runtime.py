@@ -47,7 +47,7 @@ def start_engine() -> None:
         importlib.import_module("keras")
     # An engine of which a part is missing fails in its own way, and so does Keras over a value in its keras.json.
     except Exception as error:
-        reason = " ".join(str(error).split())[:300]
+        reason = " ".join(str(error).split())[:300] or type(error).__name__
         settings = Path(os.environ.get("KERAS_HOME") or "~/.keras") / "keras.json"
         raise UserError(f"Keras cannot start on {backend} ({reason}): see its installation, and {settings}") from error
 

@@ -13,6 +13,7 @@ import sys
 import zlib
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 
@@ -464,8 +465,9 @@ def test_settings_of_keras_that_it_refuses(place):
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.count("\n") == 1
-    assert "float99" in done.stderr
-    assert "keras.json" in done.stderr
+    if keras.backend.backend() != "tensorflow":  # which swallows what Keras said when it imports Keras itself
+        assert "float99" in done.stderr
+    assert str(place / "keras" / "keras.json") in done.stderr
     assert snapshot(place) == before
 
 
