@@ -11,7 +11,7 @@ from scipy import special, stats
 from keras_dnnts.models import HEAD, PENULTIMATE, RECURRENT
 
 NEIGHBOURS = 10
-NAMES_A_BATCH = 1024
+NAMES_A_BATCH = 256  # whose gates stay in the caches
 PERPLEXITY = 30.0
 EXAMPLES_A_CELL = 6
 MOST_EXAMPLES = 600

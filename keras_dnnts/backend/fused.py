@@ -26,9 +26,12 @@ ALIGNMENT = 64  # bytes: a cache line and an AVX-512 register
 f32 = np.float32
 HALF, ONE = f32(0.5), f32(1)
 inline = numba.njit(inline="always", **FAST)
+# Inlined by LLVM. A function called by its symbol would, in the process that compiles, be the copy compiled on its own,
+# and in one that loads the kernel from the disk cache the copy within it: vectorised otherwise, with other roundings.
+included = numba.njit(forceinline=True, **FAST)
 
 
-@numba.njit(**FAST)
+@included
 def tanh(x):
     """Rational approximation with an error of 3e-7 (the one Eigen uses): unlike libm's, it vectorises."""
     x = f32(-7.9) if x < f32(-7.9) else x
@@ -48,7 +51,7 @@ def tanh(x):
     return x * p / q
 
 
-@numba.njit(**FAST)
+@included
 def sigmoid(x):
     """Logistic function through tanh."""
     return HALF * tanh(HALF * x) + HALF
@@ -157,7 +160,7 @@ def lstm_backward(pair, row, units):
         pair[3 * units + j] = dc * f
 
 
-@numba.njit(**FAST)
+@included
 def add_product(out, vector, matrix, rows, columns):
     """out += vector @ matrix, matrix (rows, columns)."""
     for k in range(0, rows, ROWS):
@@ -167,7 +170,7 @@ def add_product(out, vector, matrix, rows, columns):
             out[j] += v0 * m0[j] + v1 * m1[j] + v2 * m2[j] + v3 * m3[j]
 
 
-@numba.njit(**FAST)
+@included
 def add_product_transposed(out, matrix, vector, rows, columns):
     """out += matrix @ vector, matrix (rows, columns)."""
     for k in range(0, rows, ROWS):
@@ -185,7 +188,7 @@ def add_product_transposed(out, matrix, vector, rows, columns):
         out[k + 3] += s3
 
 
-@numba.njit(**FAST)
+@included
 def update_recurrent(matrix, work, block, steps, rate, rows, columns):
     """matrix -= rate * sum over t of outer(state[t - 1], gradient[t]), four steps by four rows a pass."""
     work[steps + 1 : steps + ROWS, block : block + columns] = f32(0)
@@ -210,7 +213,7 @@ def update_recurrent(matrix, work, block, steps, rate, rows, columns):
                 m3[j] -= a3 * p + b3 * q + c3 * r + d3 * s
 
 
-@numba.njit(**FAST)
+@included
 def head_step(state, d_state, kernel, bias, logits, label, rate, units):
     """Dense layer, log-softmax, loss, and their backward and update; fills d_state, returns (loss, guess)."""
     classes = kernel.shape[0]

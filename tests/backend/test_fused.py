@@ -185,3 +185,31 @@ def test_a_second_process_compiles_nothing(tmp_path):
     runs = [subprocess.run([sys.executable, "-c", COMPILE], env=environment, capture_output=True) for _ in range(2)]
     assert [run.returncode for run in runs] == [0, 0], runs
     assert [run.stdout.split() for run in runs] == [[b"0", b"0"], [b"1", b"1"]]
+
+
+PROGRAM = """
+import hashlib
+import numpy as np
+from keras_dnnts.backend.fused import update_each
+
+rng = np.random.default_rng(0)
+letters, lengths, labels = rng.integers(0, 9, (50, 7)), rng.integers(1, 8, 50), rng.integers(0, 3, 50)
+for cell, gates in (("rnn", 1), ("gru", 3), ("lstm", 4)):
+    shapes = (gates * 64, 9), (gates * 64, 64), (gates * 64,), (gates * 64,), (64, 3), (3,)
+    weights = [rng.normal(0, 0.3, shape).astype("float32") for shape in shapes]
+    weights, losses, _ = update_each(cell, weights, letters, lengths, labels, 0.05)
+    print(cell, hashlib.sha256(b"".join(array.tobytes() for array in (*weights, losses))).hexdigest())
+"""
+
+
+def test_kernel_from_the_disk_cache_computes_what_the_one_just_compiled_does(tmp_path):
+    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
+
+    def run():
+        command = [sys.executable, "-c", PROGRAM]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    compiled = run()
+    assert len(compiled.splitlines()) == 3
+    assert any(tmp_path.rglob("*.nbc"))
+    assert run() == compiled
