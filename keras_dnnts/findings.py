@@ -33,9 +33,8 @@ def percent(metric: Metric) -> str:
 
 def state_accuracy(result: Result, side: str) -> str:
     """Say how many guesses are right on ``"train"``, ``"held_out"`` or ``"test"``, and what is confused most."""
-    right = percent(_accuracy(result, side))
-    share = f"{right} of each language" if result.experiment == "names" else right
-    sentence = f"{result.model_name}: {share} right on {SIDES[side]}"
+    weighting = ", each language weighted equally" if result.experiment == "names" else ""
+    sentence = f"{result.model_name}: {percent(_accuracy(result, side))} right on {SIDES[side]}{weighting}"
     return f"{sentence}\nno better than chance" if _is_chance(result, side) else sentence
 
 

@@ -27,7 +27,8 @@ def test_accuracy_and_what_is_confused_most():
     result = with_metrics(names_result(seeds=2), held_out_accuracy_by_class=Metric((0.4, 0.5), ((0.35, 0.9),) * 2))
     confusions = [{"truth": "A", "guess": "B", "fraction": 0.25}, {"truth": "B", "guess": "C", "fraction": 0.2}]
     result = dataclasses.replace(result, details={"most_frequent_confusions": {"held_out": confusions}})
-    assert state_accuracy(result, "held_out") == "GRU: 45.0 ± 7.1 % of each language right on held-out names"
+    weighting = "each language weighted equally"
+    assert state_accuracy(result, "held_out") == f"GRU: 45.0 ± 7.1 % right on held-out names, {weighting}"
     assert state_confusion(result, "held_out") == "most often confused: A → B (25 % of them)"
     assert state_confusion(result, "train") is None
 

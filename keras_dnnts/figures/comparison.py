@@ -50,10 +50,11 @@ def plot_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], a
         ax.bar_label(bars, fmt="%.1f", fontsize=7, padding=2)
     ax.set_xticks(range(len(results)), list(results))
     ax.set_ylabel("accuracy (%)")
-    ax.set_ylim(0, 100)
+    ax.set_ylim(0, 108)  # room for the number over a full bar
+    ax.set_yticks(range(0, 101, 20))
     ax.grid(axis="x", visible=False)
     ax.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12))
-    lines = [state_ranking(results), f"{_title(results)} · {data_label(*results.values())}"]
+    lines = [state_ranking(results), _title(results), data_label(*results.values())]
     ax.set_title("\n".join(filter(None, lines)), fontsize=9)
     return ax
 

@@ -19,7 +19,7 @@ def plot_reading(result: Result, side: str = "held_out") -> Axes:
     """Draw, for a few names, the probabilities of the leading classes after each letter; return the first axes.
 
     Names that the model gets right stand on the left, the others on the right. The leading classes of a name are the
-    right one and those that were most probable at any letter, the most probable at the end on top.
+    right one, the guess, and those that were most probable at any letter, the most probable at the end on top.
 
     >>> from keras_dnnts import load_result, plot_reading
     >>> ax = plot_reading(load_result("runs/gru"))
@@ -43,7 +43,7 @@ def plot_reading(result: Result, side: str = "held_out") -> Axes:
             i = shown[row]
             _plot_name(ax, names[i], probabilities[i], int(truths[i]), result.dataset["classes"])
             ax.set_xlim(-0.5, probabilities.shape[1] - 0.5)
-    where = "right ones left, wrong ones right (truth bold)" if all(map(len, columns)) else "all right"
+    where = "correct ones left, wrong ones right (truth bold)" if all(map(len, columns)) else "all correct"
     if not len(columns[0]):
         where = "all wrong"
     figure.suptitle(
@@ -56,8 +56,8 @@ def plot_reading(result: Result, side: str = "held_out") -> Axes:
 
 def _plot_name(ax: Axes, name: str, probabilities: np.ndarray, truth: int, classes: list[str]) -> None:
     beliefs = probabilities[: len(name)]
-    most = beliefs.max(axis=0)
-    most[truth] = np.inf
+    most, guess = beliefs.max(axis=0), int(beliefs[-1].argmax())
+    most[[guess, truth]] = np.inf
     leading = np.argsort(-most, kind="stable")[:LEADING]
     leading = leading[np.argsort(-beliefs[-1, leading], kind="stable")]
     shown = beliefs[:, leading].T
@@ -73,7 +73,6 @@ def _plot_name(ax: Axes, name: str, probabilities: np.ndarray, truth: int, class
     ax.set_xticks(range(len(name)), [letter if letter != " " else "␣" for letter in name], fontsize=8)
     ax.set_yticks(range(len(leading)), [shorten(classes[label]) for label in leading], fontsize=7)
     ax.get_yticklabels()[leading.tolist().index(truth)].set_fontweight("bold")
-    guess = int(leading[0])
-    verdict = "right" if guess == truth else f"truth: {shorten(classes[truth], 12)}"
+    verdict = "correct" if guess == truth else f"truth: {shorten(classes[truth], 12)}"
     title = f"{shorten(name)}: {shorten(classes[guess], 12)}, {verdict}"
     ax.set_title(title if len(title) <= LONGEST_TITLE else f"{shorten(name)}: {verdict}", fontsize=8, loc="left")

@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 
-from keras_dnnts.report import text
 from keras_dnnts.report.charts import Chart, Series, build_chart
 from keras_dnnts.results import Result
 
@@ -46,4 +45,4 @@ def _chart_epochs(results: Mapping[str, Result], quantity: str) -> Chart:
             )
     if quantity == "loss":
         return build_chart(series, "epoch", "mean cross-entropy, nats", lambda value: f"{value:.4g}")
-    return build_chart(series, "epoch", "accuracy", lambda value: text.percent(value, 0))
+    return build_chart(series, "epoch", "accuracy", lambda value: f"{100 * value:.3g}\N{NO-BREAK SPACE}%")

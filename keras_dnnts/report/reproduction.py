@@ -1,5 +1,6 @@
 """What it takes to repeat a run."""
 
+from pathlib import Path
 from typing import Any
 
 from keras_dnnts.report import text
@@ -18,6 +19,7 @@ def describe_reproduction(result: Result) -> dict[str, Any]:
         "Data": f"{result.dataset['name']} ({result.dataset['source']})",
         "Content hash": result.dataset["content_hash"],
         **{title: _count(counts[name]) for name, title in COUNTS.items() if name in counts},
+        "Left out": _skipped(counts.get("skipped", 0)),
         "Parameters": f"{result.details['parameters']:,}",
         "Backend": " ".join(filter(None, (environment["backend"], environment.get("device")))),
         "Machine": ", ".join(
@@ -27,6 +29,7 @@ def describe_reproduction(result: Result) -> dict[str, Any]:
     }
     return {
         "command": text.command(result),
+        "relative_folder": _relative_folder(result.config["data_dir"]),
         "facts": {name: fact for name, fact in facts.items() if fact},
         "config": {name: value for name, value in result.config.items() if value is not None},
         "versions": {name: version for name, version in versions.items() if version},
@@ -38,6 +41,14 @@ def _count(value: Any) -> str:
     values = value if isinstance(value, list) else [value]
     low, high = min(values), max(values)
     return "" if not high else f"{low:,}{unit}" if low == high else f"{low:,} to {high:,}{unit}"
+
+
+def _skipped(lines: int) -> str:
+    return f"{lines:,} line{'s' if lines > 1 else ''} without a letter of the alphabet" if lines else ""
+
+
+def _relative_folder(data_dir: str | None) -> str | None:
+    return data_dir if data_dir and not Path(data_dir).is_absolute() else None
 
 
 def _cores(cores: int | None) -> str | None:
