@@ -38,6 +38,12 @@ def state_accuracy(result: Result, side: str) -> str:
     return f"{sentence}\nno better than chance" if _is_chance(result, side) else sentence
 
 
+def count_skipped(result: Result) -> str:
+    """Say how many lines of the data held no usable name; empty where every one did."""
+    lines = result.dataset["counts"].get("skipped", 0)
+    return f"{lines:,} line{'s' if lines > 1 else ''} without a letter of the alphabet" if lines else ""
+
+
 def state_confusion(result: Result, side: str) -> str | None:
     """Name the two classes confused most on one side, or None where nothing is confused or all is guesswork."""
     confusions = result.details.get("most_frequent_confusions", {}).get(side)

@@ -16,6 +16,7 @@ from keras_dnnts.datasets.fetch import data_dir, is_cached
 from keras_dnnts.errors import UserError
 from keras_dnnts.experiment.cifar import run_cifar
 from keras_dnnts.experiment.names import run_names
+from keras_dnnts.findings import count_skipped
 from keras_dnnts.interruption import Interrupted, Interruption, exit_interrupted, interruptible
 from keras_dnnts.loggers import log_result
 from keras_dnnts.report import write_comparison, write_report, write_report_or_warn
@@ -146,6 +147,8 @@ def print_summary(result: Result, folder: Path) -> None:
     console = Console()
     console.print(title, highlight=False, markup=False, soft_wrap=True)
     console.print(table)
+    if skipped := count_skipped(result):
+        console.print(f"Left out: {skipped}", highlight=False)
     if result.experiment == "cifar":
         recall = result.details["recall"]["test"]
         shares = ", ".join(f"{name} {share:.1%}" for name, share in recall.items() if share is not None)

@@ -35,7 +35,7 @@ def load_names_dataset(
     if dataset not in SOURCES:
         raise UserError(f"unknown names data set {dataset!r}: choose one of {', '.join(SOURCES)}")
     if data_dir is not None:
-        return _counting_skipped(load_text_folder(data_dir, alphabet))
+        return load_text_folder(data_dir, alphabet)
     if dataset == "starter":
         return load_starter_names(alphabet)
     try:
@@ -45,13 +45,6 @@ def load_names_dataset(
             raise
         logger.warning("using the bundled starter names in place of the real names: %s", error)
         return dataclasses.replace(load_starter_names(alphabet), stand_in=True)
-
-
-def _counting_skipped(names: NamesDataset) -> NamesDataset:
-    if names.skipped:
-        lines = "1 line" if names.skipped == 1 else f"{names.skipped:,} lines"
-        logger.warning("%s: left out %s without a letter of the alphabet (--letters)", names.source, lines)
-    return names
 
 
 def load_names(alphabet: str) -> NamesDataset:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from keras_dnnts.findings import count_skipped
 from keras_dnnts.report import text
 from keras_dnnts.results import Result
 
@@ -19,7 +20,7 @@ def describe_reproduction(result: Result) -> dict[str, Any]:
         "Data": f"{result.dataset['name']} ({result.dataset['source']})",
         "Content hash": result.dataset["content_hash"],
         **{title: _count(counts[name]) for name, title in COUNTS.items() if name in counts},
-        "Left out": _skipped(counts.get("skipped", 0)),
+        "Left out": count_skipped(result),
         "Parameters": f"{result.details['parameters']:,}",
         "Backend": " ".join(filter(None, (environment["backend"], environment.get("device")))),
         "Machine": ", ".join(
@@ -41,10 +42,6 @@ def _count(value: Any) -> str:
     values = value if isinstance(value, list) else [value]
     low, high = min(values), max(values)
     return "" if not high else f"{low:,}{unit}" if low == high else f"{low:,} to {high:,}{unit}"
-
-
-def _skipped(lines: int) -> str:
-    return f"{lines:,} line{'s' if lines > 1 else ''} without a letter of the alphabet" if lines else ""
 
 
 def _relative_folder(data_dir: str | None) -> str | None:

@@ -1,6 +1,7 @@
 """Charts, colours and pictures of the page."""
 
 import base64
+import dataclasses
 import io
 import re
 
@@ -11,8 +12,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from keras_dnnts.report.charts import HEIGHT, WIDTH, Series, build_chart, ticks
+from keras_dnnts.report.curves import build_curves
 from keras_dnnts.report.heat import LEVELS, THEMES, contrast, level, ramp
 from keras_dnnts.report.images import build_sprite, encode_maps, encode_photo
+from tests.finished_runs import cifar_result
 
 
 def decode(address):
@@ -99,3 +102,15 @@ def test_maps_run_from_black_to_white_each_by_itself():
 
 def test_photos_shrink_in_proportion():
     assert decode(encode_photo(np.zeros((400, 200, 3), np.uint8))).size == (80, 160)
+
+
+def test_labels_of_accuracy_say_where_their_ticks_are():
+    result = cifar_result(seeds=1)
+    shares = np.array([[0.02, 0.11, 0.118, 0.12]])
+    arrays = result.arrays | {f"history_{part}_accuracy": shares for part in ("train", "validation")}
+    curves = build_curves({"AlexNet": dataclasses.replace(result, arrays=arrays)})
+    (chart,) = [curve["chart"] for curve in curves if curve["chart"].y_label == "accuracy"]
+    heights, labels = zip(*chart.y_ticks, strict=True)
+    numbers = [float(label.removesuffix("\N{NO-BREAK SPACE}%")) for label in labels]
+    assert any(number % 1 for number in numbers)
+    np.testing.assert_allclose(np.diff(heights) / np.diff(numbers), heights[-1] / numbers[-1])

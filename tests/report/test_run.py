@@ -16,6 +16,7 @@ from keras_dnnts import cli
 from keras_dnnts.config import CifarConfig, NamesConfig
 from keras_dnnts.report import text, write_report, write_report_or_warn
 from keras_dnnts.results import Metric
+from keras_dnnts.summary import print_summary
 from tests.finished_runs import cifar_result, names_result
 from tests.names_folders import call
 from tests.report.illustrated import NASTY, illustrated_cifar, illustrated_names, save
@@ -208,3 +209,18 @@ def test_a_report_that_fails_costs_only_itself(tmp_path, caplog):
     (folder / "report.html").mkdir()
     write_report_or_warn(folder)
     assert "the report cannot be written" in caplog.text
+
+
+def test_lines_left_out_and_a_relative_data_folder_are_told(tmp_path, capsys):
+    result = names_result()
+    counts = result.dataset["counts"] | {"skipped": 1200}
+    config = result.config | {"data_dir": "my-categories"}
+    changed = dataclasses.replace(result, config=config, dataset=result.dataset | {"counts": counts})
+    page = read(changed, tmp_path)
+    assert "Left out 1,200 lines without a letter of the alphabet" in page.text
+    assert "my-categories is relative to where the run was started" in page.text
+    print_summary(changed, tmp_path)
+    assert "Left out: 1,200 lines" in capsys.readouterr().out
+    page = read(result, tmp_path / "other")
+    assert "Left out" not in page.text
+    assert "relative to" not in page.text
