@@ -48,7 +48,7 @@ def plot_reading(result: Result, side: str = "held_out") -> Axes:
         where = "all wrong"
     figure.suptitle(
         f"{state_reading(result, side)}\n"
-        f"Probabilities (%) after each letter; names drawn at random, {where}\n{data_label(result)}",
+        f"Probabilities (%) after each letter of random names, {where}\n{data_label(result)}",
         fontsize=9,
     )
     return grid[0, 0]
