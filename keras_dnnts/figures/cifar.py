@@ -140,13 +140,14 @@ def plot_activations(result: Result) -> Axes:
     layers = [name for name in result.arrays if name.startswith("activation_") and result.arrays[name].ndim == 4]
     layers.remove("activation_image")
     images, labels = result.arrays["activation_image"], result.arrays["activation_label"]
-    channels = max(result.arrays[layer].shape[-1] for layer in layers)
+    of_layers = {result.arrays[layer].shape[-1] for layer in layers}
+    channels, at_most = max(of_layers), "" if len(of_layers) == 1 else "up to "
     width = 2.4
     height = PAGE_WIDTH / (channels + width) * len(layers) * len(images) * 1.08 + 0.5
     figure = plt.figure(figsize=(PAGE_WIDTH, height), layout="constrained")
     figure.suptitle(
-        f"{result.model_name}: what the first {channels} channels of {len(layers)} layers respond to{_seed(result)} "
-        f"(dark: least, bright: most)\n{data_label(result)}",
+        f"{result.model_name}: what the first {at_most}{channels} channels of {len(layers)} layers respond to"
+        f"{_seed(result)} (dark: least, bright: most)\n{data_label(result)}",
         fontsize=9,
     )
     blocks: Any = figure.subfigures(len(images), 1, squeeze=False)

@@ -53,11 +53,12 @@ def plot_training_loss(results: Mapping[str, Result], ax: Axes | None = None) ->
         ax.plot(steps, losses.mean(axis=0), color=colour, label=label, linewidth=1.4, marker=marker)
         if len(losses) > 1:
             ax.fill_between(steps, losses.min(axis=0), losses.max(axis=0), color=colour, alpha=0.2, linewidth=0)
-    most_seeds = max(len(result.arrays["loss"]) for result in results.values())
+    seeds = {len(result.arrays["loss"]) for result in results.values()}
     ax.set_xlabel("updates (one name each)")
     ax.set_ylabel("mean loss of 1,000 updates (nats)")
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
-    spread = f", mean and range of {most_seeds} seeds" if most_seeds > 1 else ""
+    count = f"{max(seeds)} " if len(seeds) == 1 else ""
+    spread = f", mean and range of {count}seeds" if max(seeds) > 1 else ""
     subject = "Training loss" if len(results) > 1 else state_names_loss(next(iter(results.values())))
     ax.set_title(f"{subject}{spread} · {data_label(*results.values())}", fontsize=9)
     if len(results) > 1:

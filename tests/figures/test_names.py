@@ -133,3 +133,10 @@ def test_figure_that_fails_costs_only_itself(tmp_path, monkeypatch, caplog):
     assert drawn == whole - {"training_loss.png", "training_loss.svg"}
     (record,) = caplog.records
     assert record.getMessage() == f"{tmp_path / 'figures' / 'training_loss'} cannot be drawn: no ink"
+
+
+def test_a_range_over_seeds_is_counted_where_all_runs_have_as_many():
+    several, one = names_result(seeds=5), names_result(seeds=1)
+    assert "mean and range of 5 seeds" in plot_training_loss({"a": several, "b": several}).get_title()
+    assert "mean and range of seeds" in plot_training_loss({"a": several, "b": one}).get_title()
+    assert "range" not in plot_training_loss({"a": one, "b": one}).get_title()
