@@ -180,14 +180,19 @@ for units in (4, 8):
 """
 
 
-def test_a_second_process_compiles_nothing(tmp_path):
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    runs = [subprocess.run([sys.executable, "-c", COMPILE], env=environment, capture_output=True) for _ in range(2)]
+def words_of_two_processes(program, cache):
+    """What a program prints in a process that compiles, and in one that finds the kernels in the disk cache."""
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
+    runs = [subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True) for _ in range(2)]
     assert [run.returncode for run in runs] == [0, 0], runs
-    assert [run.stdout.split() for run in runs] == [[b"0", b"0"], [b"1", b"1"]]
+    return [run.stdout.split() for run in runs]
 
 
-PROGRAM = """
+def test_a_second_process_compiles_nothing(tmp_path):
+    assert words_of_two_processes(COMPILE, tmp_path) == [[b"0", b"0"], [b"1", b"1"]]
+
+
+TRAIN = """
 import hashlib
 import numpy as np
 from keras_dnnts.backend.fused import update_each
@@ -203,13 +208,7 @@ for cell, gates in (("rnn", 1), ("gru", 3), ("lstm", 4)):
 
 
 def test_kernel_from_the_disk_cache_computes_what_the_one_just_compiled_does(tmp_path):
-    environment = os.environ | {"NUMBA_CACHE_DIR": str(tmp_path / "cache")}
-
-    def run():
-        command = [sys.executable, "-c", PROGRAM]
-        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
-
-    compiled = run()
-    assert len(compiled.splitlines()) == 3
+    compiled, cached = words_of_two_processes(TRAIN, tmp_path)
+    assert len(compiled) == 6
     assert any(tmp_path.rglob("*.nbc"))
-    assert run() == compiled
+    assert cached == compiled
