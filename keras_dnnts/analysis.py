@@ -9,6 +9,7 @@ import numpy as np
 from scipy import special, stats
 
 from keras_dnnts.models import HEAD, PENULTIMATE, RECURRENT
+from keras_dnnts.random_streams import Purpose, derive_seed
 
 NEIGHBOURS = 10
 NAMES_A_BATCH = 256  # whose gates stay in the caches
@@ -296,7 +297,8 @@ def embed(features: np.ndarray, seed: int) -> np.ndarray:
     from sklearn.manifold import TSNE  # takes over a second to import
 
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
-    return TSNE(init="pca", perplexity=perplexity, random_state=seed).fit_transform(features.astype(np.float32))
+    state = derive_seed(seed, Purpose.EMBEDDING)
+    return TSNE(init="pca", perplexity=perplexity, random_state=state).fit_transform(features.astype(np.float32))
 
 
 def neighbour_accuracy(points: np.ndarray, labels: np.ndarray) -> float:

@@ -15,6 +15,7 @@ from keras import ops
 
 from keras_dnnts.backend import engine
 from keras_dnnts.backend.augment import read_pixels
+from keras_dnnts.random_streams import Purpose, random_stream
 
 _engine = importlib.import_module(f"{engine.__name__}.augment")
 
@@ -40,7 +41,7 @@ class AugmentParameters:
 
 def draw_parameters(count: int, seed: int, epoch: int, batch: int) -> AugmentParameters:
     """Draw for ``count`` images: a pure function of (seed, epoch, batch), none of them negative."""
-    rng = np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(epoch, batch)))
+    rng = random_stream(seed, Purpose.AUGMENTATION, epoch, batch)
     dx, dy = rng.integers(-CROP_PADDING, CROP_PADDING, (2, count), dtype=np.int32, endpoint=True)
     return AugmentParameters(
         flip=rng.random(count) < 0.5,

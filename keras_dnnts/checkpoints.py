@@ -15,7 +15,7 @@ import numpy as np
 from keras_dnnts.errors import UserError
 from keras_dnnts.whole_files import remove_unfinished, write_whole
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1: other random streams
 STATE = "state"
 
 State = Any
@@ -143,7 +143,10 @@ def _unpack(plain: Any, arrays: Any) -> State:
 
 def _check_version(path: Path, version: object) -> None:
     if version != FORMAT_VERSION:
-        raise UserError(f"{path}: has format version {version}, this program reads version {FORMAT_VERSION}")
+        raise UserError(
+            f"{path}: is a checkpoint of another version of this program (format {version}, this one reads "
+            f"{FORMAT_VERSION}), whose random numbers differ: start the run anew with --overwrite"
+        )
 
 
 def _damaged(path: Path, error: Exception) -> UserError:

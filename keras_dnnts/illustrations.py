@@ -9,6 +9,7 @@ from PIL import Image
 from keras_dnnts.analysis import late_changes, most_confident_mistakes, read_letter_by_letter, surest_examples
 from keras_dnnts.datasets import NamesDataset
 from keras_dnnts.datasets.image_dataset import LabelledImages
+from keras_dnnts.random_streams import Purpose, random_stream
 
 MOST_MISTAKES = 20
 MOST_READ = 1000
@@ -64,7 +65,7 @@ def show_reading(model: Any, dataset: NamesDataset, lines: np.ndarray, side: str
         the share of up to 1,000 names whose guess still changed within their last t + 1 letters.
     """
     first = {(dataset.labels[line], dataset.texts[line]): line for line in lines[::-1].tolist()}
-    read = np.random.default_rng(0).permutation(sorted(first.values()))[:MOST_READ]
+    read = random_stream(0, Purpose.READ_NAMES).permutation(sorted(first.values()))[:MOST_READ]
     labels, lengths = dataset.labels[read].astype(np.int64), dataset.lengths[read]
     probabilities = read_letter_by_letter(model, dataset.letters[read, : lengths.max()], lengths)
     guesses = probabilities[np.arange(len(read)), lengths - 1].argmax(axis=1)

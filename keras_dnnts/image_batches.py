@@ -8,6 +8,7 @@ from keras import ops
 
 from keras_dnnts.augment import augment_batch, draw_parameters, prepare_batch
 from keras_dnnts.datasets.image_dataset import LabelledImages
+from keras_dnnts.random_streams import Purpose, random_stream
 
 
 class ImageBatches(keras.utils.PyDataset):
@@ -59,7 +60,7 @@ class ImageBatches(keras.utils.PyDataset):
         self._epoch = epoch
         order = np.arange(self.images, dtype=np.int32)
         if self.shuffled:
-            np.random.default_rng(np.random.SeedSequence(self.seed, spawn_key=(epoch,))).shuffle(order)
+            random_stream(self.seed, Purpose.ORDER, epoch).shuffle(order)
         # The whole order at once: an index less to send with every batch.
         self._order = ops.convert_to_tensor(order)
 

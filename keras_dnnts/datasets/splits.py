@@ -9,6 +9,7 @@ import numpy as np
 
 from keras_dnnts.datasets import NamesDataset
 from keras_dnnts.errors import UserError
+from keras_dnnts.random_streams import Purpose, random_stream
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,7 @@ def split_names(dataset: NamesDataset, held_out_fraction: float = 0.2, seed: int
     """
     if not 0 < held_out_fraction < 1:
         raise UserError(f"the held-out fraction is {held_out_fraction}, but has to lie between 0 and 1")
-    rng = np.random.default_rng(seed)
+    rng = random_stream(seed, Purpose.SPLIT)
     line_names = [text.strip().casefold() for text in dataset.texts]
     labels_of = defaultdict(set)
     for name, label in zip(line_names, dataset.labels.tolist(), strict=True):
@@ -57,17 +58,21 @@ def split_names(dataset: NamesDataset, held_out_fraction: float = 0.2, seed: int
     return NamesSplit(train=np.flatnonzero(~held_out), held_out=np.flatnonzero(held_out))
 
 
-def stratified_split(labels: np.ndarray, fractions: Sequence[float], seed: int) -> tuple[np.ndarray, ...]:
+def stratified_split(
+    labels: np.ndarray, fractions: Sequence[float], seed: int, purpose: Purpose = Purpose.SPLIT
+) -> tuple[np.ndarray, ...]:
     """Splits examples at random into parts that each get their share of each class, to within two examples.
 
     Args:
         labels: (N,) integers.
         fractions: the sizes of the parts relative to each other, such as 0.7, 0.1, 0.2 or 35_000, 5_000, 10_000.
+        seed: of the draw.
+        purpose: what the draw is for.
 
     Returns:
         One (n,) int64 array of ascending indices a part. The parts' sizes sum to N.
     """
-    rng = np.random.default_rng(seed)
+    rng = random_stream(seed, purpose)
     ends = np.rint(len(labels) * np.cumsum(fractions) / np.sum(fractions)).astype(int)
     left = _shuffle_within(labels.tolist(), rng)
     parts = []

@@ -2,6 +2,8 @@
 
 import numpy as np
 
+from keras_dnnts.random_streams import Purpose, random_stream
+
 
 def draw_examples(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     """Draw examples as the reference does: each a class at random, then one of its examples at random.
@@ -20,7 +22,7 @@ def draw_examples(labels: np.ndarray, count: int, seed: int) -> np.ndarray:
     >>> bool(0.45 < (draw_examples(labels, 1000, seed=0) == 99).mean() < 0.55)
     True
     """
-    rng = np.random.default_rng([seed, 0])
+    rng = random_stream(seed, Purpose.EXAMPLES)
     by_class = np.argsort(labels, kind="stable")
     present, starts, sizes = np.unique(labels[by_class], return_index=True, return_counts=True)
     drawn = rng.integers(len(present), size=count)

@@ -19,6 +19,7 @@ from keras_dnnts.datasets.image_split import ImageSplit, select_parts, split_ima
 from keras_dnnts.datasets.images import load_image_dataset
 from keras_dnnts.errors import UserError
 from keras_dnnts.interruption import Interruption
+from keras_dnnts.random_streams import Purpose, random_stream
 from keras_dnnts.results import Result, collect_metrics
 from keras_dnnts.run_directory import RunDirectory
 from keras_dnnts.runtime import choose_backend, describe_environment, start_engine
@@ -119,7 +120,7 @@ def _train_and_measure(study: _Study, split: ImageSplit, seed: int) -> _SeedRun:
     train, validation, test = select_parts(dataset, split)
     batches = _make_batches(config, train, validation, test, seed)
     model = _build_model(config, classes, seed)
-    embedded = _draw(test, config.embedding_images, seed)
+    embedded = _draw(test, config.embedding_images, seed, Purpose.EMBEDDED_IMAGES)
     extractor = build_feature_extractor(model)
     embedded_batches = ImageBatches(embedded, config.batch_size, config.image_size)
     snapshot = FirstEpochSnapshot(lambda: predict(extractor, embedded_batches))
@@ -136,7 +137,7 @@ def _train_and_measure(study: _Study, split: ImageSplit, seed: int) -> _SeedRun:
         features = {"first": snapshot.value, "final": predict(extractor, embedded_batches)}
         illustrations = (
             _show_mistakes(test, logits)
-            | _show_activations(config, model, _draw(test, SHOWN_ACTIVATIONS, seed))
+            | _show_activations(config, model, _draw(test, SHOWN_ACTIVATIONS, seed, Purpose.SHOWN_IMAGES))
             | _show_embeddings(features, embedded, seed)
             | show_images(test, logits)
         )
@@ -173,7 +174,7 @@ def _build_model(config: CifarConfig, classes: int, seed: int) -> Any:
     build = {"alexnet": models.build_alexnet, "resnet50": models.build_resnet50}[config.arch]
     seed_all(seed)
     with _dtype_policy(DTYPE_POLICIES[config.precision]):
-        model = build(config.image_size, classes, config.width)
+        model = build(config.image_size, classes, config.width, seed)
     model.compile(
         optimizer=Adam(config.learning_rate_of(epoch=0)),
         loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
@@ -287,10 +288,10 @@ def _measure_losses(
     }
 
 
-def _draw(data: LabelledImages, most: int, seed: int) -> LabelledImages:
+def _draw(data: LabelledImages, most: int, seed: int, purpose: Purpose) -> LabelledImages:
     """Up to ``most`` of the images, without regard to their order."""
     images, labels = data
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(labels))[:most])
+    chosen = np.sort(random_stream(seed, purpose).permutation(len(labels))[:most])
     return images[chosen], labels[chosen]
 
 

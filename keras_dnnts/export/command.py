@@ -11,6 +11,7 @@ from keras_dnnts.config import CifarConfig, NamesConfig
 from keras_dnnts.datasets.letters import checked_alphabet
 from keras_dnnts.errors import UserError
 from keras_dnnts.predict.names import read_names_weights
+from keras_dnnts.random_streams import Purpose, random_stream
 from keras_dnnts.saved_models import SavedModel, find_saved_model, load_keras_model
 from keras_dnnts.whole_files import whole_file
 
@@ -86,7 +87,7 @@ def _longest_name(saved: SavedModel) -> int:
 
 
 def _random_names(batch: int, length: int, letters: int) -> Inputs:
-    rng = np.random.default_rng(batch)
+    rng = random_stream(0, Purpose.EXPORT_CHECK, batch)
     return {
         "letters": rng.integers(0, letters, (batch, length), dtype=np.int32),
         "lengths": rng.integers(1, length, batch, dtype=np.int32, endpoint=True),
@@ -110,7 +111,8 @@ def _export_images(saved: SavedModel, backend: str) -> tuple[Any, list[Inputs], 
 
 
 def _random_images(batch: int, size: int) -> Inputs:
-    return {"images": np.random.default_rng(batch).uniform(-1, 1, (batch, size, size, 3)).astype(np.float32)}
+    rng = random_stream(0, Purpose.EXPORT_CHECK, batch)
+    return {"images": rng.uniform(-1, 1, (batch, size, size, 3)).astype(np.float32)}
 
 
 def _load(saved: SavedModel, backend: str) -> Any:

@@ -1,12 +1,14 @@
 """Initial weights that are the same on every engine."""
 
+import itertools
 import math
-import random
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
+
+from keras_dnnts.random_streams import Purpose, random_stream
 
 
 @keras.saving.register_keras_serializable("keras_dnnts")
@@ -15,7 +17,7 @@ class SeededUniform(keras.initializers.Initializer):
 
     Args:
         bound: half the width of the interval.
-        seed: ints that name the stream, e.g. ``(0, 3)`` for the fourth array of seed 0.
+        seed: the run's seed and the number of the array, e.g. ``(0, 3)`` for the fourth array of seed 0.
     """
 
     def __init__(self, bound: float, seed: tuple[int, ...]) -> None:
@@ -23,7 +25,7 @@ class SeededUniform(keras.initializers.Initializer):
 
     def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> Any:
         """Return the weights, of ``shape``."""
-        values = np.random.default_rng(self.seed).uniform(-self.bound, self.bound, shape)
+        values = _stream(self.seed).uniform(-self.bound, self.bound, shape)
         return ops.convert_to_tensor(values.astype("float32"), dtype=dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -37,7 +39,7 @@ class SeededNormal(keras.initializers.Initializer):
 
     Args:
         deviation: standard deviation.
-        seed: ints that name the stream.
+        seed: as for :class:`SeededUniform`.
     """
 
     def __init__(self, deviation: float, seed: tuple[int, ...]) -> None:
@@ -45,7 +47,7 @@ class SeededNormal(keras.initializers.Initializer):
 
     def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> Any:
         """Return the weights, of ``shape``."""
-        values = np.random.default_rng(self.seed).standard_normal(shape, "float32")
+        values = _stream(self.seed).standard_normal(shape, "float32")
         return ops.convert_to_tensor(values * np.float32(self.deviation), dtype=dtype)
 
     def get_config(self) -> dict[str, Any]:
@@ -53,22 +55,33 @@ class SeededNormal(keras.initializers.Initializer):
         return {"deviation": self.deviation, "seed": list(self.seed)}
 
 
-def torch_default(fan_in: int) -> SeededUniform:
-    """Draw as PyTorch does by default for kernel and bias of a dense or a convolution layer.
+class InitialWeights:
+    """Initializers of one model's arrays, a stream of the seed for each in the order in which they are asked for.
 
-    PyTorch calls it ``kaiming_uniform_(a=sqrt(5))``. ``fan_in`` is the number of inputs of one output value. Python's
-    random numbers give the seed.
+    Args:
+        seed: of the run.
     """
-    return SeededUniform(1 / math.sqrt(fan_in), _fresh_seed())
+
+    def __init__(self, seed: int) -> None:
+        self._seed, self._arrays = seed, itertools.count()
+
+    def torch_default(self, fan_in: int) -> SeededUniform:
+        """Draw as PyTorch does by default for kernel and bias of a dense or a convolution layer.
+
+        PyTorch calls it ``kaiming_uniform_(a=sqrt(5))``. ``fan_in`` is the number of inputs of one output value.
+        """
+        return SeededUniform(1 / math.sqrt(fan_in), self._next())
+
+    def kaiming_normal(self, fan_out: int) -> SeededNormal:
+        """Draw as torchvision does for convolutions before a ReLU (https://arxiv.org/abs/1502.01852), by ``fan_out``.
+
+        ``fan_out`` is the number of outputs that one input value has a part in.
+        """
+        return SeededNormal(math.sqrt(2 / fan_out), self._next())
+
+    def _next(self) -> tuple[int, int]:
+        return self._seed, next(self._arrays)
 
 
-def kaiming_normal(fan_out: int) -> SeededNormal:
-    """Draw as torchvision does for convolutions before a ReLU (https://arxiv.org/abs/1502.01852), by ``fan_out``.
-
-    ``fan_out`` is the number of outputs that one input value has a part in. Python's random numbers give the seed.
-    """
-    return SeededNormal(math.sqrt(2 / fan_out), _fresh_seed())
-
-
-def _fresh_seed() -> tuple[int]:
-    return (random.getrandbits(32),)
+def _stream(seed: tuple[int, ...]) -> np.random.Generator:
+    return random_stream(seed[0], Purpose.WEIGHTS, *seed[1:])
