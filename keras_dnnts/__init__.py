@@ -30,12 +30,12 @@ _MODULES = {
     "config": ("CifarConfig", "NamesConfig", "load_config"),
     "datasets.image_split": ("select_parts", "split_images"),
     "datasets.images": ("load_image_dataset",),
-    "datasets.names": ("load_names_dataset",),
+    "studies.names.data": ("load_names_dataset",),
     "datasets.splits": ("split_names",),
-    "datasets.stream": ("draw_examples",),
+    "studies.names.stream": ("draw_examples",),
     "errors": ("UserError",),
     "figures": ("save_figures",),
-    "figures.cifar": (
+    "studies.cifar.figures": (
         "plot_activations",
         "plot_curves",
         "plot_embeddings",
@@ -45,9 +45,9 @@ _MODULES = {
     ),
     "figures.comparison": ("plot_comparison",),
     "figures.confusion": ("plot_confusion",),
-    "figures.names": ("plot_names_confusion", "plot_training_loss"),
-    "figures.reading": ("plot_reading",),
-    "image_batches": ("ImageBatches",),
+    "studies.names.figures": ("plot_names_confusion", "plot_training_loss"),
+    "studies.names.reading_figure": ("plot_reading",),
+    "studies.cifar.image_batches": ("ImageBatches",),
     "library": ("predict_names", "run_cifar", "run_names"),
     "models": (
         "PerExampleModel",

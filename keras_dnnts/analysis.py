@@ -107,7 +107,7 @@ def most_frequent_confusions(counts: np.ndarray, names: Sequence[str], most: int
 
 
 def predict(model: Any, batches: Any) -> np.ndarray:
-    """Return a model's outputs (N, D) float32 for :class:`keras_dnnts.image_batches.ImageBatches` of N images."""
+    """Return a model's outputs (N, D) float32 for :class:`keras_dnnts.studies.cifar.image_batches.ImageBatches` of N images."""
     return np.asarray(model.predict(batches, verbose=0), np.float32)
 
 

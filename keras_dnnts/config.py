@@ -1,35 +1,23 @@
-"""Every knob of an experiment, its default and its check, in one frozen dataclass an experiment."""
+"""A config: every knob of a study, its default, its check and its help, in one frozen dataclass a study."""
 
-import contextlib
 import dataclasses
 import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
 import tomli_w
 
-from keras_dnnts.datasets.letters import REFERENCE_ALPHABET, checked_alphabet
-from keras_dnnts.errors import UserError
+from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.registry import find_study, study_names
 
 BACKENDS = ("torch", "jax", "tensorflow")
 DEVICES = ("auto", "cpu", "cuda", "mps")
-PROTOCOLS = ("sound", "reference")
-CELLS = ("rnn", "gru", "lstm")
-ENGINES = ("auto", "fused", "generic")
-NAMES_DATASETS = ("auto", "names", "starter")
-IMAGE_DATASETS = ("auto", "cifar10", "digits")
-PRECISIONS = ("float32", "bfloat16")
 
 # Beyond these, slips of the finger fill the memory or the disk, or never end.
 MOST_SEEDS = 1_000
-MOST_ITERATIONS = 100_000_000
-MOST_HIDDEN_UNITS = 16_384
-MOST_EPOCHS = 1_000_000
-LARGEST_WIDTH = 8
-LARGEST_IMAGE_SIZE = 4_096
 LARGEST_TOML_BYTES = 2**20
 MOST_SHOWN = 80  # characters of a wrong value
 SEEDS_END = 2**32  # NumPy's and scikit-learn's
@@ -37,54 +25,109 @@ INTEGERS_END = 2**63  # TOML's
 
 
 @dataclass(frozen=True)
-class Architecture:
-    """What the reference chose for an architecture, and the smallest images its strides leave anything of."""
+class Option:
+    """What the command line says of a field, and what values it takes.
 
-    minimum_image_size: int
-    learning_rate: float
-    step_factor: float
+    Attributes:
+        help: a phrase.
+        section: the heading of the command's help it stands under.
+        choices: the values, where there are few.
+        at_least, at_most: the ends of its range, which belong to it.
+        above, below: likewise, which do not.
+        default: what the help says the default is; None for the field's own.
+        is_path: whether it names a file or a folder.
+        results_depend: whether another value gives other results.
+    """
+
+    help: str
+    section: str
+    choices: tuple[str, ...] | None = None
+    at_least: float | None = None
+    at_most: float | None = None
+    above: float | None = None
+    below: float | None = None
+    default: str | None = None
+    is_path: bool = False
+    results_depend: bool = True
+
+    def check(self, name: str, value: Any) -> None:
+        """Check a value that is set.
+
+        Raises:
+            UserError: it is none of the choices, or out of the range.
+        """
+        if self.choices is not None:
+            for one in value if isinstance(value, tuple) else (value,):
+                if one not in self.choices:
+                    raise UserError(f"unknown {option_name(name)} {shown(one)}: use one of {', '.join(self.choices)}")
+        if isinstance(value, int | float) and (wanted := self._wants(value)):
+            raise UserError(f"{option_name(name)} is {value}: it must be {wanted}")
+
+    def _wants(self, value: float) -> str | None:
+        if not math.isfinite(value):
+            return "a finite number"
+        if self.above is not None and self.below is not None and not self.above < value < self.below:
+            return f"between {self.above:g} and {self.below:g}"
+        if self.above == 0 and not value > 0:
+            return "a positive finite number"
+        if self.at_least is not None and value < self.at_least:
+            return f"at least {self.at_least}"
+        if self.at_most is not None and value > self.at_most:
+            return f"at most {self.at_most}"
+        return None
 
 
-ARCHITECTURES = {
-    "alexnet": Architecture(minimum_image_size=63, learning_rate=1e-3, step_factor=1.0),
-    "resnet50": Architecture(minimum_image_size=33, learning_rate=1e-4, step_factor=0.5),
-}
+def option(default: Any, help: str, section: str, **how: Any) -> Any:
+    """A field of a config with its :class:`Option`, from which the command line follows."""
+    return dataclasses.field(default=default, metadata={"option": Option(help, section, **how)})
 
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """What every experiment has. ``seeds`` runs use seeds ``seed`` to ``seed + seeds - 1``.
+    """What every study has. ``seeds`` runs use seeds ``seed`` to ``seed + seeds - 1``.
+
+    Attributes:
+        experiment: the study's name.
+        model_option: the field that names the model.
+        renamed: today's name of fields that had another one.
 
     Raises:
         UserError: a value is out of its range; the message names the option.
     """
 
     experiment: ClassVar[str]
+    model_option: ClassVar[str]
+    renamed: ClassVar[Mapping[str, str]] = {}
 
-    protocol: str = "sound"
-    data_dir: str | None = None
-    seed: int = 0
-    seeds: int = 1
-    backend: str = "torch"
-    device: str = "auto"
-    checkpoint_seconds: float = 2.0
+    data_dir: str | None = option(None, "Your own data.", "Data", is_path=True, results_depend=False)
+    seed: int = option(0, "First seed.", "Training", at_least=0)
+    seeds: int = option(1, "Number of independent runs.", "Training", at_least=1, at_most=MOST_SEEDS)
+    backend: str = option("torch", "Engine under Keras.", "Engine", choices=BACKENDS)
+    device: str = option("auto", "Where to compute.", "Engine", choices=DEVICES)
+    checkpoint_seconds: float = option(
+        2.0, "Least time between two checkpoints.", "Output", at_least=0, results_depend=False
+    )
 
     def __post_init__(self) -> None:
-        self._check_choice("protocol", PROTOCOLS)
-        self._check_choice("backend", BACKENDS)
-        self._check_choice("device", DEVICES)
-        self._check_texts()
-        self._check_at_least("seed", 0)
-        self._check_between("seeds", 1, MOST_SEEDS)
+        for name, about in self.options().items():
+            value = getattr(self, name)
+            _check_text(name, value)
+            if value is not None:
+                about.check(name, value)
+        if self.data_dir == "":
+            raise UserError(f"{option_name('data_dir')} is empty: name a folder, or leave the option out")
         if self.seed + self.seeds > SEEDS_END:
-            raise UserError(f"--seed is {self.seed}: seeds must stay below {SEEDS_END}")
-        if not (math.isfinite(self.checkpoint_seconds) and self.checkpoint_seconds >= 0):
-            raise UserError(f"--checkpoint-seconds is {self.checkpoint_seconds}: it must be a finite number, 0 or more")
+            raise UserError(f"{option_name('seed')} is {self.seed}: seeds must stay below {SEEDS_END}")
+
+    @classmethod
+    def options(cls) -> dict[str, Option]:
+        """What every field takes, by name."""
+        return {field.name: field.metadata["option"] for field in dataclasses.fields(cls)}
 
     @property
     def model(self) -> str:
-        """The cell or architecture that is trained."""
-        raise NotImplementedError
+        """The model that is trained."""
+        return getattr(self, self.model_option)
 
     @property
     def all_seeds(self) -> range:
@@ -92,8 +135,9 @@ class Config:
         return range(self.seed, self.seed + self.seeds)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, the experiment's name first."""
-        return {"experiment": self.experiment, **dataclasses.asdict(self)}
+        """Plain values, the study's name first."""
+        values = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
+        return {"experiment": self.experiment, **values}
 
     def to_toml(self) -> str:
         """TOML text that :func:`load_config` reads back; options that are not set are left out."""
@@ -107,168 +151,75 @@ class Config:
             UserError: an unknown option, a value of the wrong type or out of its range; the message begins with
                 ``where``.
         """
-        types = {field.name: field.type for field in dataclasses.fields(cls)}
-        for name, value in values.items():
+        types = {field.name: str(field.type) for field in dataclasses.fields(cls)}
+        checked = {}
+        for name, value in cls._with_present_names(values, where).items():
             if name not in types:
-                raise UserError(f"{where}: unknown option {_shown(name)}; known are {', '.join(types)}")
+                raise UserError(f"{where}: unknown option {shown(name)}; known are {', '.join(types)}")
             if isinstance(value, int) and not -INTEGERS_END <= value < INTEGERS_END:
                 raise UserError(f"{where}: {name} is a number of more than 64 bits")
-            if not _fits(value, str(types[name])):
-                raise UserError(f"{where}: {name} = {_shown(value)} is not of type {_type_name(types[name])}")
+            if isinstance(value, list) and "tuple" in types[name]:
+                value = tuple(value)
+            if not _fits(value, types[name]):
+                raise UserError(f"{where}: {name} = {shown(value)} is not of type {_type_name(types[name])}")
+            checked[name] = value
         try:
-            return cls(**values)
+            return cls(**checked)
         except UserError as error:
-            raise UserError(f"{where}: {error}") from error
+            raise UserError(f"{where}: {error.args[0]}") from error
 
-    def _check_choice(self, name: str, choices: tuple[str, ...]) -> None:
-        value = getattr(self, name)
-        if value not in choices:
-            raise UserError(f"unknown {_option(name)} {_shown(value)}: use one of {', '.join(choices)}")
-
-    def _check_texts(self) -> None:
-        for name, value in dataclasses.asdict(self).items():
-            if not isinstance(value, str):
-                continue
-            # Neither can be written to a file, nor the second be part of a path.
-            if any("\ud800" <= letter <= "\udfff" or letter == "\0" for letter in value):
-                raise UserError(f"{_option(name)} is {_shown(value)}: it must be text that UTF-8 can hold, without NUL")
-        if self.data_dir == "":
-            raise UserError("--data-dir is empty: name a folder, or leave the option out")
-
-    def _check_at_least(self, name: str, least: int) -> None:
-        value = getattr(self, name)
-        if value < least:
-            raise UserError(f"{_option(name)} is {value}: it must be at least {least}")
-
-    def _check_between(self, name: str, least: int, most: int) -> None:
-        self._check_at_least(name, least)
-        if getattr(self, name) > most:
-            raise UserError(f"{_option(name)} is {getattr(self, name)}: it must be at most {most}")
-
-    def _check_positive(self, name: str) -> None:
-        value = getattr(self, name)
-        if not (math.isfinite(value) and value > 0):
-            raise UserError(f"{_option(name)} is {value}: it must be a positive finite number")
+    @classmethod
+    def _with_present_names(cls, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+        present = dict(values)
+        for old, new in cls.renamed.items():
+            if old in present:
+                value = present.pop(old)
+                if present.setdefault(new, value) != value:
+                    raise UserError(f"{where}: {old} is {shown(value)} and {new} is {shown(present[new])}: leave one out")
+        return present
 
 
-@dataclass(frozen=True, kw_only=True)
-class NamesConfig(Config):
-    """The names experiment: one recurrent cell tells a surname's language.
+def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
+    """Read a study's TOML file; ``overrides`` replace its values.
 
-    >>> from keras_dnnts import NamesConfig
-    >>> print(NamesConfig(cell="lstm", seeds=5).to_toml().splitlines()[0])
-    experiment = "names"
+    Raises:
+        UserError: the file is missing, is not TOML, or holds what no study takes.
+
+    >>> from pathlib import Path
+    >>> from keras_dnnts import load_config
+    >>> load_config(Path("runs/gru/config.toml"), {"cell": "rnn"}).model
+    'rnn'
     """
-
-    experiment: ClassVar[str] = "names"
-
-    cell: str = "gru"
-    dataset: str = "auto"
-    letters: str = REFERENCE_ALPHABET
-    held_out: float = 0.2
-    hidden_units: int = 128
-    iterations: int = 100_000
-    learning_rate: float = 0.005
-    engine: str = "auto"
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_choice("cell", CELLS)
-        self._check_choice("dataset", NAMES_DATASETS)
-        self._check_choice("engine", ENGINES)
-        self._check_between("hidden_units", 1, MOST_HIDDEN_UNITS)
-        self._check_between("iterations", 1, MOST_ITERATIONS)
-        self._check_positive("learning_rate")
-        checked_alphabet(self.letters)
-        if not 0 < self.held_out < 1:
-            raise UserError(f"--held-out is {self.held_out}: it must lie between 0 and 1")
-
-    @property
-    def model(self) -> str:
-        """The recurrent cell."""
-        return self.cell
+    return config_from_dict({**read_toml(path), **(overrides or {})}, where=str(path))
 
 
-@dataclass(frozen=True, kw_only=True)
-class CifarConfig(Config):
-    """The CIFAR-10 experiment: a convolutional network trained from scratch.
+def config_from_dict(values: Mapping[str, Any], where: str) -> Config:
+    """Build the config of the study that ``values`` name, as :meth:`Config.to_dict` gave them.
 
-    ``learning_rate`` and ``step_factor`` are the architecture's own where they are not given; once built, a config
-    holds the numbers.
-
-    >>> from keras_dnnts import CifarConfig
-    >>> CifarConfig(arch="resnet50").learning_rate
-    0.0001
+    Raises:
+        UserError: as for :meth:`Config.from_dict`, or the study is not known.
     """
-
-    experiment: ClassVar[str] = "cifar"
-
-    arch: str = "alexnet"
-    dataset: str = "auto"
-    dataset_name: str | None = None
-    train_images: int | None = None
-    image_size: int = 224
-    width: float = 1.0
-    epochs: int = 50
-    batch_size: int = 128
-    learning_rate: float | None = None
-    step_epochs: int = 5
-    step_factor: float | None = None
-    patience: int = 3
-    precision: str = "float32"
-    embedding_images: int = 2000
-    checkpoint_seconds: float = 300.0
-
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        self._check_choice("arch", tuple(ARCHITECTURES))
-        self._check_choice("dataset", IMAGE_DATASETS)
-        self._check_choice("precision", PRECISIONS)
-        architecture = ARCHITECTURES[self.arch]
-        for name in ("learning_rate", "step_factor"):
-            if getattr(self, name) is None:
-                object.__setattr__(self, name, getattr(architecture, name))
-            self._check_positive(name)
-        self._check_positive("width")
-        if self.width > LARGEST_WIDTH:
-            raise UserError(f"--width is {self.width}: it must be at most {LARGEST_WIDTH}")
-        self._check_between("epochs", 1, MOST_EPOCHS)
-        for name in ("batch_size", "step_epochs", "patience"):
-            self._check_at_least(name, 1)
-        if self.train_images is not None:
-            self._check_at_least("train_images", 1)
-        self._check_at_least("embedding_images", 2)
-        if self.image_size < architecture.minimum_image_size:
-            raise UserError(
-                f"--image-size {self.image_size} is too small for {self.arch}: "
-                f"use at least {architecture.minimum_image_size}"
-            )
-        self._check_between("image_size", architecture.minimum_image_size, LARGEST_IMAGE_SIZE)
-        self._check_last_rate()
-
-    @property
-    def model(self) -> str:
-        """The architecture."""
-        return self.arch
-
-    def _check_last_rate(self) -> None:
-        with contextlib.suppress(OverflowError):
-            if math.isfinite(self.learning_rate_of(self.epochs - 1)):
-                return
-        raise UserError(
-            f"--step-factor is {self.step_factor}: after {self.epochs} epochs no number could hold the learning rate"
-        )
-
-    def learning_rate_of(self, epoch: int) -> float:
-        """The rate of an epoch, the first being 0: multiplied by ``step_factor`` after every ``step_epochs``."""
-        assert self.learning_rate is not None and self.step_factor is not None
-        return self.learning_rate * self.step_factor ** (epoch // self.step_epochs)
+    options = dict(values)
+    return config_class(options.pop("experiment", None), where).from_dict(options, where=where)
 
 
-EXPERIMENTS: dict[str, type[Config]] = {"names": NamesConfig, "cifar": CifarConfig}
+def config_class(name: Any, where: str) -> type[Config]:
+    """The config of a study.
+
+    Raises:
+        UserError: there is none of this name; the message begins with ``where``.
+    """
+    if not isinstance(name, str) or name not in study_names():
+        raise UserError(f"{where}: experiment = {shown(name)}; use one of {', '.join(map(repr, study_names()))}")
+    return find_study(name).config
 
 
-def _read_toml(path: Path) -> dict[str, Any]:
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        UserError: it is missing, too large, or not TOML.
+    """
     try:
         if not path.is_file() and path.exists():
             raise UserError(f"{path}: is no file: name a TOML file, such as a run's config.toml")
@@ -287,38 +238,27 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: is not TOML: {error}") from error
 
 
-def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
-    """Read an experiment's TOML file; ``overrides`` replace its values.
+def parse_settings(settings: Sequence[str]) -> dict[str, Any]:
+    """Read ``NAME=VALUE`` texts; a value is TOML's, or else a text.
 
     Raises:
-        UserError: the file is missing, is not TOML, or holds what no experiment takes.
-
-    >>> from pathlib import Path
-    >>> from keras_dnnts import load_config
-    >>> load_config(Path("runs/gru/config.toml"), {"cell": "rnn"}).model
-    'rnn'
+        UserError: one has no name.
     """
-    return config_from_dict({**_read_toml(path), **(overrides or {})}, where=str(path))
+    values = {}
+    for setting in settings:
+        name, equals, text = setting.partition("=")
+        name = name.strip().replace("-", "_")
+        if not equals or not name:
+            raise UserError(f"{option_name('set')} {setting}: is not NAME=VALUE, such as learning_rate=0.01")
+        try:
+            values[name] = tomllib.loads(f"value = {text}")["value"]
+        except (tomllib.TOMLDecodeError, ValueError):
+            values[name] = text.strip()
+    return values
 
 
-def config_from_dict(values: Mapping[str, Any], where: str) -> Config:
-    """Build the config of the experiment that ``values`` name, as :meth:`Config.to_dict` gave them.
-
-    Raises:
-        UserError: as for :meth:`Config.from_dict`, or the experiment is not known.
-    """
-    options = dict(values)
-    name = options.pop("experiment", None)
-    if not isinstance(name, str) or name not in EXPERIMENTS:
-        raise UserError(f"{where}: experiment = {_shown(name)}; use one of {', '.join(map(repr, EXPERIMENTS))}")
-    return EXPERIMENTS[name].from_dict(options, where=where)
-
-
-def _option(name: str) -> str:
-    return "--" + name.replace("_", "-")
-
-
-def _shown(value: object) -> str:
+def shown(value: object) -> str:
+    """A wrong value as a message shows it."""
     try:
         text = repr(value)
     except ValueError:  # a number of more digits than Python writes
@@ -326,13 +266,23 @@ def _shown(value: object) -> str:
     return text if len(text) <= MOST_SHOWN else f"{text[:MOST_SHOWN]}…"
 
 
-def _type_name(annotation: Any) -> str:
-    return annotation.__name__ if isinstance(annotation, type) else str(annotation)
+def _check_text(name: str, value: Any) -> None:
+    # Neither can be written to a file, nor the second be part of a path.
+    if isinstance(value, str) and any("\ud800" <= letter <= "\udfff" or letter == "\0" for letter in value):
+        raise UserError(f"{option_name(name)} is {shown(value)}: it must be text that UTF-8 can hold, without NUL")
+
+
+def _type_name(annotation: str) -> str:
+    return "list of str | None" if "tuple" in annotation else annotation
 
 
 def _fits(value: object, type_name: str) -> bool:
     if isinstance(value, bool):
         return "bool" in type_name
+    if isinstance(value, tuple):
+        return "tuple" in type_name and all(isinstance(one, str) for one in value)
     kinds: dict[type, tuple[str, ...]] = {str: ("str",), int: ("int", "float"), float: ("float",)}
     allowed = kinds.get(type(value), ())
+    if "tuple" in type_name:
+        return value is None
     return any(kind in type_name for kind in allowed) or (value is None and "None" in type_name)

@@ -1,15 +1,34 @@
 """Errors a user can act on."""
 
+import re
+from collections.abc import Callable
+
+# Private letters of Unicode around the name of an option, which the command line spells otherwise than a program does.
+_START, _END = "\ue000", "\ue001"
+_OPTION = re.compile(f"{_START}(\\w+){_END}")
+
+
+def option_name(name: str) -> str:
+    """Mark the name of a config's field, or of an argument, within the message of a :class:`UserError`."""
+    return f"{_START}{name}{_END}"
+
 
 class UserError(Exception):
     """Something in what the user gave is wrong: one line that says what, where and what to do.
 
-    The command line prints it on stderr and exits with code 2.
+    The command line prints it on stderr, with options in its own spelling, and exits with code 2.
 
     >>> from keras_dnnts import NamesConfig, UserError
     >>> try:
     ...     NamesConfig(cell="transformer")
     ... except UserError as error:
     ...     print(error)
-    unknown --cell 'transformer': use one of rnn, gru, lstm
+    unknown cell 'transformer': use one of rnn, gru, lstm, or FILE.py:FUNCTION
     """
+
+    def __str__(self) -> str:
+        return self.spelled(str)
+
+    def spelled(self, spell: Callable[[str], str]) -> str:
+        """The message, with every option's name as ``spell`` writes it."""
+        return _OPTION.sub(lambda match: spell(match[1]), super().__str__())

@@ -12,7 +12,7 @@ from keras_dnnts.errors import UserError
 from keras_dnnts.experiment import cifar, names
 from keras_dnnts.predict import Prediction
 from keras_dnnts.results import Result
-from keras_dnnts.run_directory import RunDirectory
+from keras_dnnts.running.run_directory import RunDirectory
 
 
 def run_names(config: NamesConfig, folder: str | Path | None = None, console: Console | None = None) -> Result:
@@ -72,9 +72,9 @@ def predict_names(run: str | Path, names: Sequence[str], top: int = 3, seed: int
     >>> hinton.input, len(hinton.guesses)
     ('Hinton', 2)
     """
-    from keras_dnnts.predict.names import load_numpy_model
-    from keras_dnnts.predict.names import predict_names as answer
-    from keras_dnnts.saved_models import find_saved_model
+    from keras_dnnts.running.saved_models import find_saved_model
+    from keras_dnnts.studies.names.predict import load_numpy_model
+    from keras_dnnts.studies.names.predict import predict_names as answer
 
     saved = find_saved_model(Path(run), seed)
     if not isinstance(saved.config, NamesConfig):

@@ -20,11 +20,11 @@ MODULES = (
     "sklearn.manifold",
     "sklearn.neighbors",
     "keras_dnnts.backend.fused",
-    "keras_dnnts.callbacks",
+    "keras_dnnts.running.callbacks",
     "keras_dnnts.cli",
     "keras_dnnts.figures",
     "keras_dnnts.models",
-    "keras_dnnts.summary",
+    "keras_dnnts.cli.summary",
 )
 WRITE_EVENTS = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")
 
@@ -147,7 +147,7 @@ def serve() -> None:
     """Answer requests until stdin ends."""
     for module in MODULES:
         importlib.import_module(module)
-    importlib.import_module("keras_dnnts.runtime").start_engine()
+    importlib.import_module("keras_dnnts.running.runtime").start_engine()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:

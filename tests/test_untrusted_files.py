@@ -10,9 +10,9 @@ import keras
 import pytest
 
 import keras_dnnts
-from keras_dnnts import saved_models
 from keras_dnnts.errors import UserError
-from keras_dnnts.saved_models import find_saved_model, load_keras_model
+from keras_dnnts.running import saved_models
+from keras_dnnts.running.saved_models import find_saved_model, load_keras_model
 from tests.finished_runs import cifar_result, names_result
 from tests.names_folders import call
 

@@ -89,7 +89,7 @@ def main(
     """Time this package beside plain PyTorch, on every engine that is installed."""
     if child:
         rows = measure_part(child, os.environ["KERAS_BACKEND"], names_dir, images_dir, quick)
-        from keras_dnnts.runtime import describe_environment
+        from keras_dnnts.running.runtime import describe_environment
 
         click.echo(to_json(rows, describe_environment()))
         return

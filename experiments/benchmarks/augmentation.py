@@ -9,7 +9,7 @@ from PIL import Image, ImageOps
 from torch.utils.data import DataLoader, Dataset
 
 from experiments.benchmarks.timing import Row, Side, compare, take_turns
-from keras_dnnts.augment import augment_batch, draw_parameters, prepare_batch
+from keras_dnnts.studies.cifar.augment import augment_batch, draw_parameters, prepare_batch
 
 PIL = "PIL, one image at a time"
 

@@ -3,10 +3,10 @@
 import logging
 from pathlib import Path
 
-from keras_dnnts.figures.cifar import cifar_figures
-from keras_dnnts.figures.names import names_figures
 from keras_dnnts.figures.style import save_figure, styled
 from keras_dnnts.results import Result
+from keras_dnnts.studies.cifar.figures import cifar_figures
+from keras_dnnts.studies.names.figures import names_figures
 
 logger = logging.getLogger("keras_dnnts")
 

@@ -8,11 +8,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from keras_dnnts.figures.cifar import plot_history
-from keras_dnnts.figures.names import plot_training_loss
 from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, save_figure, styled
-from keras_dnnts.findings import state_ranking
 from keras_dnnts.results import Metric, Result
+from keras_dnnts.results.findings import state_ranking
+from keras_dnnts.studies.cifar.figures import plot_history
+from keras_dnnts.studies.names.figures import plot_training_loss
 
 
 @styled

@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from keras_dnnts.figures.style import PAGE_WIDTH, new_axes, styled, write_inside
-from keras_dnnts.findings import shorten
+from keras_dnnts.results.findings import shorten
 
 MOST_WRITTEN = 20  # with more classes, cells are too small for a number
 MOST_NAMED = 160  # with more, not every class has room for its name

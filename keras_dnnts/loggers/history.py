@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from keras_dnnts.run_directory import HISTORY
+from keras_dnnts.running.run_directory import HISTORY
 
 History = dict[int, list[tuple[int, dict[str, float]]]]
 """Of each seed, (step, numbers by name): a step is an epoch, or the number of updates so far."""

@@ -16,7 +16,7 @@ from mlflow.entities import Metric, Param, RunTag
 
 from keras_dnnts.loggers.history import read_history
 from keras_dnnts.results import Result
-from keras_dnnts.run_directory import TENSORBOARD
+from keras_dnnts.running.run_directory import TENSORBOARD
 
 EXPERIMENT_SETTINGS = ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID")
 METRICS_AT_ONCE, PARAMS_AT_ONCE = 1000, 100  # MLflow's limits

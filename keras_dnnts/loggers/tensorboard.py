@@ -12,7 +12,7 @@ from tensorboardX import SummaryWriter, summary
 
 from keras_dnnts.loggers.history import read_history
 from keras_dnnts.results import Result
-from keras_dnnts.run_directory import FIGURES, TENSORBOARD
+from keras_dnnts.running.run_directory import FIGURES, TENSORBOARD
 
 
 def log(result: Result, folder: Path) -> str:

@@ -1,8 +1,10 @@
 """Keras functional models."""
 
-from keras_dnnts.models import alexnet, resnet50
-from keras_dnnts.models.alexnet import build_alexnet
-from keras_dnnts.models.char_rnn import (
+from keras_dnnts.studies.cifar.models import alexnet, resnet50
+from keras_dnnts.studies.cifar.models.alexnet import build_alexnet
+from keras_dnnts.studies.cifar.models.resnet50 import build_resnet50
+from keras_dnnts.studies.cifar.models.torchvision_weights import load_torchvision_weights
+from keras_dnnts.studies.names.models.char_rnn import (
     HEAD,
     RECURRENT,
     build_char_rnn,
@@ -11,9 +13,7 @@ from keras_dnnts.models.char_rnn import (
     negative_log_likelihood,
     runs_fused,
 )
-from keras_dnnts.models.per_example import PerExampleModel
-from keras_dnnts.models.resnet50 import build_resnet50
-from keras_dnnts.models.torchvision_weights import load_torchvision_weights
+from keras_dnnts.studies.names.models.per_example import PerExampleModel
 
 ACTIVATION_TAPS = {"alexnet": alexnet.ACTIVATION_TAPS, "resnet50": resnet50.ACTIVATION_TAPS}
 PENULTIMATE = "pre_logits"

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 from rich.cells import cell_len
 
 from keras_dnnts.predict import Prediction
-from keras_dnnts.saved_models import SavedModel
+from keras_dnnts.running.saved_models import SavedModel
 
 FORMAT_VERSION = 1
 WIDEST_INPUT, WIDEST_CLASS = 40, 30

@@ -11,7 +11,7 @@ from keras_dnnts.report.comparison import describe_comparison
 from keras_dnnts.report.page import render
 from keras_dnnts.report.run import describe_run
 from keras_dnnts.results import Result, load_result
-from keras_dnnts.run_directory import REPORT
+from keras_dnnts.running.run_directory import REPORT
 from keras_dnnts.whole_files import write_whole_text
 
 logger = logging.getLogger("keras_dnnts")

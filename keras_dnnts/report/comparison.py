@@ -3,12 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from keras_dnnts.compare import METRIC_TITLES, find_differences, format_metric
-from keras_dnnts.conclusions import Difference, find_pairwise_differences, headline_metrics
-from keras_dnnts.reference import reported
-from keras_dnnts.report import confusion, curves, embedding, heat, numbers, reproduction, text
+from keras_dnnts.report import confusion, curves, heat, numbers, reproduction, text
 from keras_dnnts.report.run import EMBEDDING_BYTES, EXAMPLES_BYTES
 from keras_dnnts.results import Result
+from keras_dnnts.results.comparison import METRIC_TITLES, find_differences, format_metric
+from keras_dnnts.results.conclusions import Difference, find_pairwise_differences, headline_metrics
+from keras_dnnts.studies.cifar import embedding_page as embedding
+from keras_dnnts.studies.reference import reported
 
 
 def describe_comparison(results: Mapping[str, Result]) -> dict[str, Any]:

@@ -3,10 +3,10 @@
 import math
 from typing import Any
 
-from keras_dnnts.compare import METRIC_TITLES, format_metric
-from keras_dnnts.reference import reported
 from keras_dnnts.report import text
 from keras_dnnts.results import Result
+from keras_dnnts.results.comparison import METRIC_TITLES, format_metric
+from keras_dnnts.studies.reference import reported
 
 
 def list_measures(result: Result) -> list[dict[str, Any]]:

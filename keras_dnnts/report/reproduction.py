@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import Any
 
-from keras_dnnts.findings import count_skipped
 from keras_dnnts.report import text
 from keras_dnnts.results import Result
+from keras_dnnts.results.findings import count_skipped
 
 COUNTS = {"train": "Trained on", "validation": "Validated on", "test": "Tested on", "held_out": "Held out"}
 

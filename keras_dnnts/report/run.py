@@ -2,10 +2,12 @@
 
 from typing import Any
 
-from keras_dnnts.conclusions import headline_metrics
-from keras_dnnts.reference import reported
-from keras_dnnts.report import confusion, curves, embedding, examples, numbers, reproduction, text
+from keras_dnnts.report import confusion, curves, numbers, reproduction, text
 from keras_dnnts.results import Result
+from keras_dnnts.results.conclusions import headline_metrics
+from keras_dnnts.studies import examples_page as examples
+from keras_dnnts.studies.cifar import embedding_page as embedding
+from keras_dnnts.studies.reference import reported
 
 # Of the page's 3 MB.
 EMBEDDING_BYTES, EXAMPLES_BYTES = 900_000, 500_000

@@ -3,9 +3,9 @@
 import shlex
 from typing import Any
 
-from keras_dnnts.conclusions import interval_over_seeds
-from keras_dnnts.reference import changed_settings, is_on_reference_data
 from keras_dnnts.results import Metric, Result
+from keras_dnnts.results.conclusions import interval_over_seeds
+from keras_dnnts.studies.reference import changed_settings, is_on_reference_data
 
 SIDES = {
     "names": {"held_out": "held-out names", "train": "training names"},

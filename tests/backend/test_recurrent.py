@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from keras_dnnts.backend import recurrent_outputs
-from keras_dnnts.models.recurrent import LastOutput, Recurrent
+from keras_dnnts.studies.names.models.recurrent import LastOutput, Recurrent
 from tests.plain_torch import CELLS, PlainClassifier, Sizes
 
 cells = pytest.mark.parametrize("cell", CELLS)

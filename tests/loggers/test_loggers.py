@@ -13,7 +13,7 @@ from PIL import Image
 from keras_dnnts.loggers import log_result
 from keras_dnnts.loggers.history import read_history
 from keras_dnnts.results import Result, load_result
-from keras_dnnts.run_directory import HISTORY
+from keras_dnnts.running.run_directory import HISTORY
 from tests.finished_runs import cifar_result, names_result
 from tests.names_folders import call, write_names
 

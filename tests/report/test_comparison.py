@@ -7,10 +7,10 @@ import pytest
 import torch  # noqa: F401  before SciPy's statistics, as everywhere
 from scipy import stats
 
-from keras_dnnts.conclusions import find_pairwise_differences, headline_metrics, interval_over_seeds
 from keras_dnnts.report import write_comparison
 from keras_dnnts.report.comparison import conclude
 from keras_dnnts.results import Metric
+from keras_dnnts.results.conclusions import find_pairwise_differences, headline_metrics, interval_over_seeds
 from tests.finished_runs import cifar_result, names_result
 from tests.names_folders import call
 from tests.report.illustrated import illustrated_cifar, illustrated_names, save

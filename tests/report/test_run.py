@@ -13,10 +13,10 @@ import numpy as np
 import pytest
 
 from keras_dnnts import cli
+from keras_dnnts.cli.summary import print_summary
 from keras_dnnts.config import CifarConfig, NamesConfig
 from keras_dnnts.report import text, write_report, write_report_or_warn
 from keras_dnnts.results import Metric
-from keras_dnnts.summary import print_summary
 from tests.finished_runs import cifar_result, names_result
 from tests.names_folders import call
 from tests.report.illustrated import NASTY, illustrated_cifar, illustrated_names, save

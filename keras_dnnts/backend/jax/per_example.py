@@ -10,7 +10,7 @@ from keras_dnnts.backend.buckets import bucket_lengths
 
 
 class PerExampleTraining(keras.Model):
-    """The training step of :class:`keras_dnnts.models.per_example.PerExampleModel` on JAX."""
+    """The training step of :class:`keras_dnnts.studies.names.models.per_example.PerExampleModel` on JAX."""
 
     def train_step(self, state: tuple, data: Any) -> tuple[dict[str, Any], tuple]:
         """Update the weights once for every example of the chunk ``((letters, lengths), labels)``."""

@@ -13,7 +13,7 @@ FEW_ROWS = 16  # matrix products of fewer rows are quicker as a sum of outer pro
 
 
 def recurrent_outputs(cell: str, inputs: jax.Array, weights: Sequence[jax.Array]) -> jax.Array:
-    """Run one recurrent layer from a zero state; see :class:`keras_dnnts.models.recurrent.Recurrent`."""
+    """Run one recurrent layer from a zero state; see :class:`keras_dnnts.studies.names.models.recurrent.Recurrent`."""
     return jnp.swapaxes(_outputs_over_time(cell, jnp.swapaxes(inputs, 0, 1), *weights), 0, 1)
 
 

@@ -8,7 +8,7 @@ from keras import ops
 
 
 class PerExampleTraining(keras.Model):
-    """The training step of :class:`keras_dnnts.models.per_example.PerExampleModel` on torch."""
+    """The training step of :class:`keras_dnnts.studies.names.models.per_example.PerExampleModel` on torch."""
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Update the weights once for every example of the chunk ``((letters, lengths), labels)``."""

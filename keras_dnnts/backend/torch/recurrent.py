@@ -8,7 +8,7 @@ _FUSED = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
 
 
 def recurrent_outputs(cell: str, inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
-    """Run one recurrent layer from a zero state; see :class:`keras_dnnts.models.recurrent.Recurrent`."""
+    """Run one recurrent layer from a zero state; see :class:`keras_dnnts.studies.names.models.recurrent.Recurrent`."""
     hidden_units = weights[1].shape[1]
     state = inputs.new_zeros(1, inputs.shape[0], hidden_units)
     initial = (state, state) if cell == "lstm" else state

@@ -1,0 +1,247 @@
+"""What the commands do between their options and the experiment: choose the folder, run, print a summary."""
+
+import contextlib
+import dataclasses
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from keras_dnnts.config import CifarConfig, Config, NamesConfig
+from keras_dnnts.datasets.fetch import data_dir, is_cached
+from keras_dnnts.errors import UserError
+from keras_dnnts.loggers import log_result
+from keras_dnnts.report import write_comparison, write_report, write_report_or_warn
+from keras_dnnts.results import Result, load_result
+from keras_dnnts.results.comparison import (
+    METRIC_TITLES,
+    find_differences,
+    format_metric,
+    load_runs,
+    save_tables,
+    tabulate,
+)
+from keras_dnnts.results.findings import count_skipped
+from keras_dnnts.running.interruption import Interrupted, Interruption, exit_interrupted, interruptible
+from keras_dnnts.running.run_directory import CHANGEABLE, FIGURES, RunDirectory, next_free_directory
+from keras_dnnts.running.runtime import explain_engine_failure
+from keras_dnnts.studies.cifar.train import run_cifar
+from keras_dnnts.studies.names.train import run_names
+
+logger = logging.getLogger("keras_dnnts")
+
+
+def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: bool, log: Sequence[str] = ()) -> None:
+    """Run an experiment, draw its figures, print what it found and log it to the loggers named.
+
+    Raises:
+        UserError: something in what the user gave cannot be used.
+    """
+    directory = RunDirectory.new(out, f"{config.experiment}-{config.model}", overwrite)
+    _keep_out_of_data(config, directory.path)
+    _run_to_the_end(config, directory, quiet, log)
+
+
+def _keep_out_of_data(config: Config, out: Path) -> None:
+    """Where every folder is a class, a run would become one."""
+    if (
+        config.experiment == "cifar"
+        and config.data_dir
+        and out.resolve().is_relative_to(Path(config.data_dir).resolve())
+    ):
+        raise UserError(f"--out {out}: lies in --data-dir {config.data_dir}; name a folder elsewhere")
+
+
+def resume_and_summarise(
+    path: Path, experiment: str, given: Mapping[str, Any], quiet: bool, log: Sequence[str] = ()
+) -> None:
+    """Go on with an interrupted run, as :func:`run_and_summarise` would have.
+
+    Args:
+        path: the run directory.
+        experiment: the one whose command was called.
+        given: the options that were given by hand, by name.
+        quiet: no progress.
+        log: loggers, by name.
+
+    Raises:
+        UserError: there is no such run, or an option would change its results.
+    """
+    directory = RunDirectory.resumed(path)
+    config = directory.config()
+    if config.experiment != experiment:
+        raise UserError(f"--resume {path}: use keras-dnnts {config.experiment}, whose run it is")
+    for name, value in given.items():
+        was = getattr(config, name)
+        if name not in CHANGEABLE and value != was:
+            option = "--" + name.replace("_", "-")
+            advice = "leave the option out, or start a new run"
+            raise UserError(f"--resume {path}: was started with {option} {was}, not with {value}: {advice}")
+    config = type(config).from_dict({**dataclasses.asdict(config), **given}, where=f"--resume {path}")
+    _run_to_the_end(config, directory, quiet, log)
+
+
+def _run_to_the_end(config: Config, directory: RunDirectory, quiet: bool, log: Sequence[str]) -> None:
+    with interruptible(lambda: directory.resume_command) as interruption:
+        result = _run_unless_finished(config, directory, None if quiet else Console(), interruption)
+        draw_figures(result, directory.path)
+        write_report_or_warn(directory.path)
+    print_summary(result, directory.path)
+    log_result(result, directory.path, log)
+
+
+def _run_unless_finished(
+    config: Config, directory: RunDirectory, console: Console | None, interruption: Interruption
+) -> Result:
+    if directory.resumes and directory.is_finished:
+        directory.tidy()
+        print(f"{directory.path}: is finished; nothing is left to train")
+        return load_result(directory.path)
+    try:
+        return _run(config, directory, console, interruption)
+    except Interrupted:
+        exit_interrupted(directory.resume_command)
+    except OSError as error:
+        raise _stopped_by(f"{directory.path}: {error.strerror or error}", directory) from error
+    except Exception as error:
+        if problem := explain_engine_failure(error):
+            raise _stopped_by(problem, directory) from error
+        raise
+
+
+def _stopped_by(problem: str, directory: RunDirectory) -> UserError:
+    return UserError("; ".join(filter(None, [problem, directory.resume_command])))
+
+
+def _run(config: Config, directory: RunDirectory, console: Console | None, interruption: Interruption) -> Result:
+    if isinstance(config, CifarConfig):
+        return run_cifar(config, directory, console, interruption)
+    assert isinstance(config, NamesConfig)
+    return run_names(config, directory, console, interruption)
+
+
+def draw_figures(result: Result, folder: Path) -> None:
+    """Write the figures of a run that has saved its results; one that fails costs a warning and only itself."""
+    # Matplotlib takes a second to import: only once there is something to draw.
+    from keras_dnnts.figures import save_figures
+
+    try:
+        save_figures(result, folder / FIGURES)
+    except OSError as error:
+        logger.warning("%s: figures cannot be written: %s", folder / FIGURES, error.strerror or error)
+
+
+def print_summary(result: Result, folder: Path) -> None:
+    """Print the headline numbers of a run and where its files are."""
+    config, data = result.config, result.dataset
+    stand_in = ", standing in for the real data" if data["stand_in"] else ""
+    seeds = f"{config['seeds']} seeds" if config["seeds"] > 1 else f"seed {config['seed']}"
+    title = f"{result.model_name} on {data['name']}{stand_in}, {config['protocol']} protocol, {seeds}"
+    table = Table(show_header=False)
+    table.add_column("metric")
+    table.add_column("value", justify="right")
+    single = config["seeds"] == 1
+    for name, label in METRIC_TITLES[result.experiment].items():
+        if metric := result.metrics.get(name):
+            interval = ""
+            if single and metric.intervals_95:
+                low, high = metric.intervals_95[0]
+                interval = f"  (95 %: {100 * low:.1f} to {100 * high:.1f})"
+            table.add_row(label, format_metric(name, metric) + interval)
+    console = Console()
+    console.print(title, highlight=False, markup=False, soft_wrap=True)
+    console.print(table)
+    if skipped := count_skipped(result):
+        console.print(f"Left out: {skipped}", highlight=False)
+    if result.experiment == "cifar":
+        recall = result.details["recall"]["test"]
+        shares = ", ".join(f"{name} {share:.1%}" for name, share in recall.items() if share is not None)
+        console.print(f"Test accuracy by class: {shares}", highlight=False, markup=False)
+    console.print(f"Report, results, model and figures: {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+def redraw_report(folder: Path, out: Path | None) -> None:
+    """Write the page of a finished run anew and print where it is.
+
+    Raises:
+        UserError: the folder holds no finished run, or the page cannot be written.
+    """
+    try:
+        path = write_report(folder, out)
+    except OSError as error:
+        raise UserError(f"{out or folder}: the report cannot be written: {error.strerror}") from error
+    print(f"Report: {path}")
+
+
+def compare_runs(folders: Sequence[Path], out: Path | None, html: bool = False) -> None:
+    """Print one table of finished runs, and write it with a figure and, where ``html`` says so, a page.
+
+    Raises:
+        UserError: a folder holds no finished run, the runs are of different kinds, or ``out`` cannot be written.
+    """
+    results = load_runs(folders)
+    folder = out or next_free_directory("compare")
+    header, rows = tabulate(results)
+    table = Table(header[0])
+    for label in header[1:]:
+        table.add_column(label, justify="right", no_wrap=True)
+    for row in rows:
+        table.add_row(*row)
+    console, errors = Console(), Console(stderr=True)
+    # Before anything is printed: a folder that cannot be written is then the only line.
+    with _writable(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        save_tables(results, folder)
+    for warning in find_differences(results):
+        errors.print(f"keras-dnnts: warning: {warning}", highlight=False, markup=False, soft_wrap=True)
+    console.print(table)
+    from keras_dnnts.figures.comparison import save_comparison
+
+    accuracies = {
+        name: title
+        for name, title in METRIC_TITLES[next(iter(results.values())).experiment].items()
+        if "accuracy" in name and any(name in result.metrics for result in results.values())
+    }
+    with _writable(folder):
+        save_comparison(results, accuracies, folder / "comparison.png")
+        if html:
+            print(f"Report: {write_comparison(results, folder)}")
+    console.print(f"Table and figure: {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+@contextlib.contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise UserError(f"--out {folder}: cannot be written: {error.strerror}") from error
+
+
+def list_data(fetch: bool) -> None:
+    """Print every data set and where it is, downloading the missing ones first where ``fetch`` says so.
+
+    Raises:
+        UserError: a download is not possible.
+    """
+    from keras_dnnts.datasets.cifar10 import load_cifar10
+    from keras_dnnts.datasets.cifar10.builder import KerasDnntsCifar10
+    from keras_dnnts.datasets.letters import REFERENCE_ALPHABET
+    from keras_dnnts.datasets.names_builder.builder import KerasDnntsNames
+    from keras_dnnts.studies.names.data import load_names
+
+    if fetch:
+        load_names(REFERENCE_ALPHABET)
+        load_cifar10()
+    table = Table("data set", "for", "where")
+    table.add_row("names", "names", _place(KerasDnntsNames))
+    table.add_row("starter names", "names", "bundled")
+    table.add_row("CIFAR-10", "cifar", _place(KerasDnntsCifar10))
+    table.add_row("scikit-learn digits", "cifar", "bundled")
+    Console().print(table)
+
+
+def _place(builder: Any) -> str:
+    return str(data_dir() / builder.name) if is_cached(builder) else "not downloaded (--fetch)"

@@ -1,1 +1,0 @@
-"""The whole story of a run, one file an experiment, top to bottom."""

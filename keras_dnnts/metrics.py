@@ -1,0 +1,50 @@
+"""What is measured of a run: every metric's name, title and unit, declared once by its study."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+UNITS = ("share", "nats", "count", "seconds", "per second")
+
+
+@dataclass(frozen=True)
+class MetricKind:
+    """A metric of a study.
+
+    Attributes:
+        name: in results.
+        title: in tables.
+        unit: one of ``UNITS``; a share is from 0 to 1 and shown in per cent.
+        higher_is_better: None where neither is.
+        headline: what it is in a sentence, where runs are judged by it, such as ``"accuracy on test images"``; of
+            several, the first is the most telling.
+        part: the part of the data it is about, where not every run has that part; None where all have the metric.
+        weighting: how examples are weighted, in words that may follow a headline.
+    """
+
+    name: str
+    title: str
+    unit: str
+    higher_is_better: bool | None = None
+    headline: str | None = None
+    part: str | None = None
+    weighting: str = ""
+
+    def __post_init__(self) -> None:
+        assert self.unit in UNITS
+
+    @property
+    def is_share(self) -> bool:
+        """Whether it is shown in per cent."""
+        return self.unit == "share"
+
+    def format(self, mean: float, sd: float | None = None) -> str:
+        """Format a mean ± standard deviation: shares in per cent, the others rounded to what can be read."""
+        whole = self.unit == "count" and sd is None
+        scale, digits = (100, 1) if self.is_share else (1, 0 if whole or mean >= 100 else 2)
+        spread = "" if sd is None else f" ± {scale * sd:,.{digits}f}"
+        return f"{scale * mean:,.{digits}f}{spread}{' %' if self.is_share else ''}"
+
+
+def accuracy_of(kinds: Sequence[MetricKind], part: str) -> MetricKind:
+    """The accuracy by which runs are judged on one part of the data."""
+    return next(kind for kind in kinds if kind.headline and kind.is_share and (kind.part or part) == part)

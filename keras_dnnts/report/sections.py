@@ -1,0 +1,20 @@
+"""A section that a study adds to the page."""
+
+from dataclasses import dataclass
+
+from markupsafe import Markup
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page under a heading of its own.
+
+    Attributes:
+        title: the heading.
+        body: HTML that is safe to write as it is.
+        style: CSS that it needs.
+    """
+
+    title: str
+    body: Markup
+    style: Markup = Markup("")

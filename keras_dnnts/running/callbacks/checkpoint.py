@@ -1,0 +1,137 @@
+"""The whole state of a training, kept at ends of epochs, and where it can go on from."""
+
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Protocol
+
+import keras
+import numpy as np
+
+from keras_dnnts.running.checkpoints import State
+from keras_dnnts.running.interruption import Interrupted, Interruption
+
+
+class Stateful(Protocol):
+    """A callback that can go on where an equal one stopped."""
+
+    def get_state(self) -> Any:
+        """What ``set_state`` takes."""
+
+    def set_state(self, state: Any) -> None:
+        """Go on from there."""
+
+
+class ModelState:
+    """A copy in memory of what a compiled model has learnt: its weights and its optimizer's variables.
+
+    Layers' seed generators are left out: :class:`keras_dnnts.running.callbacks.EpochStart` sets them every epoch.
+    """
+
+    def __init__(self, model: keras.Model) -> None:
+        self.model = model
+        model.optimizer.build(model.trainable_variables)
+        self.capture()
+
+    def capture(self) -> None:
+        """Copy what the model has learnt so far."""
+        self._weights = self.model.get_weights()
+        self._optimizer = [np.array(variable) for variable in self.model.optimizer.variables]
+
+    def restore(self) -> None:
+        """Bring the model back to the copy."""
+        self.model.set_weights(self._weights)
+        for variable, value in zip(self.model.optimizer.variables, self._optimizer, strict=True):
+            variable.assign(value)
+
+    def get_state(self) -> State:
+        """What :meth:`set_state` takes."""
+        return {"weights": self._weights, "optimizer": self._optimizer}
+
+    def set_state(self, state: State) -> None:
+        """Bring copy and model to this state."""
+        self._weights, self._optimizer = state["weights"], state["optimizer"]
+        self.restore()
+
+
+class Checkpoint(keras.callbacks.Callback):
+    """Save a training at ends of epochs, so that one restored from it goes on as if never interrupted.
+
+    Where a person asks training to stop, it saves the end of the last epoch, unless that is saved already, and raises
+    :class:`keras_dnnts.running.interruption.Interrupted`: within an epoch after the current step.
+
+    It stands last in ``fit``'s callbacks.
+
+    Args:
+        learnt: of the model that is trained; captured here at the end of every epoch.
+        parts: the other callbacks whose state belongs to the training, by name.
+        save: keeps a state.
+        seconds: least time between two saves; the first comes that long after training begins.
+        interruption: says when to stop.
+
+    Attributes:
+        epochs: number of finished epochs.
+        finished: whether training has come to its end.
+    """
+
+    async_safe = True
+
+    def __init__(
+        self,
+        learnt: ModelState,
+        parts: Mapping[str, Stateful],
+        save: Callable[[State], None],
+        seconds: float,
+        interruption: Interruption,
+    ) -> None:
+        super().__init__()
+        self.learnt, self.parts, self.save = learnt, parts, save
+        self.seconds, self.interruption = seconds, interruption
+        self.epochs, self.finished = 0, False
+
+    def restore(self, state: State | None) -> None:
+        """Bring the model and all parts to a saved state; None leaves all as it is."""
+        if state is None:
+            return
+        self.epochs, self.finished = state["epochs"], state["finished"]
+        self.learnt.set_state(state["learnt"])
+        for name, part in self.parts.items():
+            part.set_state(state["parts"][name])
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Start the clock."""
+        self._saved_epochs, self._saved_time = self.epochs, time.monotonic()
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Stop between two steps where asked to."""
+        self._stop_if_asked()
+
+    def on_test_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Stop between two steps of validation where asked to."""
+        self._stop_if_asked()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Capture the epoch, and save it where it is the last, or time."""
+        if any(getattr(part, "failed", False) for part in self.parts.values()):
+            return
+        self.learnt.capture()
+        self.epochs = epoch + 1
+        self.finished = self.model.stop_training or self.epochs == self.params["epochs"]
+        self._state = self._collect()
+        if self.finished or time.monotonic() - self._saved_time >= self.seconds:
+            self._save()
+        if not self.finished:
+            self._stop_if_asked()
+
+    def _collect(self) -> State:
+        parts = {name: part.get_state() for name, part in self.parts.items()}
+        return {"epochs": self.epochs, "finished": self.finished, "learnt": self.learnt.get_state(), "parts": parts}
+
+    def _save(self) -> None:
+        self.save(self._state)
+        self._saved_epochs, self._saved_time = self.epochs, time.monotonic()
+
+    def _stop_if_asked(self) -> None:
+        if self.interruption.requested:
+            if self.epochs > self._saved_epochs:
+                self._save()
+            raise Interrupted

@@ -1,0 +1,282 @@
+"""Callbacks of training by epochs."""
+
+import dataclasses
+import math
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_dnnts.running.callbacks.checkpoint import ModelState
+from keras_dnnts.running.console import RunProgress, format_seconds
+from keras_dnnts.running.seeding import seed_epoch
+from keras_dnnts.studies.cifar.image_batches import ImageBatches
+
+LONG_RUN_SECONDS = 3600
+TIMED_BATCHES = 5
+
+
+@dataclass(frozen=True)
+class Epoch:
+    """One epoch: its number from 1, the rate it trained with, mean losses and accuracies over images, its duration."""
+
+    epoch: int
+    learning_rate: float
+    train_loss: float
+    train_accuracy: float
+    validation_loss: float
+    validation_accuracy: float
+    seconds: float
+
+
+class EpochStart(keras.callbacks.Callback):
+    """Make everything random in an epoch a pure function of seed and epoch: order, augmentation and dropout."""
+
+    async_safe = True
+
+    def __init__(self, seed: int, batches: Sequence[ImageBatches]) -> None:
+        super().__init__()
+        self.seed, self.batches = seed, batches
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Seed, and turn the batches to the epoch."""
+        seed_epoch(self.model, self.seed, epoch)
+        for batches in self.batches:
+            batches.start_epoch(epoch)
+
+
+class EpochHistory(keras.callbacks.Callback):
+    """Keep every epoch's numbers. Needs ``LearningRateScheduler`` before it.
+
+    Where a training loss is not finite, training stops within the epoch, which is not recorded, and the model goes
+    back to where it was before.
+
+    Args:
+        learnt: what the model had learnt at the end of the last epoch.
+
+    Attributes:
+        epochs: every finished epoch.
+        training_seconds: how long each took, validation left out.
+        failed_epoch: None, or the number (from 1) of the epoch with a loss that was not finite.
+    """
+
+    async_safe = True
+
+    def __init__(self, learnt: ModelState) -> None:
+        super().__init__()
+        self.learnt = learnt
+        self.epochs: list[Epoch] = []
+        self.training_seconds: list[float] = []
+        self.failed_epoch: int | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether a training loss was not finite."""
+        return self.failed_epoch is not None
+
+    @property
+    def epochs_per_second(self) -> float:
+        """Speed of training alone; the first epoch includes compilation and counts only if it is the only one."""
+        seconds = self.training_seconds[1:] or self.training_seconds
+        return len(seconds) / sum(seconds)
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Start the clock."""
+        self._finite = True
+        self._started = time.perf_counter()
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Note a mean loss that is not finite any more. Runs in another thread, which must not touch the model."""
+        assert logs is not None
+        if not math.isfinite(logs["loss"]):
+            self._finite = False
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Stop after such a loss."""
+        if not self._finite:
+            self.model.stop_training = True
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Note when validation begins."""
+        self._trained = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Record the epoch, or go back to before it."""
+        assert logs is not None
+        if not math.isfinite(logs["loss"]):
+            self.failed_epoch = epoch + 1
+            self.learnt.restore()
+            self.model.stop_training = True
+            return
+        self.epochs.append(
+            Epoch(
+                epoch=epoch + 1,
+                learning_rate=float(logs["learning_rate"]),
+                train_loss=float(logs["loss"]),
+                train_accuracy=float(logs["accuracy"]),
+                validation_loss=float(logs["val_loss"]),
+                validation_accuracy=float(logs["val_accuracy"]),
+                seconds=time.perf_counter() - self._started,
+            )
+        )
+        self.training_seconds.append(self._trained - self._started)
+
+    def get_state(self) -> dict[str, Any]:
+        """What :meth:`set_state` takes."""
+        epochs = [dataclasses.astuple(epoch) for epoch in self.epochs]
+        return {"epochs": epochs, "training_seconds": self.training_seconds}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.epochs = [Epoch(*epoch) for epoch in state["epochs"]]
+        self.training_seconds = state["training_seconds"]
+
+
+class EarlyStopping(keras.callbacks.Callback):
+    """Stop as the reference does: when the validation loss has not gone strictly below its best for some epochs.
+
+    Keras's callback of this name takes a first loss of NaN for the best, which nothing is below. Here the best starts
+    at infinity, and NaN is no improvement.
+
+    Args:
+        patience: number of epochs in a row without improvement that ends training.
+        restore_best: whether the model ends with the weights of its best epoch rather than of its last.
+
+    Attributes:
+        best_epoch: number (from 1) of the epoch with the lowest validation loss; 0 while none is below infinity.
+    """
+
+    async_safe = True
+
+    def __init__(self, patience: int, restore_best: bool) -> None:
+        super().__init__()
+        self.patience, self.restore_best = patience, restore_best
+        self.best_epoch = 0
+        self._best_loss = math.inf
+        self._best_weights: list[np.ndarray] | None = None
+        self._waited = 0
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Compare the epoch with the best one."""
+        assert logs is not None
+        if logs["val_loss"] < self._best_loss:
+            self._best_loss, self.best_epoch, self._waited = logs["val_loss"], epoch + 1, 0
+            if self.restore_best:
+                self._best_weights = self.model.get_weights()
+            return
+        self._waited += 1
+        if self._waited >= self.patience:
+            self.model.stop_training = True
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Go back to the best weights."""
+        if self._best_weights is not None:
+            self.model.set_weights(self._best_weights)
+
+    def get_state(self) -> dict[str, Any]:
+        """What :meth:`set_state` takes."""
+        return {
+            "best_epoch": self.best_epoch,
+            "best_loss": float(self._best_loss),
+            "best_weights": self._best_weights,
+            "waited": self._waited,
+        }
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.best_epoch, self._best_loss = state["best_epoch"], state["best_loss"]
+        self._best_weights, self._waited = state["best_weights"], state["waited"]
+
+
+class FirstEpochSnapshot(keras.callbacks.Callback):
+    """Keep what ``measure()`` returns after the first epoch, as ``value``."""
+
+    async_safe = True
+
+    def __init__(self, measure: Callable[[], np.ndarray]) -> None:
+        super().__init__()
+        self.measure = measure
+        self.value: np.ndarray | None = None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Measure once."""
+        if epoch == 0:
+            self.value = self.measure()
+
+    def get_state(self) -> np.ndarray | None:
+        """What :meth:`set_state` takes."""
+        return self.value
+
+    def set_state(self, state: np.ndarray | None) -> None:
+        """Go on from there."""
+        self.value = state
+
+
+class EpochProgress(keras.callbacks.Callback):
+    """Show progress after every batch, and a line every epoch; say early where a run will be long.
+
+    Args:
+        progress: counts training images.
+        label: of what run, for a person; may be empty.
+        batches: the training batches.
+        history: stands before this in ``fit``'s callbacks.
+    """
+
+    # Losses arrive in another thread, so that the device need not wait for them; the bar moves in this one.
+    async_safe = True
+
+    def __init__(self, progress: RunProgress, label: str, batches: ImageBatches, history: EpochHistory) -> None:
+        super().__init__()
+        self.progress, self.label, self.batches, self.history = progress, label, batches, history
+        self._logs: dict[str, Any] | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Name the epoch."""
+        self._title = f"{self.label}epoch {epoch + 1}/{self.params['epochs']}"
+        self._logs = None
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Count the batch before this one."""
+        if batch > 0:
+            self._advance(self.batches.batch_size)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keep the latest means, and time the first batches but for the very first, which includes compilation."""
+        self._logs = logs
+        if self.progress.done >= self.batches.images:
+            return
+        if batch == 0:
+            self._first_arrival = time.perf_counter()
+        elif batch == TIMED_BATCHES:
+            self._warn_of_long_run((time.perf_counter() - self._first_arrival) / TIMED_BATCHES)
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Count the last batch and print the epoch's line."""
+        if self.history.failed:
+            return
+        self._advance(self.batches.images - (len(self.batches) - 1) * self.batches.batch_size)
+        done = self.history.epochs[-1]
+        self.progress.line(
+            f"{self._title} · loss {done.train_loss:.4f} · accuracy {done.train_accuracy:.1%} · validation loss "
+            f"{done.validation_loss:.4f} · accuracy {done.validation_accuracy:.1%}"
+        )
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """Take the epochs that early stopping saved off the total."""
+        self.progress.shorten((self.params["epochs"] - len(self.history.epochs)) * self.batches.images)
+
+    def _advance(self, images: int) -> None:
+        logs = self._logs
+        note = f"loss {logs['loss']:.4f} · accuracy {logs['accuracy']:.1%}" if logs else ""
+        self.progress.advance(images, self._title, note)
+
+    def _warn_of_long_run(self, batch_seconds: float) -> None:
+        seconds = batch_seconds * self.progress.total / self.batches.batch_size
+        if seconds > LONG_RUN_SECONDS:
+            self.progress.line(
+                f"this run may take {format_seconds(seconds)} on this device; "
+                "fewer --epochs, a smaller --image-size or fewer --train-images shorten it"
+            )

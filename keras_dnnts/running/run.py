@@ -1,0 +1,181 @@
+"""A run of any study: data, a training once a seed, what all seeds found, the result."""
+
+import os
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from rich.console import Console
+
+from keras_dnnts.analysis import most_frequent_confusions
+from keras_dnnts.config import Config
+from keras_dnnts.registry import find_study
+from keras_dnnts.results import Result, collect_metrics
+from keras_dnnts.running.console import RunProgress
+from keras_dnnts.running.interruption import Interruption
+from keras_dnnts.running.run_directory import RunDirectory
+from keras_dnnts.running.runtime import choose_backend, describe_environment, start_engine
+from keras_dnnts.study import SeedOutcome, StudyData, Training
+
+
+@dataclass(frozen=True)
+class Run:
+    """What all seeds of a run share. ``progress`` is only there once the training has said what it counts."""
+
+    config: Any
+    data: Any
+    directory: RunDirectory
+    progress: RunProgress
+    interruption: Interruption
+
+    def label(self, seed: int) -> str:
+        """What progress calls a seed; empty for a run of one."""
+        return f"seed {seed} · " if self.config.seeds > 1 else ""
+
+    def save_history(self, seed: int, columns: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
+        """Put a seed's rows so far into ``history.csv``."""
+        self.directory.write_history(seed, columns, rows)
+
+
+def run_study(
+    config: Config,
+    directory: RunDirectory,
+    console: Console | None = None,
+    interruption: Interruption | None = None,
+) -> Result:
+    """Train the model once a seed, evaluate it, and leave everything in ``directory``.
+
+    Raises:
+        UserError: the data, backend, device or folder cannot be used, or the loss stopped being finite.
+        Interrupted: ``interruption`` was requested; ``directory`` can be resumed.
+    """
+    study = find_study(config.experiment)
+    choose_backend(config.backend, config.device)
+    data = study.load_data(config)
+    start_engine()
+    progress = RunProgress(console)
+    run = Run(config, data, directory, progress, interruption or Interruption())
+    training = study.training(run)
+    progress.plan(training.steps * config.seeds, training.unit, training.round_size)
+    with directory.open(config, data.content_hash):
+        with progress:
+            outcomes = _run_seeds(run, training)
+        result = _gather(config, data, outcomes)
+        directory.save_result(result)
+    return result
+
+
+def _run_seeds(run: Run, training: Training) -> list[SeedOutcome]:
+    """Train seeds, side by side where they can be; evaluate one after the other.
+
+    Seeds share nothing, so that each finds what it would find alone.
+    """
+    found = {seed: run.directory.checkpoints.load_outcome(seed) for seed in run.config.all_seeds}
+    missing = [seed for seed in found if found[seed] is None]
+    workers = min(training.side_by_side, len(missing), _cores())
+    train = _train_side_by_side if workers > 1 else _train_in_turn
+    outcomes = {seed: _remember(run, training, seed, outcome) for seed, outcome in found.items() if outcome is not None}
+    outcomes |= train(run, training, missing, workers)
+    return [outcomes[seed] for seed in run.config.all_seeds]
+
+
+def _train_in_turn(run: Run, training: Training, seeds: Sequence[int], workers: int) -> dict[int, SeedOutcome]:
+    outcomes = {}
+    for seed in seeds:
+        prepared = training.prepare(seed)
+        with run.interruption.after_step():
+            trained = training.train(seed, prepared)
+        outcomes[seed] = _finish(run, training, seed, trained)
+    return outcomes
+
+
+def _train_side_by_side(run: Run, training: Training, seeds: Sequence[int], workers: int) -> dict[int, SeedOutcome]:
+    # Before there are threads: Keras builds one model at a time.
+    prepared = {seed: training.prepare(seed) for seed in seeds}
+    with run.interruption.after_step(), _threads(run, workers) as pool:
+        trained: dict[int, Future] = {seed: pool.submit(training.train, seed, prepared[seed]) for seed in seeds}
+        return {seed: _finish(run, training, seed, trained[seed].result()) for seed in seeds}
+
+
+@contextmanager
+def _threads(run: Run, workers: int) -> Iterator[ThreadPoolExecutor]:
+    """Threads to train in; where one fails, the others stop."""
+    with ThreadPoolExecutor(workers) as pool:
+        try:
+            yield pool
+        except BaseException:
+            run.interruption.requested = True
+            pool.shutdown(cancel_futures=True)
+            raise
+
+
+def _finish(run: Run, training: Training, seed: int, trained: Any) -> SeedOutcome:
+    outcome = training.finish(seed, trained)
+    run.save_history(seed, outcome.columns, outcome.rows)
+    run.directory.checkpoints.save_outcome(seed, vars(outcome))
+    return outcome
+
+
+def _remember(run: Run, training: Training, seed: int, outcome: dict[str, Any]) -> SeedOutcome:
+    """What a seed found in an earlier process."""
+    found = SeedOutcome(**outcome)
+    run.progress.skip(training.steps)
+    run.save_history(seed, found.columns, found.rows)
+    return found
+
+
+def _cores() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _gather(config: Config, data: StudyData, outcomes: Sequence[SeedOutcome]) -> Result:
+    first, classes = outcomes[0], data.classes
+    confusions = {part: np.stack([outcome.confusions[part] for outcome in outcomes]) for part in first.confusions}
+    details = {
+        "parameters": first.parameters,
+        "recall": {part: _recall(counts, classes) for part, counts in confusions.items()},
+        "most_frequent_confusions": {
+            part: most_frequent_confusions(counts.sum(axis=0), classes) for part, counts in confusions.items()
+        },
+        "illustrated_seed": config.seed,
+    }
+    return Result(
+        experiment=config.experiment,
+        config=config.to_dict(),
+        dataset={
+            "name": data.name,
+            "source": data.source,
+            "stand_in": data.stand_in,
+            "content_hash": data.content_hash,
+            "classes": list(classes),
+            **data.describe(),
+        },
+        environment=describe_environment() | first.environment,
+        metrics=collect_metrics([outcome.metrics for outcome in outcomes]),
+        details=details | first.details,
+        arrays={
+            **{name: _stack([outcome.curves[name] for outcome in outcomes]) for name in first.curves},
+            **{f"confusion_{part}": counts for part, counts in confusions.items()},
+            **first.arrays,
+        },
+    )
+
+
+def _recall(confusions: np.ndarray, classes: Sequence[str]) -> dict[str, float | None]:
+    """Mean over seeds of the fraction right of each class; None for a class without examples."""
+    right, total = confusions.diagonal(axis1=1, axis2=2), confusions.sum(axis=2)
+    seen = total > 0
+    shares = np.where(seen, right / np.maximum(total, 1), 0).sum(axis=0)
+    seeds = seen.sum(axis=0).tolist()
+    return {name: share / n if n else None for name, share, n in zip(classes, shares.tolist(), seeds, strict=True)}
+
+
+def _stack(curves: Sequence[np.ndarray]) -> np.ndarray:
+    """(seeds, most points) float64, NaN where a seed has fewer."""
+    stacked = np.full((len(curves), max(map(len, curves))), np.nan)
+    for row, curve in zip(stacked, curves, strict=True):
+        row[: len(curve)] = curve
+    return stacked

@@ -1,0 +1,268 @@
+"""The folder of a run, and the one process that writes to it."""
+
+import contextlib
+import csv
+import io
+import os
+import shlex
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import filelock
+
+from keras_dnnts.config import Config, load_config
+from keras_dnnts.errors import UserError
+from keras_dnnts.results import ARRAYS, RESULTS, Result
+from keras_dnnts.running.checkpoints import Checkpoints
+from keras_dnnts.whole_files import UNFINISHED, remove_unfinished, whole_file, write_whole_text
+
+CONFIG, HISTORY, FIGURES, CHECKPOINTS = "config.toml", "history.csv", "figures", "checkpoints"
+REPORT = "report.html"
+TENSORBOARD = "tensorboard"  # only where it was asked for
+MODELS = "model-seed-*"  # with what was exported from them
+LOCK, WRITER = ".lock", ".writer"
+
+# Options that a run may go on with at another value, for they leave its results as they are.
+CHANGEABLE = ("data_dir", "checkpoint_seconds")
+
+
+class RunDirectory:
+    """Where a run keeps what it finds, from its config to its checkpoints.
+
+    Made by :meth:`new` or :meth:`resumed`, which touch nothing; :meth:`open` is what the experiment does once it
+    knows that it can start.
+
+    Attributes:
+        path: the folder.
+        checkpoints: of an unfinished run.
+        resumes: whether the run goes on from them.
+    """
+
+    def __init__(self, path: Path, overwrite: bool = False, numbered: str | None = None, resumes: bool = False) -> None:
+        self.path, self.resumes = path, resumes
+        self.checkpoints = Checkpoints(path / CHECKPOINTS)
+        self._overwrite, self._numbered = overwrite, numbered
+        self._history: dict[int, Sequence[Sequence[float]]] = {}
+        self._history_lock = threading.Lock()
+
+    @classmethod
+    def new(cls, out: Path | None, label: str, overwrite: bool = False) -> Self:
+        """A folder for a new run: ``out``, or the next free ``runs/<label>-<number>``.
+
+        Raises:
+            UserError: ``out`` is a file, or is not empty and may not be overwritten.
+        """
+        if out is None:
+            return cls(next_free_directory(label), numbered=label)
+        try:
+            is_file = out.exists() and not out.is_dir()
+        except OSError as error:
+            raise _unwritable(out, error) from error
+        if is_file:
+            raise UserError(f"--out {out}: is a file; name a folder")
+        directory = cls(out, overwrite=overwrite)
+        directory._check_free()
+        return directory
+
+    @classmethod
+    def resumed(cls, path: Path) -> Self:
+        """The folder of a run that was started before.
+
+        Raises:
+            UserError: it holds no run.
+        """
+        if not (path / CONFIG).is_file():
+            raise UserError(f"--resume {path}: holds no run (no {CONFIG}); name the folder of a run")
+        return cls(path, resumes=True)
+
+    def config(self) -> Config:
+        """The config of the run in it.
+
+        Raises:
+            UserError: it cannot be read, or is not the one the run was started with.
+        """
+        config = load_config(self.path / CONFIG)
+        identity = self.checkpoints.identity()
+        if identity is not None:
+            started = identity["config"]
+            for name, value in config.to_dict().items():
+                if name not in CHANGEABLE and value != started.get(name):
+                    raise UserError(
+                        f"{self.path / CONFIG}: {name} is {value!r}, but the run was started with "
+                        f"{started.get(name)!r}: put that back, or start a new run"
+                    )
+        return config
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the run has saved its results."""
+        return (self.path / RESULTS).is_file()
+
+    @property
+    def resume_command(self) -> str:
+        """How a person goes on with the unfinished run in the folder; empty where there is none."""
+        identity = self.checkpoints.identity() if (self.path / CONFIG).is_file() else None
+        if identity is None:
+            return ""
+        return f"go on with: keras-dnnts {identity['config']['experiment']} --resume {shlex.quote(str(self.path))}"
+
+    @contextlib.contextmanager
+    def open(self, config: Config, content_hash: str) -> Iterator[None]:
+        """Be the folder's only writer: create it and save the config, or take up the run in it.
+
+        Args:
+            config: of the run.
+            content_hash: of its data.
+
+        Raises:
+            UserError: the folder cannot be written, another process writes to it, or its run had other data.
+        """
+        created = self._create()
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(self._locked())
+                self._take_up(config, content_hash) if self.resumes else self._begin(config, content_hash)
+            except OSError as error:
+                stack.close()
+                _remove_created(created)
+                raise _unwritable(self.path, error) from error
+            yield
+
+    def save_model(self, model: Any, seed: int) -> None:
+        """Save a Keras model as ``model-seed-<seed>.keras``, whole or not at all."""
+        with whole_file(self.path / f"model-seed-{seed}.keras") as unfinished:
+            model.save(unfinished)
+
+    def write_history(self, seed: int, columns: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
+        """Put a seed's rows so far into ``history.csv``, whose first column is the seed. Threads may share it."""
+        with self._history_lock:
+            self._history[seed] = rows
+            text = io.StringIO()
+            writer = csv.writer(text, lineterminator="\n")
+            writer.writerow(["seed", *columns])
+            for number, of_seed in sorted(self._history.items()):
+                writer.writerows([number, *row] for row in of_seed)
+            write_whole_text(self.path / HISTORY, text.getvalue())
+
+    def save_result(self, result: Result) -> None:
+        """Save what the run found, which finishes it."""
+        result.save(self.path)
+        self.checkpoints.remove()
+
+    def tidy(self) -> None:
+        """Remove what is left of the checkpoints of a finished run, unless another process is at work there.
+
+        Raises:
+            UserError: another process is.
+        """
+        with self._locked():
+            self.checkpoints.remove()
+            remove_unfinished(self.path)
+
+    def _create(self) -> list[Path]:
+        """Create the folder and return what had to be created, the folder itself first."""
+        while True:
+            created = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+            try:
+                # Of two runs that chose one number, the later takes the next.
+                self.path.mkdir(parents=True, exist_ok=self._numbered is None)
+                return created
+            except FileExistsError as error:
+                if self._numbered is None:
+                    raise _unwritable(self.path, error) from error
+                self._move(next_free_directory(self._numbered))
+            except OSError as error:
+                _remove_created(created)
+                raise _unwritable(self.path, error) from error
+
+    def _move(self, path: Path) -> None:
+        self.path, self.checkpoints = path, Checkpoints(path / CHECKPOINTS)
+
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        # The system itself frees the lock of a process that dies.
+        lock, writer = filelock.FileLock(self.path / LOCK), self.path / WRITER
+        try:
+            lock.acquire(blocking=False)
+        except filelock.Timeout as error:
+            owner = _name_process(writer)
+            raise UserError(f"{self.path}: {owner} is writing to it: wait, or name another --out") from error
+        try:
+            writer.write_text(str(os.getpid()), encoding="ascii")
+            yield
+        finally:
+            with contextlib.suppress(OSError):
+                writer.unlink(missing_ok=True)
+                (self.path / LOCK).unlink(missing_ok=True)
+            lock.release()
+
+    def _check_free(self) -> None:
+        try:
+            entries = [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
+        except OSError as error:
+            raise UserError(f"--out {self.path}: cannot be read: {error.strerror}") from error
+        occupied = any(name not in (LOCK, WRITER) and not name.startswith(UNFINISHED) for name in entries)
+        if occupied and not self._overwrite:
+            resume = f"--resume {self.path} goes on with its run; " if CHECKPOINTS in entries else ""
+            advice = f"{resume}name another folder, or add --overwrite to replace the run in it"
+            raise UserError(f"--out {self.path}: is not empty; {advice}")
+        if occupied and not {CONFIG, RESULTS} & {*entries}:
+            raise UserError(
+                f"--out {self.path}: holds no run, and --overwrite replaces nothing else; name another folder"
+            )
+
+    def _begin(self, config: Config, content_hash: str) -> None:
+        self._check_free()
+        remove_unfinished(self.path)
+        self.checkpoints.remove()
+        written = [self.path / name for name in (RESULTS, ARRAYS, HISTORY, REPORT)]
+        for path in (*written, *self.path.glob(MODELS)):
+            path.unlink(missing_ok=True)
+        for drawn in (FIGURES, TENSORBOARD):
+            shutil.rmtree(self.path / drawn, ignore_errors=True)
+        write_whole_text(self.path / CONFIG, config.to_toml())
+        self.checkpoints.begin({"config": config.to_dict(), "content_hash": content_hash})
+
+    def _take_up(self, config: Config, content_hash: str) -> None:
+        if self.is_finished:
+            raise UserError(f"--resume {self.path}: another process has just finished it")
+        remove_unfinished(self.path)
+        self.checkpoints.remove_unfinished()
+        identity = self.checkpoints.identity()
+        if identity is None:
+            self.checkpoints.begin({"config": config.to_dict(), "content_hash": content_hash})
+        elif identity["content_hash"] != content_hash:
+            raise UserError(
+                f"--resume {self.path}: the data are not those the run was started with: put them back, name them with "
+                "--data-dir, or start a new run"
+            )
+
+
+def next_free_directory(label: str) -> Path:
+    """Return the first of ``runs/<label>-001``, ``-002``, … that does not exist."""
+    number = 1
+    while (folder := Path("runs") / f"{label}-{number:03}").exists():
+        number += 1
+    return folder
+
+
+def _name_process(writer: Path) -> str:
+    try:
+        return f"process {writer.read_text(encoding='ascii')}"
+    except OSError:  # it has begun this very moment
+        return "another process"
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    return UserError(f"--out {path}: cannot be written: {error.strerror}")
+
+
+def _remove_created(created: Sequence[Path]) -> None:
+    for folder in created[:1]:
+        shutil.rmtree(folder, ignore_errors=True)
+    for parent in created[1:]:
+        with contextlib.suppress(OSError):  # another run may be in it by now
+            parent.rmdir()

@@ -1,0 +1,127 @@
+"""The models that a finished run left behind: found, read as arrays without an engine, or loaded by Keras."""
+
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from keras_dnnts.config import Config, config_from_dict
+from keras_dnnts.errors import UserError
+from keras_dnnts.results import RESULTS, Result, load_result
+from keras_dnnts.running.runtime import choose_backend, start_engine
+
+WEIGHTS = "model.weights.h5"
+# A small zip can unpack to any size; the largest model here (AlexNet, float32) has 228 MB.
+LARGEST_WEIGHTS_BYTES = 4 * 2**30
+
+
+@dataclass(frozen=True)
+class SavedModel:
+    """One seed's model of a finished run.
+
+    Attributes:
+        path: the ``.keras`` file.
+        seed: the seed.
+        result: what the run found.
+        config: the run's config.
+        classes: K class names in the order of the model's outputs.
+    """
+
+    path: Path
+    seed: int
+    result: Result
+    config: Config
+    classes: tuple[str, ...]
+
+
+def find_saved_model(run: Path, seed: int | None = None) -> SavedModel:
+    """Find a seed's model in a run directory; None is the first seed.
+
+    Raises:
+        UserError: there is no finished run, its results are damaged, or it has no such seed or model.
+    """
+    result = load_result(run)
+    config = config_from_dict(result.config, where=str(run / RESULTS))
+    classes = tuple(result.dataset["classes"])
+    chosen = config.seed if seed is None else seed
+    if chosen not in config.all_seeds:
+        raise UserError(f"--seed {chosen}: {run} has seed {' and '.join(map(str, _ends(config.all_seeds)))} only")
+    path = run / f"model-seed-{chosen}.keras"
+    if not path.is_file():
+        raise UserError(f"{path}: is missing; put it back, or run the experiment again")
+    return SavedModel(path, chosen, result, config, classes)
+
+
+def _ends(seeds: range) -> list[int]:
+    return sorted({seeds[0], seeds[-1]})
+
+
+def read_arrays(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
+    """Read float32 arrays out of a ``.keras`` file, without Keras.
+
+    Args:
+        path: the file.
+        shapes: the arrays wanted, by their names in the file's HDF5 part, such as ``"layers/dense/vars/0"``.
+
+    Raises:
+        UserError: the file is no Keras model, is damaged, or lacks one of the arrays.
+    """
+    import h5py
+
+    try:
+        with zipfile.ZipFile(path) as archive:
+            if archive.getinfo(WEIGHTS).file_size > LARGEST_WEIGHTS_BYTES:
+                raise ValueError(f"{WEIGHTS} has more than {LARGEST_WEIGHTS_BYTES} bytes")
+            content = io.BytesIO(archive.read(WEIGHTS))
+        with h5py.File(content, "r") as weights:
+            return {name: _read_array(weights, name, shape) for name, shape in shapes.items()}
+    except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"{path}: is damaged or not the model of this run ({reason}); run it again") from error
+
+
+def _read_array(weights: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
+    import h5py
+
+    parts = name.split("/")
+    # HDF5 can point at other files of the reader's machine: only what lies in this one is read.
+    for depth in range(1, len(parts) + 1):
+        link = weights.get("/".join(parts[:depth]), getlink=True)
+        if not isinstance(link, h5py.HardLink):
+            raise ValueError(f"no array {name!r}")
+    array = weights[name]
+    if not isinstance(array, h5py.Dataset) or array.external or array.is_virtual:
+        raise ValueError(f"no array {name!r}")
+    if array.shape != shape or array.dtype.kind != "f":
+        raise ValueError(f"array {name!r} is {array.dtype} {array.shape}, not float32 {shape}")
+    values = array[()].astype(np.float32)
+    if not np.isfinite(values).all():
+        raise ValueError(f"array {name!r} has numbers that are not finite")
+    return values
+
+
+def load_keras_model(saved: SavedModel, backend: str, device: str = "auto") -> Any:
+    """Load a saved model on an engine, in Keras's safe mode.
+
+    Raises:
+        UserError: engine or device are not there, or the file is damaged.
+    """
+    choose_backend(backend, device)
+    start_engine()
+    import keras
+
+    import keras_dnnts.models  # noqa: F401  registers the layers
+
+    try:
+        with zipfile.ZipFile(saved.path) as archive:
+            if sum(entry.file_size for entry in archive.infolist()) > LARGEST_WEIGHTS_BYTES:
+                raise ValueError(f"it unpacks to more than {LARGEST_WEIGHTS_BYTES} bytes")
+        return keras.saving.load_model(saved.path, compile=False, safe_mode=True)
+    # Keras raises whatever a damaged file leads it to.
+    except Exception as error:
+        reason = " ".join(str(error).split())[:200] or type(error).__name__
+        raise UserError(f"{saved.path}: is damaged or no model of this program ({reason}); run it again") from error

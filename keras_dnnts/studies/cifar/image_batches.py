@@ -1,0 +1,79 @@
+"""Batches of images for ``fit``, ``evaluate`` and ``predict``, made where the model computes."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_dnnts.datasets.image_dataset import LabelledImages
+from keras_dnnts.random_streams import Purpose, random_stream
+from keras_dnnts.studies.cifar.augment import augment_batch, draw_parameters, prepare_batch
+
+
+class ImageBatches(keras.utils.PyDataset):
+    """Labelled images in batches as the models take them: normalised float32 (n, S, S, 3) with int32 labels (n,).
+
+    The images lie on the device as bytes from the start; a batch is cut from them there. What is random is a pure
+    function of seed, epoch and batch, so that a batch can be asked for twice, in any order.
+
+    Args:
+        data: images (N, H, W, 3) uint8 and labels (N,) int32.
+        batch_size: number of images a batch; the last may have fewer.
+        image_size: S.
+        seed: of order and augmentation.
+        shuffled: whether every epoch has its own order.
+        augmentation: protocol of :func:`keras_dnnts.studies.cifar.augment.augment_batch`, or None for images as they are.
+        first_batch: number of the first batch among all that augmentation with this seed sees.
+
+    Attributes:
+        images: N.
+
+    >>> from keras_dnnts import ImageBatches, load_image_dataset
+    >>> digits = load_image_dataset("digits")
+    >>> batches = ImageBatches((digits.train_images, digits.train_labels), batch_size=128, image_size=64)
+    >>> images, labels = batches[0]
+    >>> len(batches), tuple(images.shape)
+    (15, (128, 64, 64, 3))
+    """
+
+    def __init__(
+        self,
+        data: LabelledImages,
+        batch_size: int,
+        image_size: int,
+        seed: int = 0,
+        shuffled: bool = False,
+        augmentation: str | None = None,
+        first_batch: int = 0,
+    ) -> None:
+        super().__init__()
+        images, labels = data
+        self.images = len(images)
+        self.batch_size, self.image_size, self.seed = batch_size, image_size, seed
+        self.shuffled, self.augmentation, self.first_batch = shuffled, augmentation, first_batch
+        self._images, self._labels = ops.convert_to_tensor(images), ops.convert_to_tensor(labels)
+        self.start_epoch(0)
+
+    def start_epoch(self, epoch: int) -> None:
+        """Turn to an epoch, counted from 0."""
+        self._epoch = epoch
+        order = np.arange(self.images, dtype=np.int32)
+        if self.shuffled:
+            random_stream(self.seed, Purpose.ORDER, epoch).shuffle(order)
+        # The whole order at once: an index less to send with every batch.
+        self._order = ops.convert_to_tensor(order)
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return -(-self.images // self.batch_size)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        """Return the images and labels of a batch of this epoch."""
+        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        images = ops.take(self._images, chosen, axis=0)
+        labels = ops.take(self._labels, chosen, axis=0)
+        if self.augmentation is None:
+            return prepare_batch(images, self.image_size), labels
+        parameters = draw_parameters(len(images), self.seed, self._epoch, self.first_batch + index)
+        return augment_batch(images, parameters, self.image_size, self.augmentation), labels

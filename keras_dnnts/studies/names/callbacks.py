@@ -1,0 +1,112 @@
+"""Callbacks of per-example training, where an epoch of ``fit`` is one chunk of updates."""
+
+import time
+from typing import Any
+
+import keras
+import numpy as np
+
+from keras_dnnts.datasets import NamesDataset
+from keras_dnnts.running.callbacks.checkpoint import ModelState
+from keras_dnnts.running.console import RunProgress
+
+
+class UpdateHistory(keras.callbacks.Callback):
+    """Keep the mean loss of every chunk of updates and the time it took.
+
+    Where a loss is not finite, training stops and the model goes back to where it was before that chunk.
+
+    Args:
+        updates: number of updates of the whole training.
+        chunk_size: updates a chunk.
+        learnt: what the model had learnt at the end of the last chunk.
+
+    Attributes:
+        losses: mean loss of every finished chunk.
+        seconds: how long each took.
+        failed_update: None, or the number (from 1) of the update whose loss was not finite.
+    """
+
+    async_safe = True
+
+    def __init__(self, updates: int, chunk_size: int, learnt: ModelState) -> None:
+        super().__init__()
+        self.updates, self.chunk_size, self.learnt = updates, chunk_size, learnt
+        self.losses: list[float] = []
+        self.seconds: list[float] = []
+        self.failed_update: int | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether a loss was not finite."""
+        return self.failed_update is not None
+
+    @property
+    def updates_per_second(self) -> float:
+        """Speed of the training loop; the first chunk includes compilation and counts only if it is the only one."""
+        sizes = [self._size(chunk) for chunk in range(len(self.seconds))]
+        start = 1 if len(sizes) > 1 else 0
+        return sum(sizes[start:]) / sum(self.seconds[start:])
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Record the chunk, or stop at a loss that is not finite."""
+        assert logs is not None
+        finite = int(logs["finite_updates"])
+        if finite < self._size(epoch):
+            self.failed_update = epoch * self.chunk_size + finite + 1
+            self.learnt.restore()
+            self.model.stop_training = True
+            return
+        self.losses.append(float(logs["loss"]))
+        self.seconds.append(time.perf_counter() - self._started)
+
+    def get_state(self) -> dict[str, Any]:
+        """What :meth:`set_state` takes."""
+        return {"losses": self.losses, "seconds": self.seconds}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.losses, self.seconds = state["losses"], state["seconds"]
+
+    def _size(self, chunk: int) -> int:
+        return min(self.chunk_size, self.updates - chunk * self.chunk_size)
+
+
+class UpdateProgress(keras.callbacks.Callback):
+    """Show progress after every chunk, and the reference's sample line every ``sample_every`` updates.
+
+    A sample line says step, loss, name / guess and ✓ or ✗ (truth), all of that step's example before its own update.
+    """
+
+    async_safe = True
+
+    def __init__(
+        self, progress: RunProgress, label: str, dataset: NamesDataset, stream: np.ndarray, history: UpdateHistory
+    ) -> None:
+        super().__init__()
+        self.progress, self.label, self.dataset, self.stream = progress, label, dataset, stream
+        self.history = history
+        self.sample_every = 5000
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Advance by one chunk."""
+        assert logs is not None
+        if self.history.failed:
+            return
+        before = epoch * self.history.chunk_size
+        step = min(before + self.history.chunk_size, len(self.stream))
+        self.progress.advance(step - before, self.label, f"loss {logs['loss']:.4f}")
+        if step // self.sample_every > before // self.sample_every or step == len(self.stream):
+            self.progress.line(self._sample(step, logs["step_loss"], int(logs["guess"])))
+
+    def _sample(self, step: int, loss: float, guess: int) -> str:
+        example = self.stream[step - 1]
+        truth = int(self.dataset.labels[example])
+        classes = self.dataset.classes
+        verdict = "✓" if guess == truth else f"✗ ({classes[truth]})"
+        when = f"{self.label}step {step} ({step / len(self.stream):.0%})"
+        return f"{when} loss {loss:.4f} {self.dataset.texts[example]} / {classes[guess]} {verdict}"

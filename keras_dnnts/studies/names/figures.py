@@ -1,0 +1,66 @@
+"""Figures of the names experiment. Nothing is computed here but what a drawing needs."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import StrMethodFormatter
+
+from keras_dnnts.figures.confusion import plot_confusion
+from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, styled
+from keras_dnnts.results import Result
+from keras_dnnts.results.findings import SIDES, state_accuracy, state_confusion, state_names_loss
+from keras_dnnts.studies.names.reading_figure import plot_reading
+
+
+def names_figures(result: Result) -> dict[str, Callable[[], Axes]]:
+    """What draws each figure of a names run, by name."""
+    figures: dict[str, Callable[[], Axes]] = {
+        "training_loss": lambda: plot_training_loss({result.model_name: result}),
+    }
+    for side in SIDES:
+        if f"confusion_{side}" in result.arrays:
+            figures[f"confusion_{side}"] = partial(plot_names_confusion, result, side)
+        if len(result.arrays.get(f"reading_{side}_name", ())):
+            figures["reading"] = partial(plot_reading, result, side)
+    return figures
+
+
+def plot_names_confusion(result: Result, side: str) -> Axes:
+    """Draw the confusion matrix of one side, ``"train"`` or ``"held_out"``, all seeds together.
+
+    >>> from keras_dnnts import load_result, plot_names_confusion
+    >>> plot_names_confusion(load_result("runs/gru"), "held_out").get_xlabel()
+    'guess'
+    """
+    lines = [state_accuracy(result, side), state_confusion(result, side), data_label(result)]
+    counts = result.arrays[f"confusion_{side}"].sum(axis=0)
+    return plot_confusion(counts, result.dataset["classes"], "\n".join(filter(None, lines)))
+
+
+@styled
+def plot_training_loss(results: Mapping[str, Result], ax: Axes | None = None) -> Axes:
+    """Draw the mean loss per chunk of updates of runs by label, each with its range over seeds.
+
+    >>> from keras_dnnts import load_result, plot_training_loss
+    >>> plot_training_loss({"GRU": load_result("runs/gru")}).get_xlabel()
+    'updates (one name each)'
+    """
+    ax = ax or new_axes(PAGE_WIDTH, 3.4)
+    for (label, result), colour in zip(results.items(), colours(len(results)), strict=True):
+        steps, losses = result.arrays["loss_step"], result.arrays["loss"]
+        marker = "." if len(steps) < 20 else None
+        ax.plot(steps, losses.mean(axis=0), color=colour, label=label, linewidth=1.4, marker=marker)
+        if len(losses) > 1:
+            ax.fill_between(steps, losses.min(axis=0), losses.max(axis=0), color=colour, alpha=0.2, linewidth=0)
+    seeds = {len(result.arrays["loss"]) for result in results.values()}
+    ax.set_xlabel("updates (one name each)")
+    ax.set_ylabel("mean loss of 1,000 updates (nats)")
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    count = f"{max(seeds)} " if len(seeds) == 1 else ""
+    spread = f", mean and range of {count}seeds" if max(seeds) > 1 else ""
+    subject = "Training loss" if len(results) > 1 else state_names_loss(next(iter(results.values())))
+    ax.set_title(f"{subject}{spread} · {data_label(*results.values())}", fontsize=9)
+    if len(results) > 1:
+        ax.legend(frameon=False)
+    return ax

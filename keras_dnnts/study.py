@@ -1,0 +1,201 @@
+"""The contract of a study: all that the package asks of one. A study is a folder, and nothing else knows its name.
+
+What a study gives as a function may stand in a module of its own that is imported once it is needed
+(:func:`from_module`): describing a study then costs nothing, and a module that needs an engine is imported after the
+engine has been chosen.
+"""
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from keras_dnnts.config import Config
+from keras_dnnts.metrics import MetricKind
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+def from_module(path: str) -> Callable[..., Any]:
+    """Return the function or class at ``"package.module:name"``, imported once it is called."""
+    module, _, name = path.partition(":")
+
+    def call(*args: Any, **kwargs: Any) -> Any:
+        return getattr(importlib.import_module(module), name)(*args, **kwargs)
+
+    return call
+
+
+class StudyData(Protocol):
+    """The data of a run, read and split for every seed before an engine starts."""
+
+    name: str
+    source: str
+    stand_in: bool
+    content_hash: str
+    classes: tuple[str, ...]
+
+    def describe(self) -> dict[str, Any]:
+        """What results say of it: ``counts``, by what is counted, and whatever else the study wants to keep."""
+
+
+@dataclass(frozen=True)
+class SeedOutcome:
+    """What one seed found.
+
+    Attributes:
+        metrics: a number, or ``(number, (low, high))`` with its 95 % interval, by name.
+        confusions: (K, K) int counts by part of the data, row = truth, column = guess.
+        parameters: number of trainable parameters.
+        columns: of ``history.csv``, but for the seed.
+        rows: of ``history.csv``.
+        curves: (points,) float by name; results hold them of all seeds, NaN where a seed has fewer points.
+        arrays: whatever else results hold; only the first seed's are kept.
+        details: plain values; only the first seed's are kept.
+        environment: what is to be known of how it was computed; only the first seed's is kept.
+    """
+
+    metrics: dict[str, Any]
+    confusions: dict[str, "np.ndarray"]
+    parameters: int
+    columns: list[str]
+    rows: list[tuple[float, ...]]
+    curves: dict[str, "np.ndarray"]
+    arrays: dict[str, "np.ndarray"] = field(default_factory=dict)
+    details: dict[str, Any] = field(default_factory=dict)
+    environment: dict[str, Any] = field(default_factory=dict)
+
+
+class Training(Protocol):
+    """How a study trains; made from the :class:`keras_dnnts.running.run.Run` once the engine has started.
+
+    Attributes:
+        side_by_side: number of seeds that can be trained at once, in threads.
+        steps: number of steps of one seed's training, as progress counts them.
+        unit: what a step is called, in the plural.
+        round_size: number of steps that fill the bar; None for all of them.
+    """
+
+    side_by_side: int
+    steps: int
+    unit: str
+    round_size: int | None
+
+    def prepare(self, seed: int) -> Any:
+        """Build what is trained. In the main thread."""
+
+    def train(self, seed: int, prepared: Any) -> Any:
+        """Train it, from its last checkpoint on. Perhaps in a thread."""
+
+    def finish(self, seed: int, trained: Any) -> SeedOutcome:
+        """Save the model, measure it and pick what is shown. In the main thread, seed after seed."""
+
+
+class Reference(Protocol):
+    """Numbers that somebody else reports for a study."""
+
+    def reported(self, config: Mapping[str, Any]) -> dict[str, float]:
+        """The reported numbers for a config's model, by metric; empty for a model that it lacks."""
+
+    def has_data_of(self, dataset: Mapping[str, Any]) -> bool:
+        """Whether a run had the very data."""
+
+    def changed_settings(self, config: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+        """The settings in which a run departs from it: by name, (the run's, the reference's)."""
+
+    def measured_on(self) -> str:
+        """What its accuracies were measured on, in words."""
+
+
+@dataclass(frozen=True)
+class ResultFormat:
+    """What a study's results must hold, in the terms of :mod:`keras_dnnts.results.format`.
+
+    Attributes:
+        fields: of ``results.json``, beside those that all studies have.
+        arrays: of ``results.npz``, beside the confusion counts.
+        optional: of ``results.npz``, only checked where they are there.
+        may_be_empty: axes that may have no entry.
+    """
+
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    arrays: Mapping[str, str] = field(default_factory=dict)
+    optional: Mapping[str, str] = field(default_factory=dict)
+    may_be_empty: frozenset[str] = frozenset()
+
+
+def _nothing(*_: Any, **__: Any) -> list:
+    return []
+
+
+@dataclass(frozen=True, kw_only=True)
+class Study:
+    """A study.
+
+    Attributes:
+        name: of the command, and of ``experiment`` in configs and results.
+        config: its config.
+        question: what it asks, in words.
+        about: what the command does, in a sentence.
+        epilog: what its help ends with.
+        metrics: all that is measured, in the order of tables.
+        parts: the parts of the data that models are judged on, in words, the most telling first.
+        parts_of: those of them that a run of a config has.
+        example: what an example is called, and what counts of examples count, both in the plural.
+        model_title: how titles write a config's model.
+        describe_training: how data were used, in a sentence.
+        note: what tables and titles must say of a config beside its data; empty for what is usual.
+        load_data: reads and splits the data of a config. No engine runs yet.
+        training: makes a :class:`Training` from a run. The engine runs.
+        result_format: what results hold.
+        reference: numbers that somebody else reports, or None.
+        curves: of results by label, charts for the page: dicts of ``title`` and ``chart``.
+        plot_curves: draws results by label into axes, for the figure of a comparison.
+        figures: of a result, what draws each figure, by name.
+        sections: of a result, its own sections of the page, see :mod:`keras_dnnts.report.sections`.
+        comparison_sections: likewise of one of several runs: ``(result, identity, most_bytes)``.
+        summary: of a result, lines to print after a run.
+        notes: of a result, sentences under the table of numbers.
+        predict: ``(saved, inputs, file, top, backend, device)`` to blocks of predictions, or None.
+        export: ``(saved, length, backend)`` to a :class:`keras_dnnts.export.Exported`, or None.
+        register_layers: imports whatever Keras must know to load its models.
+        data_sets: what the ``data`` command lists: (title, where it is); ``fetch`` downloads what is missing first.
+    """
+
+    name: str
+    config: type[Config]
+    question: str
+    about: str
+    epilog: str = ""
+    metrics: tuple[MetricKind, ...]
+    parts: Mapping[str, str]
+    parts_of: Callable[[Mapping[str, Any]], tuple[str, ...]]
+    example: tuple[str, str] = ("examples", "examples")
+    model_title: Callable[[Mapping[str, Any]], str]
+    describe_training: Callable[[Mapping[str, Any]], str] = lambda config: ""
+    note: Callable[[Mapping[str, Any]], str] = lambda config: ""
+    load_data: Callable[[Any], Any]
+    training: Callable[[Any], Training]
+    result_format: ResultFormat = ResultFormat()
+    reference: Reference | None = None
+    curves: Callable[[Mapping[str, Any]], Sequence[dict[str, Any]]] = _nothing
+    plot_curves: Callable[[Mapping[str, Any], Any], None] | None = None
+    figures: Callable[[Any], Mapping[str, Callable[[], Any]]] | None = None
+    sections: Callable[[Any], Sequence[Any]] = _nothing
+    comparison_sections: Callable[[Any, str, int], Sequence[Any]] = _nothing
+    summary: Callable[[Any], Sequence[str]] = _nothing
+    notes: Callable[[Any], Sequence[str]] = _nothing
+    predict: Callable[..., Iterator[list[Any]]] | None = None
+    export: Callable[..., Any] | None = None
+    register_layers: Callable[[], Any] = _nothing
+    data_sets: Callable[[bool], Sequence[tuple[str, str]]] = _nothing
+
+    def kind(self, metric: str) -> MetricKind | None:
+        """The kind of a metric, or None for one that the study does not know."""
+        return next((kind for kind in self.metrics if kind.name == metric), None)
+
+    def kinds_of(self, config: Mapping[str, Any]) -> list[MetricKind]:
+        """The metrics that every run of a config has."""
+        parts = self.parts_of(config)
+        return [kind for kind in self.metrics if kind.part is None or kind.part in parts]

@@ -1,0 +1,162 @@
+"""Callbacks of the CIFAR-10 experiment, driven as ``fit`` drives them."""
+
+import io
+import itertools
+import math
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from rich.console import Console
+
+from keras_dnnts.running.callbacks import EarlyStopping, EpochHistory, EpochProgress, ModelState, epochs
+from keras_dnnts.running.console import RunProgress
+
+NAN, INFINITE = math.nan, math.inf
+LOSSES = {
+    "always better": [5, 4, 3, 2, 1],
+    "stops after three": [3, 4, 4, 4, 1],
+    "a tie is no improvement": [3, 3, 3, 3, 1],
+    "improves just in time": [3, 4, 4, 2, 5, 5, 5, 1],
+    "counts anew": [3, 4, 2, 4, 4, 1, 2, 2, 2, 0],
+    "first NaN": [NAN, 3, 2, 4, 4, 4, 1],
+    "NaN within": [3, NAN, 2, NAN, NAN, NAN, 1],
+    "only NaN": [NAN, NAN, NAN, 1],
+    "infinite": [INFINITE, INFINITE, 2, 1],
+    "NaN, then a tie": [NAN, 2, 2, NAN, 2, 1],
+}
+
+
+class Weights:
+    """Stands for a model whose only weight is the number of the epoch it was trained in."""
+
+    def __init__(self):
+        self.weights, self.stop_training = [np.zeros(1)], False
+        self.trainable_variables = []
+        self.optimizer = SimpleNamespace(build=lambda variables: None, variables=[])
+
+    def get_weights(self):
+        return [weight.copy() for weight in self.weights]
+
+    def set_weights(self, weights):
+        self.weights = weights
+
+
+def plain_loop(losses, patience):
+    """The reference's rule as its notebook has it: number of epochs run, and that of the best."""
+    best, best_epoch, waited = math.inf, 0, 0
+    for epoch, loss in enumerate(losses, start=1):
+        if loss < best:
+            best, best_epoch, waited = loss, epoch, 0
+        else:
+            waited += 1
+            if waited >= patience:
+                return epoch, best_epoch
+    return len(losses), best_epoch
+
+
+@pytest.mark.parametrize("restore_best", [True, False])
+@pytest.mark.parametrize("patience", [1, 3])
+@pytest.mark.parametrize("losses", LOSSES.values(), ids=LOSSES)
+def test_early_stopping_is_the_reference_rule(losses, patience, restore_best):
+    model = Weights()
+    stopping = EarlyStopping(patience, restore_best)
+    stopping.set_model(model)
+    for epoch, loss in enumerate(losses):
+        model.weights = [np.full(1, epoch + 1)]
+        stopping.on_epoch_end(epoch, {"val_loss": loss})
+        if model.stop_training:
+            break
+    stopping.on_train_end()
+
+    epochs_run, best_epoch = plain_loop(losses, patience)
+    assert epoch + 1 == epochs_run
+    assert stopping.best_epoch == best_epoch
+    expected = best_epoch if restore_best and best_epoch else epochs_run
+    assert model.weights[0].item() == expected
+
+
+def epoch_logs(loss):
+    return {"loss": loss, "accuracy": 0.5, "val_loss": 1.0, "val_accuracy": 0.5, "learning_rate": 0.1}
+
+
+def test_loss_that_is_not_finite_gives_back_the_weights_from_before_the_epoch():
+    model = Weights()
+    learnt = ModelState(model)
+    history = EpochHistory(learnt)
+    history.set_model(model)
+    for epoch, loss in enumerate([2.0, NAN]):
+        history.on_epoch_begin(epoch)
+        model.weights = [np.full(1, epoch + 1)]
+        history.on_train_batch_end(0, {"loss": loss})
+        history.on_train_batch_begin(1)
+        assert model.stop_training == math.isnan(loss)
+        history.on_test_begin()
+        history.on_epoch_end(epoch, epoch_logs(loss))
+        if not history.failed:
+            learnt.capture()
+    assert history.failed_epoch == 2
+    assert [epoch.train_loss for epoch in history.epochs] == [2.0]
+    assert model.weights[0].item() == 1
+
+
+def test_speed_leaves_the_first_epoch_out():
+    history = EpochHistory(ModelState(Weights()))
+    history.training_seconds = [10.0]
+    assert history.epochs_per_second == pytest.approx(0.1)
+    history.training_seconds = [10.0, 1.0, 3.0]
+    assert history.epochs_per_second == pytest.approx(0.5)
+
+
+class Batches:
+    images, batch_size = 100, 16
+
+    def __len__(self):
+        return 7
+
+
+def follow_epochs(monkeypatch, batch_seconds, count, stop_after):
+    """Lines that ``EpochProgress`` prints while batches take ``batch_seconds`` each, and its progress."""
+    ticks = itertools.count(step=batch_seconds)
+    monkeypatch.setattr(epochs, "time", SimpleNamespace(perf_counter=lambda: next(ticks) * epochs.TIMED_BATCHES))
+    output = io.StringIO()
+    progress = RunProgress(count * Batches.images, "images", Console(file=output, width=200), Batches.images)
+    history = EpochHistory(ModelState(Weights()))
+    history._trained = 0
+    shown = EpochProgress(progress, "seed 1 · ", Batches(), history)
+    for callback in (history, shown):
+        callback.set_model(Weights())
+        callback.set_params({"epochs": count})
+    for epoch in range(stop_after):
+        for callback in (history, shown):
+            callback.on_epoch_begin(epoch)
+        for batch in range(len(Batches())):
+            shown.on_train_batch_begin(batch)
+            shown.on_train_batch_end(batch, epoch_logs(2.0))
+        for callback in (history, shown):
+            callback.on_epoch_end(epoch, epoch_logs(2.0))
+    shown.on_train_end()
+    return output.getvalue().splitlines(), progress
+
+
+def test_progress_counts_every_image_and_takes_off_what_is_not_trained(monkeypatch):
+    lines, progress = follow_epochs(monkeypatch, 0.001, count=5, stop_after=2)
+    assert progress.done == progress.total == 200
+    assert len(lines) == 2
+    assert lines[1].startswith("seed 1 · epoch 2/5 · loss 2.0000 · accuracy 50.0%")
+
+
+def test_long_run_is_announced_once_with_what_shortens_it(monkeypatch):
+    # 100 epochs of 100 images in batches of 16, 10 seconds each: 6,250 seconds.
+    lines, _ = follow_epochs(monkeypatch, 10, count=100, stop_after=2)
+    announcements = [line for line in lines if "--epochs" in line]
+    assert len(announcements) == 1
+    assert "1:44:10" in announcements[0]
+    assert "--image-size" in announcements[0]
+    assert "--train-images" in announcements[0]
+    assert lines[0] == announcements[0]
+
+
+def test_short_run_is_not_announced(monkeypatch):
+    lines, _ = follow_epochs(monkeypatch, 5, count=100, stop_after=1)
+    assert not any("--epochs" in line for line in lines)

@@ -1,0 +1,137 @@
+"""Images against what the training process itself counted."""
+
+import csv
+import io
+import json
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dnnts.datasets.images import load_image_dataset
+from keras_dnnts.results import load_result
+from tests.datasets.image_trees import encoded, write_folder
+from tests.names_folders import call
+
+CLASSES = ("<bee>", 'cow, "Kuh"', "鶚 owl")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def own_cache(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("KERAS_DNNTS_CACHE", str(tmp_path_factory.mktemp("cache")))
+        yield
+
+
+def write_animals(folder, sizes):
+    """Images of three classes whose colours tell them apart under noise, of these sizes in turn."""
+    rng = np.random.default_rng(0)
+    tree = {}
+    for part, count in (("train", 14), ("test", 5)):
+        for label, name in enumerate(CLASSES):
+            for i in range(count):
+                height, width = sizes[i % len(sizes)]
+                image = rng.integers(0, 200, (height, width, 3), dtype=np.uint8)
+                image[..., label] += 50
+                tree[f"{part}/{name}/{i}.png"] = encoded(image)
+    return write_folder(folder, tree)
+
+
+def train(folder, sizes):
+    animals = write_animals(folder / "animals", sizes)
+    size = ("--image-size", 63, "--width", 0.05, "--batch-size", 8, "--embedding-images", 6, "--epochs", 2, "--quiet")
+    options = ("--backend", keras.backend.backend(), "--data-dir", animals, "--learning-rate", 0.003)
+    assert call("cifar", *options, *size, "--out", folder / "run") == 0
+    return animals, folder / "run"
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("wide"), [(12, 10)])
+
+
+@pytest.fixture(scope="module")
+def trained_on_mixed(tmp_path_factory):
+    return train(tmp_path_factory.mktemp("mixed"), [(12, 10), (30, 44), (90, 70), (20, 20), (25, 20)])
+
+
+@pytest.mark.parametrize("run_of", ["trained", "trained_on_mixed"])
+def test_predictions_are_the_runs_own_evaluation(run_of, request, capsys):
+    animals, run = request.getfixturevalue(run_of)
+    result = load_result(run)
+    model = keras.saving.load_model(run / "model-seed-0.keras", safe_mode=True)
+    capsys.readouterr()
+    assert call("predict", run, animals / "test", "--json", "--top-k", "3") == 0
+
+    rows = json.loads(capsys.readouterr().out)["predictions"]
+    truths = [next(name for name in CLASSES if f"/{name}/" in row["input"]) for row in rows]
+    confusions = np.zeros((3, 3), int)
+    for row, truth in zip(rows, truths, strict=True):
+        confusions[CLASSES.index(truth), CLASSES.index(row["guesses"][0]["class"])] += 1
+    np.testing.assert_array_equal(confusions, result.arrays["confusion_test"][0])
+    right = [
+        {g["class"]: g["probability"] for g in row["guesses"]}[name] for row, name in zip(rows, truths, strict=True)
+    ]
+    assert -np.log(right).mean() == pytest.approx(result.metrics["test_loss"].mean, rel=1e-4)
+
+    from keras_dnnts.studies.cifar.augment import prepare_batch
+
+    dataset = load_image_dataset(data_dir=animals, largest_side=63)
+    expected = keras.ops.softmax(model(prepare_batch(dataset.test_images, 63), training=False))
+    expected = keras.ops.convert_to_numpy(expected)[np.arange(15), dataset.test_labels]
+    np.testing.assert_allclose(right, expected, atol=1e-5)
+
+
+def test_files_in_their_order(trained, capsys):
+    animals, run = trained
+    files = [animals / "test" / CLASSES[2] / "1.png", animals / "train" / CLASSES[0] / "3.png"]
+    capsys.readouterr()
+    assert call("predict", run, *files, "--csv", "--top-k", "1") == 0
+
+    header, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
+    assert header == ["input", "problem", "class_1", "probability_1"]
+    assert [row[0] for row in rows] == [str(file) for file in files]
+
+
+@pytest.mark.parametrize("kind", ["missing", "damaged", "text", "empty folder", "none", "stdin", "file"])
+def test_bad_inputs_are_one_clear_line(kind, trained, tmp_path, capsys):
+    animals, run = trained
+    good = animals / "test" / CLASSES[0] / "0.png"
+    (tmp_path / "damaged.png").write_bytes(good.read_bytes()[:60])
+    (tmp_path / "notes.txt").write_text("no image", encoding="utf-8")
+    (tmp_path / "empty folder").mkdir()
+    inputs, culprit = {
+        "missing": ([good, tmp_path / "nowhere.png"], "nowhere.png"),
+        "damaged": ([good, tmp_path / "damaged.png"], "damaged.png"),
+        "text": ([tmp_path / "notes.txt"], "notes.txt"),
+        "empty folder": ([good, tmp_path / "empty folder"], "holds no images"),
+        "none": ([], "nothing to predict"),
+        "stdin": (["-"], "names"),
+        "file": ([good, "--file", tmp_path / "notes.txt"], "names"),
+    }[kind]
+    capsys.readouterr()
+
+    assert call("predict", run, *inputs) == 2
+
+    out, error = capsys.readouterr()
+    assert out == ""
+    assert len(error.splitlines()) == 1, error
+    assert culprit in error
+
+
+def test_a_damaged_or_foreign_model_is_one_clear_line(trained, capsys):
+    animals, run = trained
+    image = animals / "test" / CLASSES[0] / "0.png"
+    path = run / "model-seed-0.keras"
+    content = path.read_bytes()
+    other = keras.Sequential([keras.Input((63, 63, 3)), keras.layers.Flatten(), keras.layers.Dense(2)])
+    try:
+        for damage in (lambda: path.write_bytes(content[:5000]), lambda: other.save(path), path.unlink):
+            damage()
+            capsys.readouterr()
+            assert call("predict", run, image, "--backend", keras.backend.backend()) == 2
+            error = capsys.readouterr().err
+            assert len(error.splitlines()) == 1, error
+            assert str(path) in error
+    finally:
+        path.write_bytes(content)

@@ -1,0 +1,260 @@
+"""The CIFAR-10 experiment through its real entry point, small."""
+
+import csv
+import json
+import tomllib
+
+import keras
+import numpy as np
+import pytest
+
+from keras_dnnts.datasets.image_split import select_parts, split_images
+from keras_dnnts.datasets.images import load_image_dataset
+from keras_dnnts.results import load_result
+from keras_dnnts.studies.cifar.augment import augment_batch, draw_parameters, prepare_batch
+from tests.datasets.image_trees import encoded, write_folder
+from tests.names_folders import call
+
+SIZES = {"alexnet": 63, "resnet50": 33}
+VOLATILE = ("_seconds", "_per_second")
+CLASSES = ("bee", "cow", "owl")
+SEED = 4
+# After two epochs the rate jumps, and the losses with it.
+UNSTABLE = ("--epochs", "4", "--learning-rate", "0.005", "--step-epochs", "2", "--step-factor", "100")
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_DNNTS_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def animals(tmp_path):
+    """60 training and 12 test images of three classes, each of its own colour under noise."""
+    rng = np.random.default_rng(0)
+    tree = {}
+    for part, count in (("train", 20), ("test", 4)):
+        for label, name in enumerate(CLASSES):
+            for i in range(count):
+                image = rng.integers(0, 160, (12, 10, 3), dtype=np.uint8)
+                image[..., label] += 90
+                tree[f"{part}/{name}/{i}.png"] = encoded(image)
+    return write_folder(tmp_path / "animals", tree)
+
+
+def small(animals, arch="alexnet"):
+    sizes = ("--image-size", SIZES[arch], "--width", 0.05, "--batch-size", 16, "--embedding-images", 10)
+    # Batches of one size, so that an engine that compiles does so once.
+    sizes += ("--train-images", 32)
+    return ("--arch", arch, "--data-dir", animals, *sizes, "--seed", SEED, "--quiet")
+
+
+def run(animals, out, *more, arch="alexnet"):
+    backend = keras.backend.backend()
+    assert call("cifar", *small(animals, arch), "--backend", backend, "--out", out, *more) == 0
+    return load_result(out)
+
+
+def load_model(out):
+    return keras.saving.load_model(out / f"model-seed-{SEED}.keras", safe_mode=True)
+
+
+def test_leaves_a_complete_run_behind(animals, tmp_path, capsys):
+    result = run(
+        animals, tmp_path / "run", "--epochs", "2", "--train-images", 42, "--seeds", "2", "--dataset-name", "farm"
+    )
+
+    files = {path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("*") if path.is_file()}
+    figures = ("curves", "confusion_test", "mistakes", "activation_maps", "tsne")
+    assert files == {
+        *("config.toml", "history.csv", "results.json", "results.npz", "report.html"),
+        *("model-seed-4.keras", "model-seed-5.keras"),
+        *(f"figures/{name}.{kind}" for name in figures for kind in ("png", "svg")),
+    }
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "AlexNet on farm" in printed
+    assert all(name in printed for name in ("test loss", "test accuracy", *CLASSES))
+    with (tmp_path / "run" / "history.csv").open(encoding="utf-8") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["seed"], row["epoch"]) for row in rows] == [("4", "1"), ("4", "2"), ("5", "1"), ("5", "2")]
+    for name in ("learning_rate", "train_loss", "validation_accuracy"):
+        np.testing.assert_allclose([float(row[name]) for row in rows], result.arrays[f"history_{name}"].ravel())
+
+
+def test_results_json_keeps_its_contract(animals, tmp_path):
+    run(animals, tmp_path / "run", "--epochs", "1")
+
+    plain = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
+    assert plain["experiment"] == "cifar"
+    assert plain["config"]["learning_rate"] == 0.001
+    assert plain["dataset"]["counts"] == {
+        "images": dict.fromkeys(CLASSES, 24),
+        "train": 32,
+        "validation": 6,
+        "test": 12,
+    }
+    assert set(plain["metrics"]) == {
+        *("test_accuracy", "test_loss", "validation_accuracy", "validation_loss", "train_loss"),
+        *("epochs_run", "best_epoch", "train_seconds", "images_per_second"),
+    }
+    low, high = plain["metrics"]["test_accuracy"]["intervals_95"][0]
+    assert 0 <= low <= plain["metrics"]["test_accuracy"]["mean"] <= high <= 1
+    assert set(plain["details"]["recall"]["test"]) == set(CLASSES)
+    config = tomllib.loads((tmp_path / "run" / "config.toml").read_text(encoding="utf-8"))
+    assert config == {name: value for name, value in plain["config"].items() if value is not None}
+
+
+def test_same_seed_gives_the_same_run(animals, tmp_path):
+    first, second = (run(animals, tmp_path / name, "--epochs", "2") for name in ("a", "b"))
+
+    assert {name: metric for name, metric in first.metrics.items() if not name.endswith(VOLATILE)} == {
+        name: metric for name, metric in second.metrics.items() if not name.endswith(VOLATILE)
+    }
+    assert first.details == second.details
+    assert first.arrays.keys() == second.arrays.keys()
+    for name, values in first.arrays.items():
+        np.testing.assert_array_equal(values, second.arrays[name], err_msg=name)
+    for one, other in zip(*(load_model(tmp_path / name).get_weights() for name in ("a", "b")), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_embeddings_are_of_the_weights_they_say(animals, tmp_path):
+    short, long = (run(animals, tmp_path / n, "--epochs", n, "--protocol", "reference").arrays for n in ("1", "2"))
+
+    np.testing.assert_array_equal(long["embedding_first"], short["embedding_final"])
+    np.testing.assert_array_equal(long["embedding_label"], short["embedding_label"])
+    assert not np.allclose(long["embedding_first"], long["embedding_final"])
+
+
+def parts_of(animals, size):
+    dataset = load_image_dataset("auto", animals, largest_side=size)
+    return select_parts(dataset, split_images(dataset, SEED))
+
+
+def losses_of(logits, labels):
+    shifted = logits - logits.max(axis=1, keepdims=True)
+    return np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
+
+
+def test_sound_protocol_keeps_the_best_weights_and_tests_on_plain_images(animals, tmp_path):
+    result = run(animals, tmp_path / "run", *UNSTABLE)
+
+    model, history = load_model(tmp_path / "run"), result.arrays["history_validation_loss"][0]
+    _, validation, test = parts_of(animals, 63)
+    for (images, labels), name in ((validation, "validation"), (test, "test")):
+        logits = model.predict(prepare_batch(images, 63), verbose=0)
+        assert losses_of(logits, labels).mean() == pytest.approx(result.metrics[f"{name}_loss"].mean, rel=1e-4)
+        assert (logits.argmax(axis=1) == labels).mean() == pytest.approx(result.metrics[f"{name}_accuracy"].mean)
+    assert history.argmin() < 3, "the last epoch must not be the best, or this test says nothing"
+    assert result.metrics["validation_loss"].mean == history.min()
+    assert result.metrics["best_epoch"].mean == history.argmin() + 1
+
+
+def test_reference_protocol_keeps_the_last_weights_and_augments_what_it_tests_on(animals, tmp_path):
+    result = run(animals, tmp_path / "run", *UNSTABLE, "--protocol", "reference")
+
+    history = result.arrays["history_validation_loss"][0]
+    assert history.argmin() < 3, "the last epoch must not be the best, or this test says nothing"
+    assert result.metrics["validation_loss"].mean == history[-1]
+    model = load_model(tmp_path / "run")
+    _, validation, test = parts_of(animals, 63)
+    train_batches = 2
+    # Validation as in the last epoch, and its one batch counts on from the training batches; then comes the test.
+    for (images, labels), name, epoch, batch in (
+        (validation, "validation", 3, train_batches),
+        (test, "test", 0, train_batches + 1),
+    ):
+        drawn = draw_parameters(len(images), SEED, epoch, batch)
+        logits = model.predict(augment_batch(images, drawn, 63, "reference"), verbose=0)
+        assert losses_of(logits, labels).mean() == pytest.approx(result.metrics[f"{name}_loss"].mean, rel=1e-4)
+
+
+def test_rate_steps_after_epochs_five_and_ten(animals, tmp_path):
+    more = ("--epochs", "11", "--patience", "99", "--step-factor", "0.5", "--train-images", 16)
+    rates = run(animals, tmp_path / "run", *more).arrays["history_learning_rate"][0]
+    np.testing.assert_allclose(rates, [0.001] * 5 + [0.0005] * 5 + [0.00025], rtol=1e-6)
+
+
+def test_resnet50_in_bfloat16(animals, tmp_path):
+    result = run(animals, tmp_path / "run", "--epochs", "1", "--precision", "bfloat16", arch="resnet50")
+
+    model = load_model(tmp_path / "run")
+    stem, logits = model.get_layer("stem"), model.get_layer("logits")
+    assert (stem.compute_dtype, stem.kernel.dtype, logits.compute_dtype) == ("bfloat16", "float32", "float32")
+    assert keras.config.dtype_policy().name == "float32"
+    assert result.config["learning_rate"] == 0.0001
+    assert result.arrays["activation_stage1_block1_conv1"].shape == (4, 9, 9, 3)
+
+
+def test_loss_that_is_not_finite_ends_the_run_with_what_it_had(animals, tmp_path, capsys):
+    out = tmp_path / "run"
+    backend = keras.backend.backend()
+    assert call("cifar", *small(animals), "--backend", backend, "--out", out, "--learning-rate", "1e30") == 2
+
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1
+    assert "not finite in epoch 1" in error
+    assert "--learning-rate" in error
+    assert (out / "history.csv").is_file()
+    assert not (out / "results.json").exists()
+    assert all(np.isfinite(weights).all() for weights in load_model(out).get_weights())
+
+
+def test_results_are_saved_before_figures_are_drawn(animals, tmp_path, monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr("keras_dnnts.figures.save_figures", fail)
+    with pytest.raises(MemoryError):
+        run(animals, tmp_path / "run", "--epochs", "1")
+    assert load_result(tmp_path / "run").metrics["epochs_run"].mean == 1
+
+
+BAD_OPTIONS = {
+    "architecture": (["--arch", "vgg"], "vgg"),
+    "protocol": (["--protocol", "lucky"], "lucky"),
+    "precision": (["--precision", "int4"], "int4"),
+    "small for alexnet": (["--image-size", 62], "at least 63"),
+    "small for resnet50": (["--arch", "resnet50", "--image-size", 32], "at least 33"),
+    "batch above data": (["--batch-size", 33], "only 32 training images"),
+    "train images above data": (["--train-images", 43], "has 42 images"),
+    "no train images": (["--train-images", 0], "--train-images is 0"),
+    "no batch": (["--batch-size", 0], "--batch-size is 0"),
+    "no epochs": (["--epochs", 0], "--epochs is 0"),
+    "no patience": (["--patience", 0], "--patience is 0"),
+    "no step": (["--step-epochs", 0], "--step-epochs is 0"),
+    "factor": (["--step-factor", 0], "--step-factor is 0"),
+    "rate": (["--learning-rate", "nan"], "--learning-rate is nan"),
+    "width": (["--width", "-1"], "--width is -1"),
+    "one embedded image": (["--embedding-images", 1], "--embedding-images is 1"),
+    "no data": (["--data-dir", "nowhere"], "nowhere"),
+}
+
+
+@pytest.mark.parametrize(("options", "culprit"), BAD_OPTIONS.values(), ids=BAD_OPTIONS)
+def test_bad_options_are_one_clear_line_and_leave_no_folder(options, culprit, animals, tmp_path, capsys):
+    assert call("cifar", *small(animals), "--out", tmp_path / "run", *options) == 2
+
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1, error
+    assert culprit in error
+    assert not (tmp_path / "run").exists()
+
+
+def test_comparison_of_two_networks(animals, tmp_path, capsys):
+    runs = [tmp_path / name for name in ("one", "two")]
+    for folder, more in zip(runs, ((), ("--width", 0.1)), strict=True):
+        run(animals, folder, "--epochs", "1", *more)
+    capsys.readouterr()
+    assert call("compare", *runs, "--out", tmp_path / "comparison") == 0
+
+    captured = capsys.readouterr()
+    assert captured.err == ""
+    assert "test accuracy" in captured.out
+    assert (tmp_path / "comparison" / "comparison.png").is_file()
+
+
+def test_saved_config_runs_again(animals, tmp_path):
+    first = run(animals, tmp_path / "one", "--epochs", "1")
+    assert call("run", tmp_path / "one" / "config.toml", "--out", tmp_path / "two", "--quiet") == 0
+    assert load_result(tmp_path / "two").metrics["test_loss"] == first.metrics["test_loss"]
