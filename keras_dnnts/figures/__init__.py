@@ -1,19 +1,18 @@
-"""Draws saved results; one file an experiment, style and shared plots apart."""
+"""Draws saved results: what every study has; a study's own figures stand in its folder."""
 
 import logging
 from pathlib import Path
 
+from keras_dnnts.figures.confusion import confusion_figures
 from keras_dnnts.figures.style import save_figure, styled
 from keras_dnnts.results import Result
-from keras_dnnts.studies.cifar.figures import cifar_figures
-from keras_dnnts.studies.names.figures import names_figures
 
 logger = logging.getLogger("keras_dnnts")
 
 
 @styled
 def save_figures(result: Result, folder: Path) -> list[Path]:
-    """Write the figures of a run of either experiment as PNG and SVG into ``folder`` and return their paths.
+    """Write the figures of a run as PNG and SVG into ``folder`` and return their paths.
 
     A figure that cannot be drawn or written is left out, with a warning logged.
 
@@ -24,7 +23,7 @@ def save_figures(result: Result, folder: Path) -> list[Path]:
     ['confusion_held_out.svg', 'confusion_train.svg', 'reading.svg', 'training_loss.svg']
     """
     folder.mkdir(parents=True, exist_ok=True)
-    figures = {"names": names_figures, "cifar": cifar_figures}[result.experiment](result)
+    figures = (result.study.figures or confusion_figures)(result)
     paths = []
     for name, draw in figures.items():
         try:

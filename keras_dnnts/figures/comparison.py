@@ -11,20 +11,25 @@ from matplotlib.axes import Axes
 from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, save_figure, styled
 from keras_dnnts.results import Metric, Result
 from keras_dnnts.results.findings import state_ranking
-from keras_dnnts.studies.cifar.figures import plot_history
-from keras_dnnts.studies.names.figures import plot_training_loss
 
 
 @styled
-def save_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], path: Path) -> list[Path]:
-    """Write one figure of loss curves and accuracies of several runs, as ``path`` with the endings .png and .svg."""
+def save_comparison(results: Mapping[str, Result], path: Path) -> list[Path]:
+    """Write one figure of several runs of one study, as ``path`` with the endings .png and .svg.
+
+    It shows the study's curves, where it has some, above all shares that were measured.
+    """
+    study = next(iter(results.values())).study
+    shares = {
+        kind.name: kind.title
+        for kind in study.metrics
+        if kind.is_share and any(kind.name in result.metrics for result in results.values())
+    }
+    if study.plot_curves is None:
+        return save_figure(plot_comparison(results, shares), path)
     _, (upper, lower) = plt.subplots(2, 1, figsize=(PAGE_WIDTH, 7.2), layout="constrained")
-    if next(iter(results.values())).experiment == "names":
-        plot_training_loss(results, upper)
-    else:
-        plot_history(results, "loss", upper)
-        upper.set_title(f"Loss · {data_label(*results.values())}")
-    plot_comparison(results, metrics, lower)
+    study.plot_curves(results, upper)
+    plot_comparison(results, shares, lower)
     return save_figure(lower, path)
 
 

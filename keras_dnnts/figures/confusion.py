@@ -1,17 +1,32 @@
-"""The confusion matrix of either experiment."""
+"""Confusion matrices."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from keras_dnnts.figures.style import PAGE_WIDTH, new_axes, styled, write_inside
-from keras_dnnts.results.findings import shorten
+from keras_dnnts.figures.style import PAGE_WIDTH, data_label, new_axes, styled, write_inside
+from keras_dnnts.results import Result
+from keras_dnnts.results.findings import shorten, state_accuracy, state_confusion
 
 MOST_WRITTEN = 20  # with more classes, cells are too small for a number
 MOST_NAMED = 160  # with more, not every class has room for its name
 LARGEST_SIDE = 14.0  # inches
+
+
+def confusion_figures(result: Result) -> dict[str, Callable[[], Axes]]:
+    """What draws the confusion matrix of each part of the data that a run has, by the figure's name."""
+    parts = [part for part in result.study.parts if f"confusion_{part}" in result.arrays]
+    return {f"confusion_{part}": partial(plot_part_confusion, result, part) for part in parts}
+
+
+def plot_part_confusion(result: Result, part: str) -> Axes:
+    """Draw the confusion matrix of one part of the data, all seeds together."""
+    lines = [state_accuracy(result, part), state_confusion(result, part), data_label(result)]
+    counts = result.arrays[f"confusion_{part}"].sum(axis=0)
+    return plot_confusion(counts, result.dataset["classes"], "\n".join(filter(None, lines)))
 
 
 @styled

@@ -119,5 +119,5 @@ def data_label(*results: Result) -> str:
 
 def _describe_data(result: Result) -> str:
     stand_in = " (stand-in for the real data)" if result.dataset["stand_in"] else ""
-    protocol = ", reference protocol" if result.config["protocol"] == "reference" else ""
-    return f"data: {result.dataset['name']}{stand_in}{protocol}"
+    note = result.study.note(result.config)
+    return f"data: {result.dataset['name']}{stand_in}{', ' if note else ''}{note}"

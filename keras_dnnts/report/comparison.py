@@ -3,42 +3,48 @@
 from collections.abc import Mapping
 from typing import Any
 
-from keras_dnnts.report import confusion, curves, heat, numbers, reproduction, text
-from keras_dnnts.report.run import EMBEDDING_BYTES, EXAMPLES_BYTES
+from keras_dnnts.metrics import MetricKind
+from keras_dnnts.report import confusion, heat, numbers, reproduction, text
+from keras_dnnts.report.run import EXAMPLES_BYTES
+from keras_dnnts.report.sections import MOST_BYTES
 from keras_dnnts.results import Result
-from keras_dnnts.results.comparison import METRIC_TITLES, find_differences, format_metric
+from keras_dnnts.results.comparison import find_differences, format_metric
 from keras_dnnts.results.conclusions import Difference, find_pairwise_differences, headline_metrics
-from keras_dnnts.studies.cifar import embedding_page as embedding
-from keras_dnnts.studies.reference import reported
 
 
 def describe_comparison(results: Mapping[str, Result]) -> dict[str, Any]:
     """Everything the template of several runs, by label, writes down."""
     runs = list(results.values())
-    share = len(runs)
+    study = runs[0].study
     groups = [_compare_by(results, name, what) for name, what in headline_metrics(*runs).items()]
+    trainings = dict.fromkeys(study.describe_training(result.config) for result in runs)
     return {
         "title": f"{len(runs)} runs side by side" if len(runs) > 1 else "One run",
-        "experiment": runs[0].experiment,
+        "kicker": study.question,
         "warnings": find_differences(results),
         "groups": groups,
         "has_intervals": any(one["interval"] for group in groups for one in group["conclusions"]),
-        "protocols": list(dict.fromkeys(text.describe_protocol(result) for result in runs)),
+        "trainings": list(filter(None, trainings)),
         "runs": [_describe(label, result) for label, result in results.items()],
         "measures": _tabulate(results),
-        "curves": curves.build_curves(results),
+        "curves": list(study.curves(results)),
         "recall": _tabulate_recall(results),
         "details": [
-            {
-                "label": label,
-                "confusion": confusion.build_confusions(result, f"run{i}", EXAMPLES_BYTES // share)[0],
-                "embedding": embedding.build_embedding(result, f"run{i}-embedding", EMBEDDING_BYTES // share),
-            }
-            for i, (label, result) in enumerate(results.items())
+            _show_details(label, result, f"run{i}", len(runs)) for i, (label, result) in enumerate(results.items())
         ],
         "reproductions": [
             {"label": label, **reproduction.describe_reproduction(result)} for label, result in results.items()
         ],
+    }
+
+
+def _show_details(label: str, result: Result, identity: str, runs: int) -> dict[str, Any]:
+    """The most telling confusion matrix of one of several runs, and its study's own sections."""
+    confusions = confusion.build_confusions(result, identity, EXAMPLES_BYTES // runs)
+    return {
+        "label": label,
+        "confusion": confusions[0] if confusions else None,
+        "sections": list(result.study.comparison_sections(result, identity, MOST_BYTES // runs)),
     }
 
 
@@ -92,7 +98,7 @@ def _rank(results: Mapping[str, Result], name: str) -> list[dict[str, Any]]:
                 "value": text.percent(metric.mean),
                 "interval": text.percent_range(interval) if interval else None,
                 "over": over,
-                "strip": numbers.place_on_line(metric.mean, interval, reported(result).get(name), result),
+                "strip": numbers.place_on_line(metric.mean, interval, text.reported(result).get(name), result),
             }
         )
     return rows
@@ -104,7 +110,7 @@ def _describe(label: str, result: Result) -> dict[str, Any]:
         "model": result.model_name,
         "data": text.describe_data(result),
         "data_warning": text.warn_about_data(result),
-        "protocol": result.config["protocol"],
+        "use": result.study.use(result.config),
         "seeds": text.count_seeds(result),
         "changes": text.list_changes(result),
     }
@@ -112,34 +118,32 @@ def _describe(label: str, result: Result) -> dict[str, Any]:
 
 def _tabulate(results: Mapping[str, Result]) -> list[dict[str, Any]]:
     rows = [{"title": "parameters", "values": [f"{r.details['parameters']:,}" for r in results.values()]}]
-    for name, title in METRIC_TITLES[next(iter(results.values())).experiment].items():
-        metrics = [result.metrics.get(name) for result in results.values()]
+    for kind in next(iter(results.values())).study.metrics:
+        metrics = [result.metrics.get(kind.name) for result in results.values()]
         if any(metrics):
-            rows.append({"title": title, "values": [format_metric(name, metric) for metric in metrics]})
-        others = [reported(result).get(name) for result in results.values()]
+            rows.append({"title": kind.title, "values": [format_metric(kind, metric) for metric in metrics]})
+        others = [text.reported(result).get(kind.name) for result in results.values()]
         if any(metrics) and any(other is not None for other in others):
-            shown = [_show_reference(name, other) for other in others]
-            rows.append({"title": f"{title}, reference's report", "values": shown})
+            shown = [_show_reference(kind, other) for other in others]
+            rows.append({"title": f"{kind.title}, reference's report", "values": shown})
     return rows
 
 
-def _show_reference(name: str, other: float | None) -> str:
-    if other is None:
-        return "–"
-    return text.percent(other) if "accuracy" in name else f"{other:g}"
+def _show_reference(kind: MetricKind, other: float | None) -> str:
+    return "–" if other is None else text.reported_number(kind, other)
 
 
 def _tabulate_recall(results: Mapping[str, Result]) -> dict[str, Any] | None:
     """The share right of each class of every run, as steps of colour; None where classes differ."""
     runs = list(results.values())
     classes = runs[0].dataset["classes"]
-    sides = [side for side in text.SIDES[runs[0].experiment] if all(r.details["recall"].get(side) for r in runs)]
-    if not sides or any(run.dataset["classes"] != classes for run in runs):
+    parts = [part for part in runs[0].study.parts if all(run.details["recall"].get(part) for run in runs)]
+    if not parts or any(run.dataset["classes"] != classes for run in runs):
         return None
-    recall = [run.details["recall"][sides[0]] for run in runs]
+    recall = [run.details["recall"][parts[0]] for run in runs]
     means = {name: sum(one.get(name) or 0.0 for one in recall) for name in classes}
     return {
-        "title": text.SIDES[runs[0].experiment][sides[0]],
+        "title": runs[0].study.parts[parts[0]],
         "rows": [
             {"name": name, "cells": [_cell(one.get(name)) for one in recall]}
             for name in sorted(classes, key=lambda name: -means[name])

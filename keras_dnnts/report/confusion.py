@@ -14,23 +14,22 @@ EXAMPLES_BESIDE = 4
 
 
 def build_confusions(result: Result, identity: str, most_bytes: int) -> list[dict[str, Any]]:
-    """The confusion matrix and the most frequent confusions of every side that was measured."""
-    sides = text.SIDES[result.experiment]
+    """The confusion matrix and the most frequent confusions of every part of the data that was measured."""
     return [
-        _build_confusion(result, side, title, f"{identity}-{side}", most_bytes)
-        for side, title in sides.items()
-        if f"confusion_{side}" in result.arrays
+        _build_confusion(result, part, title, f"{identity}-{part}", most_bytes)
+        for part, title in result.study.parts.items()
+        if f"confusion_{part}" in result.arrays
     ]
 
 
-def _build_confusion(result: Result, side: str, title: str, identity: str, most_bytes: int) -> dict[str, Any]:
-    counts = result.arrays[f"confusion_{side}"].sum(axis=0)
+def _build_confusion(result: Result, part: str, title: str, identity: str, most_bytes: int) -> dict[str, Any]:
+    counts = result.arrays[f"confusion_{part}"].sum(axis=0)
     classes = result.dataset["classes"]
     shares = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    examples = _collect_examples(result, side)
-    images = result.arrays.get(f"example_{side}_image")
+    examples = _collect_examples(result, part)
+    images = result.arrays.get(f"example_{part}_image")
     sprite = build_sprite(images, most_bytes) if images is not None and len(images) else None
-    frequent = result.details["most_frequent_confusions"].get(side, [])[:MOST_FREQUENT]
+    frequent = result.details["most_frequent_confusions"].get(part, [])[:MOST_FREQUENT]
     return {
         "id": identity,
         "title": title,
@@ -45,7 +44,6 @@ def _build_confusion(result: Result, side: str, title: str, identity: str, most_
             "examples": examples,
             "sprite": None if sprite is None else sprite.grid,
         },
-        "is_names": result.experiment == "names",
         "seeds": result.config["seeds"],
     }
 
@@ -69,17 +67,17 @@ def _build_rows(counts: np.ndarray, shares: np.ndarray, classes: list[str]) -> l
     ]
 
 
-def _collect_examples(result: Result, side: str) -> dict[str, list[list[Any]]]:
+def _collect_examples(result: Result, part: str) -> dict[str, list[list[Any]]]:
     """By ``"truth,guess"``: [name or number of the image, confidence], the surest first."""
-    arrays = result.arrays
-    keys = [f"example_{side}_{part}" for part in ("truth", "guess", "confidence")]
-    if any(key not in arrays for key in keys):
+    names, images, truth, guess, confidence = (
+        result.arrays.get(f"example_{part}_{what}") for what in ("name", "image", "truth", "guess", "confidence")
+    )
+    if truth is None or guess is None or confidence is None or (names is None and images is None):
         return {}
-    shown = arrays.get(f"example_{side}_name", np.arange(len(arrays[keys[0]]))).tolist()
+    shown = np.arange(len(truth)) if names is None else names
     examples: dict[str, list[list[Any]]] = {}
-    rows = zip(shown, *(arrays[key].tolist() for key in keys), strict=True)
-    for what, truth, guess, confidence in rows:
-        examples.setdefault(f"{truth},{guess}", []).append([what, round(confidence, 4)])
+    for what, i, j, share in zip(*(one.tolist() for one in (shown, truth, guess, confidence)), strict=True):
+        examples.setdefault(f"{i},{j}", []).append([what, round(share, 4)])
     return {cell: sorted(members, key=lambda member: -member[1]) for cell, members in examples.items()}
 
 

@@ -5,27 +5,26 @@ from typing import Any
 
 from keras_dnnts.report import text
 from keras_dnnts.results import Result
-from keras_dnnts.results.comparison import METRIC_TITLES, format_metric
-from keras_dnnts.studies.reference import reported
+from keras_dnnts.results.comparison import format_metric
 
 
 def list_measures(result: Result) -> list[dict[str, Any]]:
-    """Every metric with its interval and the reference's number; accuracies with their places on a line, per cent."""
-    reference = reported(result)
+    """Every metric with its interval and the reference's number; shares with their places on a line, per cent."""
+    reference = text.reported(result)
     rows = []
-    for name, title in METRIC_TITLES[result.experiment].items():
-        if (metric := result.metrics.get(name)) is None:
+    for kind in result.study.metrics:
+        if (metric := result.metrics.get(kind.name)) is None:
             continue
         interval, over = text.interval_of(metric)
-        is_share, other = "accuracy" in name, reference.get(name)
+        other = reference.get(kind.name)
         rows.append(
             {
-                "title": title,
-                "value": format_metric(name, metric),
-                "interval": text.percent_range(interval) if interval and is_share else None,
+                "title": kind.title,
+                "value": format_metric(kind, metric),
+                "interval": text.percent_range(interval) if interval and kind.is_share else None,
                 "over": over,
-                "reference": None if other is None else text.percent(other) if is_share else f"{other:g}",
-                "strip": place_on_line(metric.mean, interval, other, result) if is_share else None,
+                "reference": None if other is None else text.reported_number(kind, other),
+                "strip": place_on_line(metric.mean, interval, other, result) if kind.is_share else None,
             }
         )
     return rows
@@ -45,19 +44,20 @@ def place_on_line(mean: float, interval: Any, reference: float | None, result: R
 
 
 def list_recall(result: Result) -> dict[str, Any] | None:
-    """The share right of each class, the best first, on every side; None where nothing is known."""
-    sides = {side: title for side, title in text.SIDES[result.experiment].items() if result.details["recall"].get(side)}
-    if not sides:
+    """The share right of each class, the best first, on every part of the data; None where nothing is known."""
+    recall = {part: result.details["recall"].get(part) for part in result.study.parts}
+    parts = [part for part, shares in recall.items() if shares]
+    if not parts:
         return None
-    recall = {side: result.details["recall"][side] for side in sides}
-    first = recall[next(iter(sides))]
+    first = recall[parts[0]]
     order = sorted(first, key=lambda name: -1.0 if first[name] is None else first[name], reverse=True)
-    counts = result.dataset["counts"].get("lines") or result.dataset["counts"].get("images") or {}
+    unit = result.study.example[1]
+    counts = result.dataset["counts"].get(unit) or {}
     return {
-        "titles": list(sides.values()),
-        "unit": "lines" if result.experiment == "names" else "images",
+        "titles": [result.study.parts[part] for part in parts],
+        "unit": unit,
         "rows": [
-            {"name": name, "count": counts.get(name), "shares": [_share(recall[side].get(name)) for side in sides]}
+            {"name": name, "count": counts.get(name), "shares": [_share(recall[part].get(name)) for part in parts]}
             for name in order
         ],
     }

@@ -1,21 +1,41 @@
 """From what a page says to its HTML."""
 
+import functools
 from typing import Any
 
 import jinja2
+from markupsafe import Markup
 
 from keras_dnnts import __version__
 from keras_dnnts.report import heat
+from keras_dnnts.report.images import Sprite
 
-environment = jinja2.Environment(
-    loader=jinja2.PackageLoader("keras_dnnts.report"),
-    autoescape=True,
-    undefined=jinja2.StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+PACKAGE = "keras_dnnts.report"
 
 
 def render(template: str, page: Any) -> str:
     """Fill a template with what a page says."""
-    return environment.get_template(template).render(page=page, version=__version__, heat=heat.STYLE)
+    return _environment(PACKAGE).get_template(template).render(page=page, version=__version__, heat=heat.STYLE)
+
+
+def render_part(package: str, template: str, **values: Any) -> Markup:
+    """Fill a template in the folder ``templates`` of a package; it may import the report's own ``parts.html.jinja``."""
+    return Markup(_environment(package).get_template(template).render(**values))
+
+
+def sprite_style(identity: str, sprite: Sprite | None) -> Markup:
+    """The CSS by which thumbnails of class ``sprite-<identity>`` show pictures of a sprite; empty without one."""
+    parts: Any = _environment(PACKAGE).get_template("parts.html.jinja").module
+    return parts.sprite_rule(identity, sprite)
+
+
+@functools.cache
+def _environment(package: str) -> jinja2.Environment:
+    packages = dict.fromkeys((package, PACKAGE))
+    return jinja2.Environment(
+        loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in packages]),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )

@@ -12,14 +12,14 @@ COUNTS = {"train": "Trained on", "validation": "Validated on", "test": "Tested o
 
 def describe_reproduction(result: Result) -> dict[str, Any]:
     """What repeats the run: commands, config, versions, machine and time."""
-    environment, counts = result.environment, result.dataset["counts"]
+    environment, counts, unit = result.environment, result.dataset["counts"], result.study.example[1]
     machine = environment.get("machine", {})
     versions = {"keras_dnnts": environment.get("keras_dnnts"), "python": environment.get("python")}
     versions |= environment.get("versions", {})
     facts = {
         "Data": f"{result.dataset['name']} ({result.dataset['source']})",
         "Content hash": result.dataset["content_hash"],
-        **{title: _count(counts[name]) for name, title in COUNTS.items() if name in counts},
+        **{title: _count(counts[name], unit) for name, title in COUNTS.items() if name in counts},
         "Left out": count_skipped(result),
         "Parameters": f"{result.details['parameters']:,}",
         "Backend": " ".join(filter(None, (environment["backend"], environment.get("device")))),
@@ -37,11 +37,10 @@ def describe_reproduction(result: Result) -> dict[str, Any]:
     }
 
 
-def _count(value: Any) -> str:
-    unit = " lines" if isinstance(value, list) else " images"
+def _count(value: Any, unit: str) -> str:
     values = value if isinstance(value, list) else [value]
     low, high = min(values), max(values)
-    return "" if not high else f"{low:,}{unit}" if low == high else f"{low:,} to {high:,}{unit}"
+    return "" if not high else f"{low:,} {unit}" if low == high else f"{low:,} to {high:,} {unit}"
 
 
 def _relative_folder(data_dir: str | None) -> str | None:

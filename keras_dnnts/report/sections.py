@@ -4,6 +4,8 @@ from dataclasses import dataclass
 
 from markupsafe import Markup
 
+MOST_BYTES = 900_000  # of the page's 3 MB
+
 
 @dataclass(frozen=True)
 class Section:

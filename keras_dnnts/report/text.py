@@ -3,31 +3,11 @@
 import shlex
 from typing import Any
 
+from keras_dnnts.metrics import MetricKind
 from keras_dnnts.results import Metric, Result
 from keras_dnnts.results.conclusions import interval_over_seeds
-from keras_dnnts.studies.reference import changed_settings, is_on_reference_data
 
-SIDES = {
-    "names": {"held_out": "held-out names", "train": "training names"},
-    "cifar": {"test": "test images"},
-}
-"""The parts of the data that models are judged on, the most telling first."""
-PROTOCOLS = {
-    ("names", "sound"): (
-        "{held_out}\N{NO-BREAK SPACE}% of the distinct names were held out, every copy of a name, in every language, "
-        "on one side; the model was trained on the rest."
-    ),
-    ("names", "reference"): (
-        "The reference's own: all lines are trained on and nothing is held out, so accuracy is on names the model was "
-        "trained on."
-    ),
-    ("cifar", "sound"): (
-        "Only training images are augmented; the weights of the epoch with the lowest validation loss are kept."
-    ),
-    ("cifar", "reference"): (
-        "The reference's own: validation and test images are augmented too, and the last epoch's weights are kept."
-    ),
-}
+ACCURACY_ON = "accuracy on "
 
 
 def percent(share: float, digits: int = 1) -> str:
@@ -55,10 +35,21 @@ def interval_of(metric: Metric) -> tuple[tuple[float, float] | None, str]:
     return None, ""
 
 
-def describe_protocol(result: Result) -> str:
-    """The protocol in a sentence."""
-    text = PROTOCOLS[result.experiment, result.config["protocol"]]
-    return text.format(held_out=f"{100 * result.config.get('held_out', 0):g}")
+def describe_headline(kind: MetricKind) -> str:
+    """What a headline's number is, in words that follow it: ``of test images right``."""
+    what = kind.headline or kind.title
+    return f"of {what.removeprefix(ACCURACY_ON)} right" if what.startswith(ACCURACY_ON) else what
+
+
+def reported(result: Result) -> dict[str, float]:
+    """The reference's numbers for a run's model, by metric; empty where there are none."""
+    reference = result.study.reference
+    return {} if reference is None else reference.reported(result.config)
+
+
+def reported_number(kind: MetricKind, value: float) -> str:
+    """A number of the reference, as it reports it."""
+    return percent(value) if kind.is_share else f"{value:g}"
 
 
 def describe_data(result: Result) -> str:
@@ -68,26 +59,26 @@ def describe_data(result: Result) -> str:
 
 
 def warn_about_data(result: Result) -> str | None:
-    """Say plainly that the data are not the reference's, or None where they are."""
-    data = result.dataset
+    """Say plainly that the data are not the real ones or not the reference's, or None where there is nothing to say."""
+    data, reference = result.dataset, result.study.reference
+    is_compared = bool(reported(result))
+    used = f"this run used {data['name']} ({data['source']})"
     if data["stand_in"]:
-        return (
-            f"Stand-in data: the real data were out of reach, and this run used {data['name']} ({data['source']}) in "
-            "their place. Its numbers cannot be compared with the reference's."
-        )
-    if is_on_reference_data(result):
+        compared = " Its numbers cannot be compared with the reference's." if is_compared else ""
+        return f"Stand-in data: the real data were out of reach, and {used} in their place.{compared}"
+    if not is_compared or reference is None or reference.has_data_of(data):
         return None
-    return (
-        f"Not the reference's data: this run used {data['name']} ({data['source']}). "
-        "The reference's numbers are shown for orientation only."
-    )
+    return f"Not the reference's data: {used}. The reference's numbers are shown for orientation only."
 
 
 def list_changes(result: Result) -> list[str]:
-    """The settings in which a run departs from the reference, a phrase each."""
+    """The settings in which a run departs from the reference, a phrase each; none where it has no such model."""
+    reference = result.study.reference
+    if reference is None or not reported(result):
+        return []
     return [
         f"{name.replace('_', ' ')} {_setting(own)} (reference: {_setting(default)})"
-        for name, (own, default) in changed_settings(result).items()
+        for name, (own, default) in reference.changed_settings(result.config).items()
     ]
 
 
@@ -105,7 +96,11 @@ def name_seed(result: Result) -> str:
 def command(result: Result) -> list[str]:
     """The complete command line that repeats a run, every option spelled out, in pieces that stay on one line."""
     options = {name: value for name, value in result.config.items() if value is not None and name != "experiment"}
-    given = [f"--{name.replace('_', '-')} {shlex.quote(str(value))}" for name, value in options.items()]
+    given = [
+        f"--{name.replace('_', '-')} {shlex.quote(str(one))}"
+        for name, value in options.items()
+        for one in (value if isinstance(value, list | tuple) else [value])
+    ]
     return [f"keras-dnnts {result.experiment}", *given]
 
 

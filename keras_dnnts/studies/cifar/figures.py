@@ -1,4 +1,4 @@
-"""Figures of the CIFAR-10 experiment. Nothing is computed here but what a drawing needs."""
+"""Figures of the CIFAR-10 study. Nothing is computed here but what a drawing needs."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -9,23 +9,18 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
-from keras_dnnts.figures.confusion import plot_confusion
-from keras_dnnts.figures.style import (
-    PAGE_WIDTH,
-    class_markers,
-    colours,
-    data_label,
-    new_axes,
-    styled,
-)
+from keras_dnnts.figures.confusion import confusion_figures, plot_part_confusion
+from keras_dnnts.figures.style import PAGE_WIDTH, class_markers, colours, data_label, new_axes, styled
 from keras_dnnts.results import Result
-from keras_dnnts.results.findings import (
-    shorten,
-    state_accuracy,
-    state_confusion,
-    state_epochs,
-    state_mistakes,
-    state_neighbours,
+from keras_dnnts.results.findings import shorten
+from keras_dnnts.studies.cifar.findings import state_epochs, state_mistakes, state_neighbours
+from keras_dnnts.studies.cifar.illustrations import (
+    ACTIVATION,
+    EMBEDDING,
+    MISTAKE,
+    Activations,
+    Embedding,
+    ImageMistakes,
 )
 
 PARTS = {"train": ("training", "--"), "validation": ("validation", "-")}
@@ -35,14 +30,17 @@ MOST_IN_LEGEND = 20  # classes
 
 
 def cifar_figures(result: Result) -> dict[str, Callable[[], Axes]]:
-    """What draws each figure of a CIFAR-10 run, by name."""
-    return {
+    """What draws each figure of a CIFAR-10 run, by name; activation maps only where the model has taps."""
+    figures = {
         "curves": partial(plot_curves, result),
-        "confusion_test": partial(plot_test_confusion, result),
+        **confusion_figures(result),
         "mistakes": partial(plot_mistakes, result),
         "activation_maps": partial(plot_activations, result),
         "tsne": partial(plot_embeddings, result),
     }
+    if Activations.from_arrays(result.arrays) is None:
+        del figures["activation_maps"]
+    return figures
 
 
 def plot_test_confusion(result: Result) -> Axes:
@@ -52,9 +50,7 @@ def plot_test_confusion(result: Result) -> Axes:
     >>> ax = plot_test_confusion(load_result("runs/alexnet"))
     >>> ax.figure.savefig("picture.svg")
     """
-    lines = [state_accuracy(result, "test"), state_confusion(result, "test"), data_label(result)]
-    counts = result.arrays["confusion_test"].sum(axis=0)
-    return plot_confusion(counts, result.dataset["classes"], "\n".join(filter(None, lines)))
+    return plot_part_confusion(result, "test")
 
 
 @styled
@@ -102,6 +98,12 @@ def plot_history(results: Mapping[str, Result], quantity: str, ax: Axes | None =
     return ax
 
 
+def plot_losses(results: Mapping[str, Result], ax: Axes) -> None:
+    """Draw the losses of runs by label, as the figure of a comparison shows them."""
+    plot_history(results, "loss", ax)
+    ax.set_title(f"Loss · {data_label(*results.values())}")
+
+
 @styled
 def plot_mistakes(result: Result) -> Axes:
     """Draw the images of the most confident mistakes with guess, confidence and truth; return the first axes.
@@ -110,20 +112,20 @@ def plot_mistakes(result: Result) -> Axes:
     >>> ax = plot_mistakes(load_result("runs/alexnet"))
     >>> ax.figure.savefig("picture.svg")
     """
-    classes, arrays = result.dataset["classes"], result.arrays
+    classes, mistakes = result.dataset["classes"], ImageMistakes.require(result.arrays, MISTAKE)
     columns = 4
-    rows = max(-(-len(arrays["mistake_image"]) // columns), 1)
+    rows = max(-(-len(mistakes.image) // columns), 1)
     figure, grid = plt.subplots(
         rows, columns, figsize=(PAGE_WIDTH, 0.5 + 1.85 * rows), layout="constrained", squeeze=False
     )
     for ax in grid.flat:
         ax.set_axis_off()
-    names = ("mistake_image", "mistake_truth", "mistake_guess", "mistake_confidence")
-    for ax, image, truth, guess, confidence in zip(grid.flat, *(arrays[name] for name in names), strict=False):
+    shown = zip(grid.flat, mistakes.image, mistakes.truth, mistakes.guess, mistakes.confidence, strict=False)
+    for ax, image, truth, guess, confidence in shown:
         ax.imshow(image)
         guessed = f"guess: {shorten(classes[guess], 12)}, {confidence:.0%}"
         ax.set_title(f"{guessed}\ntruth: {shorten(classes[truth])}", fontsize=8)
-    figure.suptitle(f"{state_mistakes(result)}{_seed(result)} · {data_label(result)}", fontsize=9)
+    figure.suptitle(f"{state_mistakes(result, mistakes)}{_seed(result)} · {data_label(result)}", fontsize=9)
     return grid.flat[0]
 
 
@@ -137,10 +139,9 @@ def plot_activations(result: Result) -> Axes:
     >>> ax = plot_activations(load_result("runs/alexnet"))
     >>> ax.get_figure(root=True).savefig("picture.svg")
     """
-    layers = [name for name in result.arrays if name.startswith("activation_") and result.arrays[name].ndim == 4]
-    layers.remove("activation_image")
-    images, labels = result.arrays["activation_image"], result.arrays["activation_label"]
-    of_layers = {result.arrays[layer].shape[-1] for layer in layers}
+    activations = Activations.require(result.arrays, ACTIVATION)
+    images, layers = activations.image, activations.maps
+    of_layers = {maps.shape[-1] for maps in layers.values()}
     channels, at_most = max(of_layers), "" if len(of_layers) == 1 else "up to "
     width = 2.4
     height = PAGE_WIDTH / (channels + width) * len(layers) * len(images) * 1.08 + 0.5
@@ -155,10 +156,10 @@ def plot_activations(result: Result) -> Axes:
         grid = block.add_gridspec(len(layers), channels + 1, width_ratios=[width, *[1] * channels])
         shown = block.add_subplot(grid[:, 0])
         shown.imshow(images[i])
-        shown.set_title(shorten(result.dataset["classes"][labels[i]]), fontsize=8)
+        shown.set_title(shorten(result.dataset["classes"][activations.label[i]]), fontsize=8)
         shown.set_axis_off()
-        for row, layer in enumerate(layers):
-            _plot_maps(block, grid, row, layer, result.arrays[layer][i])
+        for row, (layer, maps) in enumerate(layers.items()):
+            _plot_maps(block, grid, row, layer, maps[i])
     return figure.axes[0]
 
 
@@ -169,10 +170,9 @@ def _plot_maps(block: Any, grid: Any, row: int, layer: str, maps: np.ndarray) ->
         ax.set_axis_off()
         if channel == 0:
             height, width = maps.shape[:2]
-            name = layer.removeprefix("activation_").replace("_", " ")
             # The empty title makes room above the map; one as wide as the text would push the next map aside.
             ax.set_title(" ", fontsize=7, pad=2)
-            ax.text(0, 1.05, f"{name}, {height}×{width}", fontsize=7, transform=ax.transAxes).set_in_layout(False)
+            ax.text(0, 1.05, f"{layer.replace('_', ' ')}, {height}×{width}", fontsize=7, transform=ax.transAxes).set_in_layout(False)
 
 
 @styled
@@ -183,14 +183,14 @@ def plot_embeddings(result: Result) -> Axes:
     >>> ax = plot_embeddings(load_result("runs/alexnet"))
     >>> ax.figure.savefig("picture.svg")
     """
-    classes, labels = result.dataset["classes"], result.arrays["embedding_label"]
+    classes, embedding = result.dataset["classes"], Embedding.require(result.arrays, EMBEDDING)
     looks = class_markers(len(classes))
     figure, panels = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 3.9), layout="constrained")
-    size = 4 if len(labels) > 500 else 9  # square points
+    size = 4 if len(embedding.label) > 500 else 9  # square points
     for ax, (when, title) in zip(panels, EMBEDDINGS.items(), strict=True):
-        points = result.arrays[f"embedding_{when}"]
+        points: np.ndarray = getattr(embedding, when)
         for label, name in enumerate(classes):
-            x, y = points[labels == label].T
+            x, y = points[embedding.label == label].T
             colour, marker = looks[label]
             ax.scatter(x, y, s=size, color=colour, marker=marker, label=shorten(name), linewidths=0)
         ax.set_title(f"{title}: {result.details['neighbour_accuracy'][when]:.1%} lie among their own class", fontsize=9)
@@ -200,7 +200,7 @@ def plot_embeddings(result: Result) -> Axes:
     if len(classes) <= MOST_IN_LEGEND:
         handles, names = panels[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=5, frameon=False, fontsize=8, markerscale=2)
-    figure.suptitle(f"{state_neighbours(result)}{_seed(result)}\n{data_label(result)}", fontsize=9)
+    figure.suptitle(f"{state_neighbours(result, embedding)}{_seed(result)}\n{data_label(result)}", fontsize=9)
     return panels[0]
 
 

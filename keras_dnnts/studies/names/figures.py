@@ -1,4 +1,4 @@
-"""Figures of the names experiment. Nothing is computed here but what a drawing needs."""
+"""Figures of the names study. Nothing is computed here but what a drawing needs."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -6,10 +6,10 @@ from functools import partial
 from matplotlib.axes import Axes
 from matplotlib.ticker import StrMethodFormatter
 
-from keras_dnnts.figures.confusion import plot_confusion
+from keras_dnnts.figures.confusion import confusion_figures, plot_part_confusion
 from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, styled
 from keras_dnnts.results import Result
-from keras_dnnts.results.findings import SIDES, state_accuracy, state_confusion, state_names_loss
+from keras_dnnts.studies.names.findings import state_names_loss
 from keras_dnnts.studies.names.reading_figure import plot_reading
 
 
@@ -17,12 +17,11 @@ def names_figures(result: Result) -> dict[str, Callable[[], Axes]]:
     """What draws each figure of a names run, by name."""
     figures: dict[str, Callable[[], Axes]] = {
         "training_loss": lambda: plot_training_loss({result.model_name: result}),
+        **confusion_figures(result),
     }
-    for side in SIDES:
-        if f"confusion_{side}" in result.arrays:
-            figures[f"confusion_{side}"] = partial(plot_names_confusion, result, side)
-        if len(result.arrays.get(f"reading_{side}_name", ())):
-            figures["reading"] = partial(plot_reading, result, side)
+    read = [part for part in result.study.parts if len(result.arrays.get(f"reading_{part}_name", ()))]
+    if read:
+        figures["reading"] = partial(plot_reading, result, read[0])
     return figures
 
 
@@ -33,9 +32,7 @@ def plot_names_confusion(result: Result, side: str) -> Axes:
     >>> plot_names_confusion(load_result("runs/gru"), "held_out").get_xlabel()
     'guess'
     """
-    lines = [state_accuracy(result, side), state_confusion(result, side), data_label(result)]
-    counts = result.arrays[f"confusion_{side}"].sum(axis=0)
-    return plot_confusion(counts, result.dataset["classes"], "\n".join(filter(None, lines)))
+    return plot_part_confusion(result, side)
 
 
 @styled

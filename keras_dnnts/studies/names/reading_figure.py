@@ -8,7 +8,9 @@ from matplotlib.axes import Axes
 
 from keras_dnnts.figures.style import PAGE_WIDTH, data_label, styled, write_inside
 from keras_dnnts.results import Result
-from keras_dnnts.results.findings import shorten, state_reading
+from keras_dnnts.results.findings import shorten
+from keras_dnnts.studies.names.findings import state_reading
+from keras_dnnts.studies.names.illustrations import Reading
 
 LEADING = 5  # classes shown of a name
 LONGEST_TITLE = 36  # letters
@@ -25,9 +27,8 @@ def plot_reading(result: Result, side: str = "held_out") -> Axes:
     >>> ax = plot_reading(load_result("runs/gru"))
     >>> ax.figure.savefig("picture.svg")
     """
-    names, truths, probabilities = (
-        result.arrays[f"reading_{side}_{part}"] for part in ("name", "truth", "probability")
-    )
+    reading = Reading.require(result.arrays, f"reading_{side}")
+    names, truths, probabilities = reading.name, reading.truth, reading.probability
     ends = [int(np.isfinite(rows[:, 0]).sum()) - 1 for rows in probabilities]
     right = np.array([rows[end].argmax() for rows, end in zip(probabilities, ends, strict=True)]) == truths
     columns = [np.flatnonzero(right), np.flatnonzero(~right)]
@@ -47,7 +48,7 @@ def plot_reading(result: Result, side: str = "held_out") -> Axes:
     if not len(columns[0]):
         where = "all wrong"
     figure.suptitle(
-        f"{state_reading(result, side)}\n"
+        f"{state_reading(result, side, reading)}\n"
         f"Probabilities (%) after each letter of random names, {where}\n{data_label(result)}",
         fontsize=9,
     )

@@ -1,0 +1,109 @@
+"""The single images that results keep to be shown beside their numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from keras_dnnts.results.records import ArrayRecord, array, items_axis
+
+MISTAKE, ACTIVATION, EMBEDDING, EXAMPLE = "mistake", "activation", "embedding", "example_test"
+
+
+@dataclass(frozen=True)
+class ImageMistakes(ArrayRecord):
+    """Wrong guesses, the surest first.
+
+    Attributes:
+        image: (M, H, W, 3) uint8.
+        truth, guess: (M,) int indices of classes.
+        confidence: (M,) float64 probabilities the model gave its guesses.
+    """
+
+    image: np.ndarray = array("byte items height width 3")
+    truth: np.ndarray = array("class items")
+    guess: np.ndarray = array("class items")
+    confidence: np.ndarray = array("finite items")
+
+
+@dataclass(frozen=True)
+class ImageExamples(ArrayRecord):
+    """Images of every cell of the confusion matrix.
+
+    Attributes:
+        image: (M, h, w, 3) uint8 thumbnails.
+        truth, guess: (M,) int64 indices of classes.
+        confidence: (M,) float64 probabilities the model gave its guesses.
+    """
+
+    image: np.ndarray = array("byte items . . 3")
+    truth: np.ndarray = array("class items")
+    guess: np.ndarray = array("class items")
+    confidence: np.ndarray = array("finite items")
+
+
+@dataclass(frozen=True)
+class Embedding(ArrayRecord):
+    """Images on two t-SNE maps.
+
+    Attributes:
+        label: (M,) int indices of classes.
+        first, final: (M, 2) float32 places, after the first epoch and at the end.
+        image: (M, h, w, 3) uint8 thumbnails; None in older results.
+    """
+
+    label: np.ndarray = array("class items")
+    first: np.ndarray = array("finite items 2")
+    final: np.ndarray = array("finite items 2")
+    image: np.ndarray | None = array("byte items . . 3", required=False)
+
+
+@dataclass(frozen=True)
+class Activations(ArrayRecord):
+    """What some layers of a network make of images.
+
+    Attributes:
+        image: (M, H, W, 3) uint8.
+        label: (M,) int indices of classes.
+        maps: (M, h, w, C) float32 by layer, at least one layer.
+    """
+
+    image: np.ndarray
+    label: np.ndarray
+    maps: dict[str, np.ndarray]
+
+    def to_arrays(self, prefix: str = ACTIVATION) -> dict[str, np.ndarray]:
+        """The arrays under the names that results give them."""
+        layers = {f"{prefix}_{layer}": maps for layer, maps in self.maps.items()}
+        return {f"{prefix}_image": self.image, f"{prefix}_label": self.label, **layers}
+
+    @classmethod
+    def from_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str = ACTIVATION) -> Self | None:
+        """What results hold; None where they hold no layer, as those of a model without taps."""
+        found = {name.removeprefix(f"{prefix}_"): array for name, array in arrays.items() if name.startswith(prefix)}
+        image, label = found.pop("image", None), found.pop("label", None)
+        return None if image is None or label is None or not found else cls(image, label, found)
+
+    @classmethod
+    def axes(cls, prefix: str = ACTIVATION) -> dict[str, str]:
+        """What the arrays must be; the pattern stands for every layer."""
+        shown = items_axis(prefix)
+        return {
+            f"{prefix}_image": f"byte {shown} height width 3",
+            f"{prefix}_label": f"class {shown}",
+            f"{prefix}_?*": f"finite {shown} . . .",
+        }
+
+
+def illustration_axes() -> tuple[dict[str, str], dict[str, str]]:
+    """What illustrates a result, for :class:`keras_dnnts.study.ResultFormat`: what all have, and what some lack."""
+    embedding = Embedding.axes(EMBEDDING)
+    image = f"{EMBEDDING}_image"
+    optional = {**Activations.axes(), **ImageExamples.axes(EXAMPLE), image: embedding.pop(image)}
+    return ImageMistakes.axes(MISTAKE) | embedding, optional
+
+
+def axes_that_may_be_empty() -> frozenset[str]:
+    """Axes without an entry where a model makes no mistake."""
+    return frozenset({items_axis(MISTAKE)})

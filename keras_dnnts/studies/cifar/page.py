@@ -1,0 +1,167 @@
+"""What the CIFAR-10 study adds to the page: curves, confident mistakes, t-SNE maps, what layers see."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from keras_dnnts.report import text
+from keras_dnnts.report.charts import Chart, Series, build_chart
+from keras_dnnts.report.images import build_sprite, encode_maps, encode_photo
+from keras_dnnts.report.page import render_part, sprite_style
+from keras_dnnts.report.sections import MOST_BYTES, Section
+from keras_dnnts.results import Result
+from keras_dnnts.studies.cifar.illustrations import (
+    ACTIVATION,
+    EMBEDDING,
+    MISTAKE,
+    Activations,
+    Embedding,
+    ImageMistakes,
+)
+
+PACKAGE = "keras_dnnts.studies.cifar"
+PLANE = 1000  # units a side of a map
+
+
+def build_curves(results: Mapping[str, Result]) -> list[dict[str, Any]]:
+    """Charts of the losses and accuracies of runs by label."""
+    return [
+        {"title": title, "chart": _chart_epochs(results, quantity)}
+        for quantity, title in (("loss", "Loss"), ("accuracy", "Accuracy"))
+    ]
+
+
+def build_sections(result: Result) -> list[Section]:
+    """The images a model was wrong about most confidently, its t-SNE maps and what its layers see."""
+    sections = []
+    if mistakes := _list_mistakes(result):
+        body = render_part(PACKAGE, "mistakes.html.jinja", mistakes=mistakes)
+        sections.append(Section("Most confidently wrong", body))
+    if embedding := _describe_embedding(result, "embedding", MOST_BYTES):
+        sections.append(_embedding_section("What training pulled apart", embedding, with_intro=True))
+    if activations := _list_activations(result):
+        layers = len(activations[0]["layers"])
+        body = render_part(PACKAGE, "activations.html.jinja", activations=activations, layers=layers)
+        sections.append(Section("What its layers see", body))
+    return sections
+
+
+def build_comparison_sections(result: Result, identity: str, most_bytes: int) -> list[Section]:
+    """The t-SNE maps of one of several runs."""
+    embedding = _describe_embedding(result, f"{identity}-embedding", most_bytes)
+    if embedding is None:
+        return []
+    return [_embedding_section(f"t-SNE maps of {embedding['count']:,} test images", embedding, with_intro=False)]
+
+
+def _chart_epochs(results: Mapping[str, Result], quantity: str) -> Chart:
+    series = []
+    alone = len(results) == 1
+    for i, (label, result) in enumerate(results.items()):
+        for j, (part, name) in enumerate((("train", "training"), ("validation", "validation"))):
+            values = result.arrays[f"history_{part}_{quantity}"]
+            series.append(
+                Series(
+                    name if alone else f"{label}, {name}",
+                    np.arange(1, values.shape[1] + 1),
+                    values,
+                    colour=j if alone else i,
+                    dashed=not alone and part == "train",
+                )
+            )
+    if quantity == "loss":
+        return build_chart(series, "epoch", "mean cross-entropy, nats", lambda value: f"{value:.4g}")
+    return build_chart(series, "epoch", "accuracy", lambda value: f"{100 * value:.3g}\N{NO-BREAK SPACE}%")
+
+
+def _list_mistakes(result: Result) -> list[dict[str, Any]]:
+    mistakes, classes = ImageMistakes.from_arrays(result.arrays, MISTAKE), result.dataset["classes"]
+    if mistakes is None:
+        return []
+    rows = zip(mistakes.image, mistakes.truth, mistakes.guess, mistakes.confidence, strict=True)
+    return [
+        {
+            "address": encode_photo(image),
+            "truth": classes[truth],
+            "guess": classes[guess],
+            "confidence": text.percent(float(confidence), 0),
+        }
+        for image, truth, guess, confidence in rows
+    ]
+
+
+def _list_activations(result: Result) -> list[dict[str, Any]]:
+    """The shown images, each with a strip of maps a layer; none of a model without taps."""
+    activations, classes = Activations.from_arrays(result.arrays, ACTIVATION), result.dataset["classes"]
+    if activations is None:
+        return []
+    return [
+        {
+            "address": encode_photo(image),
+            "label": classes[label],
+            "layers": [
+                {
+                    "name": layer.replace("_", " "),
+                    "size": "×".join(map(str, maps.shape[1:3])),
+                    "channels": maps.shape[3],
+                    "address": encode_maps(maps[i]),
+                }
+                for layer, maps in activations.maps.items()
+            ],
+        }
+        for i, (image, label) in enumerate(zip(activations.image, activations.label, strict=True))
+    ]
+
+
+def _embedding_section(title: str, embedding: dict[str, Any], with_intro: bool) -> Section:
+    body = render_part(PACKAGE, "embedding.html.jinja", one=embedding, with_intro=with_intro)
+    return Section(title, body, sprite_style(embedding["id"], embedding["sprite"]))
+
+
+def _describe_embedding(result: Result, identity: str, most_bytes: int) -> dict[str, Any] | None:
+    """Both t-SNE maps with thumbnails to show on hover, where they were saved."""
+    embedding, classes = Embedding.from_arrays(result.arrays, EMBEDDING), result.dataset["classes"]
+    if embedding is None:
+        return None
+    sprite = None if embedding.image is None else build_sprite(embedding.image, most_bytes)
+    places = {when: _place_on_plane(points) for when, points in (("first", embedding.first), ("final", embedding.final))}
+    return {
+        "id": identity,
+        "count": len(embedding.label),
+        "classes": classes,
+        "colours": [_class_colour(i, len(classes)) for i in range(len(classes))],
+        "maps": [
+            {
+                "title": title,
+                "agreeing": text.percent(result.details["neighbour_accuracy"][when]),
+                "paths": [_dots(places[when][embedding.label == label]) for label in range(len(classes))],
+            }
+            for when, title in (("first", "After epoch 1"), ("final", "At the end"))
+        ],
+        "sprite": sprite,
+        "seed": text.name_seed(result),
+        "data": {
+            "classes": classes,
+            "labels": embedding.label.tolist(),
+            "maps": [points.ravel().tolist() for points in places.values()],
+            "sprite": None if sprite is None else sprite.grid,
+        },
+    }
+
+
+def _place_on_plane(points: np.ndarray) -> np.ndarray:
+    """(N, 2) whole numbers from 0 to PLANE, proportions kept."""
+    low, high = points.min(axis=0), points.max(axis=0)
+    scale = PLANE / max(float((high - low).max()), 1e-9)
+    return np.round((points - (low + high) / 2) * scale + PLANE / 2).astype(int)
+
+
+def _dots(places: np.ndarray) -> str:
+    return "".join(f"M{x} {y}h0" for x, y in places.tolist())
+
+
+def _class_colour(i: int, count: int) -> str:
+    if count <= 10:
+        return f"var(--k{i})"
+    return f"oklch({0.55 + 0.15 * (i % 3) / 2:.2f} 0.14 {360 * i / count:.0f})"

@@ -1,0 +1,22 @@
+"""What a names result found, in the words of a figure's title. Where that is not clear, the words claim nothing."""
+
+from keras_dnnts.results import Result
+from keras_dnnts.studies.names.illustrations import Reading
+
+
+def state_names_loss(result: Result) -> str:
+    """Say from where to where the mean loss of a run fell, or name it where it did not fall."""
+    first, last = result.arrays["loss"][:, 0], result.arrays["loss"][:, -1]
+    if result.arrays["loss"].shape[1] < 2 or not (last < first).all():
+        return f"{result.model_name}: training loss"
+    return f"{result.model_name}: training loss falls from {first.mean():.2f} to {last.mean():.2f} nats"
+
+
+def state_reading(result: Result, part: str, reading: Reading) -> str:
+    """Say how many guesses the last letter still changes, of the first seed's model, which is the one that is shown."""
+    seed = f", seed {result.config['seed']}" if result.config["seeds"] > 1 else ""
+    if reading.late_changes is None:
+        return f"{result.model_name}{seed}: {result.study.parts[part]} read letter by letter"
+    share = f"{100 * reading.late_changes[0]:.0f} %"
+    sentence = f"the last letter still changes {share} of its guesses on {result.study.parts[part]}"
+    return f"{result.model_name}{seed}: {sentence}"
