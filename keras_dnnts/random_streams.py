@@ -27,6 +27,7 @@ class Purpose(StrEnum):
     SHOWN_IMAGES = "images with activation maps"
     READ_NAMES = "names read letter by letter"
     EXPORT_CHECK = "inputs that check an export"  # batch size
+    OWN_MODEL = "inputs that check a person's own model"
 
 
 def random_stream(seed: int, purpose: str, *numbers: int) -> np.random.Generator:

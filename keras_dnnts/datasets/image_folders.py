@@ -68,13 +68,38 @@ def read_image_folders(members: Iterable[Member], source: Path, largest_side: in
             between ``train`` and ``test``, or a file in a place where it means nothing.
     """
     tree = _read_tree(members, source, largest_side)
-    if not tree.images:
-        raise UserError(f"{source} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}): {_WANTED}")
+    _check_images(tree, source)
     layout = _find_layout(tree, source)
     images = _one_size(tree.images)
     parts = {part: _gather(classes, images) for part, classes in layout.items()}
     name = source.name.split(".")[0] if source.is_file() else source.resolve().name
     return build_image_dataset(name, str(source), tuple(layout["train"]), parts["train"], parts.get("test"))
+
+
+def list_images(members: Iterable[Member], source: Path) -> Layout:
+    """The images of each class of each part, by their paths; none is read.
+
+    Args:
+        members, source: as for :func:`read_image_folders`.
+
+    Raises:
+        UserError: as for :func:`read_image_folders`, but for what an image holds.
+    """
+    tree = _Tree()
+    for member in members:
+        if member.read is None:
+            tree.folders.add(member.path)
+        elif member.path.suffix.lower() in IMAGE_SUFFIXES:
+            tree.add_image(member.path, np.empty(0, np.uint8), source)
+        else:
+            tree.other_files.append(member.path)
+    _check_images(tree, source)
+    return _find_layout(tree, source)
+
+
+def _check_images(tree: _Tree, source: Path) -> None:
+    if not tree.images:
+        raise UserError(f"{source} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}): {_WANTED}")
 
 
 def _read_tree(members: Iterable[Member], source: Path, largest_side: int) -> _Tree:

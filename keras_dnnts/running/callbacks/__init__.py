@@ -1,4 +1,4 @@
-"""Keras callbacks of both experiments."""
+"""Keras callbacks that studies share."""
 
 from keras_dnnts.running.callbacks.checkpoint import Checkpoint, ModelState
 from keras_dnnts.running.callbacks.epochs import (
@@ -9,7 +9,6 @@ from keras_dnnts.running.callbacks.epochs import (
     EpochStart,
     FirstEpochSnapshot,
 )
-from keras_dnnts.studies.names.callbacks import UpdateHistory, UpdateProgress
 
 __all__ = [
     "Checkpoint",
@@ -20,6 +19,4 @@ __all__ = [
     "EpochStart",
     "FirstEpochSnapshot",
     "ModelState",
-    "UpdateHistory",
-    "UpdateProgress",
 ]

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
@@ -13,10 +13,29 @@ import numpy as np
 from keras_dnnts.running.callbacks.checkpoint import ModelState
 from keras_dnnts.running.console import RunProgress, format_seconds
 from keras_dnnts.running.seeding import seed_epoch
-from keras_dnnts.studies.cifar.image_batches import ImageBatches
 
 LONG_RUN_SECONDS = 3600
 TIMED_BATCHES = 5
+PLAIN_LOSS = "cross_entropy"
+"""The metric that is recorded as the loss where a model is compiled with it, since something else is minimised."""
+
+
+class Batches(Protocol):
+    """Examples in batches, which differ from epoch to epoch.
+
+    Attributes:
+        images: number of examples.
+        batch_size: number of examples a batch; the last may have fewer.
+    """
+
+    images: int
+    batch_size: int
+
+    def __len__(self) -> int:
+        """Number of batches."""
+
+    def start_epoch(self, epoch: int) -> None:
+        """Turn to an epoch, counted from 0."""
 
 
 @dataclass(frozen=True)
@@ -32,12 +51,30 @@ class Epoch:
     seconds: float
 
 
+class EpochBatches(Protocol):
+    """Batches whose order and whatever else is random in them are a function of the epoch.
+
+    Attributes:
+        images: number of examples.
+        batch_size: number of examples a batch; the last may have fewer.
+    """
+
+    images: int
+    batch_size: int
+
+    def start_epoch(self, epoch: int) -> None:
+        """Turn to an epoch, counted from 0."""
+
+    def __len__(self) -> int:
+        """Number of batches."""
+
+
 class EpochStart(keras.callbacks.Callback):
     """Make everything random in an epoch a pure function of seed and epoch: order, augmentation and dropout."""
 
     async_safe = True
 
-    def __init__(self, seed: int, batches: Sequence[ImageBatches]) -> None:
+    def __init__(self, seed: int, batches: Sequence[Batches]) -> None:
         super().__init__()
         self.seed, self.batches = seed, batches
 
@@ -115,9 +152,9 @@ class EpochHistory(keras.callbacks.Callback):
             Epoch(
                 epoch=epoch + 1,
                 learning_rate=float(logs["learning_rate"]),
-                train_loss=float(logs["loss"]),
+                train_loss=_loss_of(logs),
                 train_accuracy=float(logs["accuracy"]),
-                validation_loss=float(logs["val_loss"]),
+                validation_loss=_loss_of(logs, "val_"),
                 validation_accuracy=float(logs["val_accuracy"]),
                 seconds=time.perf_counter() - self._started,
             )
@@ -142,7 +179,7 @@ class EarlyStopping(keras.callbacks.Callback):
     at infinity, and NaN is no improvement.
 
     Args:
-        patience: number of epochs in a row without improvement that ends training.
+        patience: number of epochs in a row without improvement that ends training; 0 for training that none end.
         restore_best: whether the model ends with the weights of its best epoch rather than of its last.
 
     Attributes:
@@ -162,13 +199,14 @@ class EarlyStopping(keras.callbacks.Callback):
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Compare the epoch with the best one."""
         assert logs is not None
-        if logs["val_loss"] < self._best_loss:
-            self._best_loss, self.best_epoch, self._waited = logs["val_loss"], epoch + 1, 0
+        loss = _loss_of(logs, "val_")
+        if loss < self._best_loss:
+            self._best_loss, self.best_epoch, self._waited = loss, epoch + 1, 0
             if self.restore_best:
                 self._best_weights = self.model.get_weights()
             return
         self._waited += 1
-        if self._waited >= self.patience:
+        if self.patience and self._waited >= self.patience:
             self.model.stop_training = True
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
@@ -228,7 +266,7 @@ class EpochProgress(keras.callbacks.Callback):
     # Losses arrive in another thread, so that the device need not wait for them; the bar moves in this one.
     async_safe = True
 
-    def __init__(self, progress: RunProgress, label: str, batches: ImageBatches, history: EpochHistory) -> None:
+    def __init__(self, progress: RunProgress, label: str, batches: Batches, history: EpochHistory) -> None:
         super().__init__()
         self.progress, self.label, self.batches, self.history = progress, label, batches, history
         self._logs: dict[str, Any] | None = None
@@ -278,5 +316,9 @@ class EpochProgress(keras.callbacks.Callback):
         if seconds > LONG_RUN_SECONDS:
             self.progress.line(
                 f"this run may take {format_seconds(seconds)} on this device; "
-                "fewer --epochs, a smaller --image-size or fewer --train-images shorten it"
+                "fewer epochs, smaller images or fewer training images shorten it"
             )
+
+
+def _loss_of(logs: dict[str, Any], part: str = "") -> float:
+    return float(logs.get(f"{part}{PLAIN_LOSS}", logs[f"{part}loss"]))

@@ -1,0 +1,129 @@
+"""The image study: convolutional networks trained from scratch."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras_dnnts.metrics import MetricKind
+from keras_dnnts.studies.cifar.architectures import title_of_config
+from keras_dnnts.studies.cifar.config import CifarConfig, complete
+from keras_dnnts.studies.cifar.reference import CifarReference
+from keras_dnnts.study import ResultFormat, Study, from_module
+
+EPILOG = """
+\b
+Recipes:
+  sound      only training images are augmented, with one smooth resampling;
+             the weights of the epoch with the lowest validation loss are kept.
+  reference  the notebook's: validation and test images are augmented too, by its
+             own operations, and the last epoch's weights are kept.
+\b
+Parts: the training images are split 70/10/20 by class into training, validation
+and a rest. Where there are test images (CIFAR-10, a test/ folder) the rest is set
+aside; otherwise it is the test part.
+\b
+Your own model (--arch FILE.py:FUNCTION): FUNCTION(image_size, classes, width=1.0)
+returns a Keras functional model from images (batch, image_size, image_size, 3),
+float32 from -1 to 1, to logits (batch, classes). Layers named tap1, tap2, … get
+activation maps, and one named pre_logits the t-SNE maps.
+"""
+METRICS = (
+    MetricKind("test_accuracy", "test accuracy", "share", higher_is_better=True, headline="accuracy on test images"),
+    MetricKind("test_loss", "test loss", "nats", higher_is_better=False),
+    MetricKind("validation_accuracy", "validation accuracy", "share", higher_is_better=True),
+    MetricKind("validation_loss", "validation loss", "nats", higher_is_better=False),
+    MetricKind("train_loss", "training loss", "nats", higher_is_better=False),
+    MetricKind("epochs_run", "epochs run", "count"),
+    MetricKind("best_epoch", "best epoch", "count"),
+    MetricKind("train_seconds", "train seconds", "seconds", higher_is_better=False),
+    MetricKind("images_per_second", "images/s", "per second", higher_is_better=True),
+)
+HISTORY = ("learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+HERE = __name__
+
+
+def _describe_training(config: Mapping[str, Any]) -> str:
+    knobs = complete(config)
+    if knobs["evaluation"] == "augmented":
+        augmented = "Validation and test images are augmented too"
+    else:
+        augmented = "Only training images are augmented" if knobs["augmentation"] else "No image is augmented"
+    kept = "the last epoch's weights" if knobs["weights"] == "last" else None
+    kept = kept or "the weights of the epoch with the lowest validation loss"
+    if knobs["recipe"] == "reference" and knobs["evaluation"] == "augmented":
+        return f"The reference's own: {augmented[0].lower()}{augmented[1:]}, and {kept} are kept."
+    return f"{augmented}; {kept} are kept."
+
+
+def _note(config: Mapping[str, Any]) -> str:
+    knobs = complete(config)
+    if knobs["recipe"] == "reference":
+        return "reference recipe"
+    return "augmented test images" if knobs["evaluation"] == "augmented" else ""
+
+
+def _summarise(result: Any) -> list[str]:
+    recall = result.details["recall"]["test"]
+    shares = ", ".join(f"{name} {share:.1%}" for name, share in recall.items() if share is not None)
+    return [f"Test accuracy by class: {shares}"]
+
+
+STUDY = Study(
+    name="cifar",
+    config=CifarConfig,
+    question="Images, from scratch",
+    about="Train AlexNet, ResNet50 or a network of your own on CIFAR-10 or your own images from scratch.",
+    epilog=EPILOG,
+    metrics=METRICS,
+    parts={"test": "test images"},
+    parts_of=lambda config: ("test",),
+    example=("images", "images"),
+    model_title=title_of_config,
+    use=lambda config: str(complete(config)["recipe"]),
+    describe_training=_describe_training,
+    note=_note,
+    load_data=from_module(f"{HERE}.data:load_data"),
+    survey=from_module(f"{HERE}.data:survey"),
+    count_parameters=from_module(f"{HERE}.train:count_parameters"),
+    training=from_module(f"{HERE}.train:CifarTraining"),
+    result_format=ResultFormat(
+        fields={
+            "config": {"arch": str},
+            "dataset": {"counts": {"images": {"*": int}, "train": int, "validation": int, "test": int}},
+            "details": {"illustrated_seed": int},
+        },
+        arrays={
+            # NaN where a seed stopped before the others.
+            **{f"history_{name}": "float seeds epochs" for name in HISTORY},
+            "mistake_image": "byte mistakes height width 3",
+            "mistake_truth": "class mistakes",
+            "mistake_guess": "class mistakes",
+            "mistake_confidence": "finite mistakes",
+        },
+        # A network without taps has no activation maps, one without pre_logits no embedding.
+        optional={
+            "activation_image": "byte activations height width 3",
+            "activation_label": "class activations",
+            "activation_?*": "finite activations . . .",
+            "embedding_label": "class embeddings",
+            "embedding_first": "finite embeddings 2",
+            "embedding_final": "finite embeddings 2",
+            "embedding_image": "byte embeddings . . 3",
+            "example_test_image": "byte examples_test . . 3",
+            "example_test_truth": "class examples_test",
+            "example_test_guess": "class examples_test",
+            "example_test_confidence": "finite examples_test",
+        },
+        may_be_empty=frozenset({"mistakes"}),
+    ),
+    reference=CifarReference(),
+    curves=from_module(f"{HERE}.page:build_curves"),
+    plot_curves=from_module(f"{HERE}.figures:plot_losses"),
+    figures=from_module(f"{HERE}.figures:cifar_figures"),
+    sections=from_module(f"{HERE}.page:build_sections"),
+    comparison_sections=from_module(f"{HERE}.page:build_comparison_sections"),
+    summary=_summarise,
+    predict=from_module(f"{HERE}.predict:predict"),
+    export=from_module(f"{HERE}.export:export"),
+    register_layers=from_module(f"{HERE}.models:register_layers"),
+    data_sets=from_module(f"{HERE}.data:list_data_sets"),
+)

@@ -7,6 +7,7 @@ a training set can stay there as bytes. Images that are not augmented go through
 
 import functools
 import importlib
+from collections.abc import Collection
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,6 +17,7 @@ from keras import ops
 from keras_dnnts.backend import engine
 from keras_dnnts.backend.augment import read_pixels
 from keras_dnnts.random_streams import Purpose, random_stream
+from keras_dnnts.studies.cifar.recipes import AUGMENTATION_STEPS
 
 _engine = importlib.import_module(f"{engine.__name__}.augment")
 
@@ -39,36 +41,44 @@ class AugmentParameters:
     angle: np.ndarray
 
 
-def draw_parameters(count: int, seed: int, epoch: int, batch: int) -> AugmentParameters:
-    """Draw for ``count`` images: a pure function of (seed, epoch, batch), none of them negative."""
+def draw_parameters(
+    count: int, seed: int, epoch: int, batch: int, steps: Collection[str] = AUGMENTATION_STEPS
+) -> AugmentParameters:
+    """Draw for ``count`` images: a pure function of (seed, epoch, batch), none of them negative.
+
+    What is not among ``steps`` leaves the images as they are, and the draws of the other steps too.
+    """
     rng = random_stream(seed, Purpose.AUGMENTATION, epoch, batch)
-    dx, dy = rng.integers(-CROP_PADDING, CROP_PADDING, (2, count), dtype=np.int32, endpoint=True)
+    shifts = rng.integers(-CROP_PADDING, CROP_PADDING, (2, count), dtype=np.int32, endpoint=True)
+    flip = rng.random(count) < 0.5
+    angle = rng.uniform(-MAX_ANGLE, MAX_ANGLE, count).astype(np.float32)
+    dx, dy = shifts if "crop" in steps else np.zeros_like(shifts)
     return AugmentParameters(
-        flip=rng.random(count) < 0.5,
+        flip=flip if "flip" in steps else np.zeros_like(flip),
         dx=dx,
         dy=dy,
-        angle=rng.uniform(-MAX_ANGLE, MAX_ANGLE, count).astype(np.float32),
+        angle=angle if "rotate" in steps else np.zeros_like(angle),
     )
 
 
-def augment_batch(images: Any, parameters: AugmentParameters, size: int, protocol: str = "sound") -> Any:
+def augment_batch(images: Any, parameters: AugmentParameters, size: int, resampling: str = "smooth") -> Any:
     """Flip, crop and rotate images as drawn, then do with them what :func:`prepare_batch` does.
 
-    ``"sound"`` resamples once for flip, crop and rotation together, by cubic convolution (R. Keys, 1981,
+    ``"smooth"`` resamples once for flip, crop and rotation together, by cubic convolution (R. Keys, 1981,
     https://doi.org/10.1109/TASSP.1981.1163711), and so keeps what a rotation brings in from beyond the crop.
-    ``"reference"`` crops, then rotates with the nearest pixel, as PIL does to the pixel.
+    ``"pil"`` crops, then rotates with the nearest pixel, as PIL does to the pixel.
 
     Args:
         images: (N, H, W, 3) uint8 array or tensor.
         parameters: drawn for N images.
         size: S, the side of the result.
-        protocol: ``"sound"`` or ``"reference"``.
+        resampling: ``"smooth"`` or ``"pil"``.
 
     Returns:
         (N, S, S, 3) float32 tensor in [-1, 1].
     """
     images = ops.convert_to_tensor(images)
-    move = {"sound": _move_smoothly, "reference": _move_as_reference}[protocol]
+    move = {"smooth": _move_smoothly, "pil": _move_as_pil}[resampling]
     return prepare_batch(move(images, parameters), size)
 
 
@@ -96,7 +106,7 @@ def _move_smoothly(images: Any, parameters: AugmentParameters) -> Any:
     return _engine.read_cubic(ops.cast(images, "float32"), x, y)
 
 
-def _move_as_reference(images: Any, parameters: AugmentParameters) -> Any:
+def _move_as_pil(images: Any, parameters: AugmentParameters) -> Any:
     _, height, width, _ = images.shape
     columns = np.arange(width, dtype=np.int32) + parameters.dx[:, None]
     columns = np.where(parameters.flip[:, None], width - 1 - columns, columns)

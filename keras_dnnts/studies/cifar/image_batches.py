@@ -1,5 +1,6 @@
 """Batches of images for ``fit``, ``evaluate`` and ``predict``, made where the model computes."""
 
+from collections.abc import Collection
 from typing import Any
 
 import keras
@@ -23,7 +24,8 @@ class ImageBatches(keras.utils.PyDataset):
         image_size: S.
         seed: of order and augmentation.
         shuffled: whether every epoch has its own order.
-        augmentation: protocol of :func:`keras_dnnts.studies.cifar.augment.augment_batch`, or None for images as they are.
+        augmentation: steps of :func:`keras_dnnts.studies.cifar.augment.draw_parameters`; none for images as they are.
+        resampling: as for :func:`keras_dnnts.studies.cifar.augment.augment_batch`.
         first_batch: number of the first batch among all that augmentation with this seed sees.
 
     Attributes:
@@ -44,14 +46,16 @@ class ImageBatches(keras.utils.PyDataset):
         image_size: int,
         seed: int = 0,
         shuffled: bool = False,
-        augmentation: str | None = None,
+        augmentation: Collection[str] = (),
+        resampling: str = "smooth",
         first_batch: int = 0,
     ) -> None:
         super().__init__()
         images, labels = data
         self.images = len(images)
         self.batch_size, self.image_size, self.seed = batch_size, image_size, seed
-        self.shuffled, self.augmentation, self.first_batch = shuffled, augmentation, first_batch
+        self.shuffled, self.first_batch = shuffled, first_batch
+        self.augmentation, self.resampling = augmentation, resampling
         self._images, self._labels = ops.convert_to_tensor(images), ops.convert_to_tensor(labels)
         self.start_epoch(0)
 
@@ -73,7 +77,8 @@ class ImageBatches(keras.utils.PyDataset):
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
         images = ops.take(self._images, chosen, axis=0)
         labels = ops.take(self._labels, chosen, axis=0)
-        if self.augmentation is None:
+        if not self.augmentation:
             return prepare_batch(images, self.image_size), labels
-        parameters = draw_parameters(len(images), self.seed, self._epoch, self.first_batch + index)
-        return augment_batch(images, parameters, self.image_size, self.augmentation), labels
+        number = self.first_batch + index
+        parameters = draw_parameters(len(images), self.seed, self._epoch, number, self.augmentation)
+        return augment_batch(images, parameters, self.image_size, self.resampling), labels

@@ -1,298 +1,306 @@
-"""The CIFAR-10 experiment: images, splits, training a network once a seed, analyses, result."""
+"""How the image study trains: epochs of batches, validation after each, early stopping."""
 
 import dataclasses
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import keras
 import numpy as np
-from rich.console import Console
 
-from keras_dnnts.config import CifarConfig
-from keras_dnnts.datasets import ImageDataset
+from keras_dnnts.analysis import count_confusions, mean_cross_entropy, measure_accuracy
 from keras_dnnts.datasets.image_dataset import LabelledImages
-from keras_dnnts.datasets.image_split import ImageSplit, select_parts, split_images
-from keras_dnnts.datasets.images import load_image_dataset
-from keras_dnnts.errors import UserError
+from keras_dnnts.datasets.image_split import select_parts
+from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.own_models import build_own_model, is_own_model, source_hash, split_own_model
 from keras_dnnts.random_streams import Purpose, random_stream
-from keras_dnnts.results import Result, collect_metrics
-from keras_dnnts.running.console import RunProgress
-from keras_dnnts.running.interruption import Interruption
-from keras_dnnts.running.run_directory import RunDirectory
-from keras_dnnts.running.runtime import choose_backend, describe_environment, start_engine
-
-if TYPE_CHECKING:
-    from keras_dnnts.running.callbacks import EarlyStopping, Epoch, EpochHistory, FirstEpochSnapshot
-    from keras_dnnts.running.callbacks.checkpoint import Stateful
-    from keras_dnnts.studies.cifar.image_batches import ImageBatches
+from keras_dnnts.running.callbacks import (
+    Checkpoint,
+    EarlyStopping,
+    Epoch,
+    EpochHistory,
+    EpochProgress,
+    EpochStart,
+    FirstEpochSnapshot,
+    ModelState,
+)
+from keras_dnnts.running.callbacks.checkpoint import Stateful
+from keras_dnnts.running.run import Run
+from keras_dnnts.running.seeding import seed_all
+from keras_dnnts.studies.cifar import HISTORY
+from keras_dnnts.studies.cifar.architectures import PENULTIMATE, TAP, find_architecture, find_taps
+from keras_dnnts.studies.cifar.compiling import compile_model
+from keras_dnnts.studies.cifar.config import CifarConfig
+from keras_dnnts.studies.cifar.data import CifarData
+from keras_dnnts.studies.cifar.evaluate import build_feature_extractor, has_features, neighbour_accuracy, predict
+from keras_dnnts.studies.cifar.illustrate import show_activations, show_embeddings, show_images, show_mistakes
+from keras_dnnts.studies.cifar.image_batches import ImageBatches
+from keras_dnnts.study import SeedOutcome
 
 DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 SHOWN_ACTIVATIONS = 4  # test images
+COLUMNS = [field.name for field in dataclasses.fields(Epoch)]
 
 
-def run_cifar(
-    config: CifarConfig, directory: RunDirectory, console: Console | None, interruption: Interruption | None = None
-) -> Result:
-    """Train the network once a seed, evaluate it, and leave everything in ``directory``.
+@dataclass(frozen=True)
+class Prepared:
+    """A compiled network and what it is trained, validated and tested on.
+
+    Attributes:
+        extractor: of the embedded images' features; None for a network without any.
+        embedded: the images in the embedding.
+    """
+
+    model: keras.Model
+    train: ImageBatches
+    validation: ImageBatches
+    test: ImageBatches
+    test_images: LabelledImages
+    extractor: keras.Model | None
+    embedded: LabelledImages
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network with what was recorded; ``snapshot`` holds its features after the first epoch."""
+
+    prepared: Prepared
+    history: EpochHistory
+    stopping: EarlyStopping
+    snapshot: FirstEpochSnapshot | None
+
+
+class CifarTraining:
+    """See :class:`keras_dnnts.study.Training`."""
+
+    side_by_side = 1
+    unit = "images"
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.config: CifarConfig = run.config
+        self.data: CifarData = run.data
+        assert self.config.epochs is not None
+        self.round_size = self.data.train_images
+        self.steps = self.config.epochs * self.data.train_images
+
+    def prepare(self, seed: int) -> Prepared:
+        """Put the images on the device, and build and compile the network."""
+        config = self.config
+        train, validation, test = select_parts(self.data.dataset, self.data.splits[seed])
+        batches = _make_batches(config, train, validation, test, seed)
+        model = build_model(config, len(self.data.classes), seed)
+        compile_model(model, config)
+        embedded = _draw(test, config.embedding_images, seed, Purpose.EMBEDDED_IMAGES)
+        extractor = build_feature_extractor(model) if has_features(model) else None
+        return Prepared(model, *batches, test, extractor, embedded)
+
+    def train(self, seed: int, prepared: Prepared) -> Trained:
+        """Train the epochs that are left."""
+        config, run, model = self.config, self.run, prepared.model
+        learned = ModelState(model)
+        history = EpochHistory(learned)
+        stopping = EarlyStopping(config.patience or 0, restore_best=config.weights == "best")
+        snapshot = None
+        if prepared.extractor is not None:
+            snapshot = FirstEpochSnapshot(lambda: self._extract_features(prepared))
+        parts: dict[str, Stateful] = {"history": history, "stopping": stopping}
+        if snapshot is not None:
+            parts["snapshot"] = snapshot
+
+        def save(state: Any) -> None:
+            run.directory.checkpoints.save_training(seed, state)
+            run.save_history(seed, COLUMNS, _rows(history.epochs))
+
+        checkpoint = Checkpoint(learned, parts, save, config.checkpoint_seconds, run.interruption)
+        checkpoint.restore(run.directory.checkpoints.load_training(seed))
+        run.progress.skip(self.steps if checkpoint.finished else checkpoint.epochs * prepared.train.images)
+        model.fit(
+            prepared.train,
+            validation_data=prepared.validation,
+            initial_epoch=checkpoint.epochs,
+            epochs=checkpoint.epochs if checkpoint.finished else config.epochs,
+            shuffle=False,
+            verbose=0,
+            callbacks=[
+                EpochStart(seed, [prepared.train, prepared.validation]),
+                keras.callbacks.LearningRateScheduler(config.learning_rate_of),
+                history,
+                EpochProgress(run.progress, run.label(seed), prepared.train, history),
+                *([snapshot] if snapshot is not None else []),
+                stopping,
+                checkpoint,
+            ],
+        )
+        return Trained(prepared, history, stopping, snapshot)
+
+    def finish(self, seed: int, trained: Trained) -> SeedOutcome:
+        """Save the network, measure it, and pick the images that are shown."""
+        prepared, history = trained.prepared, trained.history
+        self._save(seed, prepared.model, history)
+        images, labels = prepared.test_images
+        classes = len(self.data.classes)
+        logits = predict(prepared.model, prepared.test)
+        guesses = logits.argmax(axis=1)
+        accuracy = measure_accuracy(labels, guesses, classes, copies_of=range(len(logits)))
+        metrics = {"test_accuracy": accuracy.overall, **self._measure_losses(trained, logits, labels)}
+        metrics["images_per_second"] = prepared.train.images * history.epochs_per_second
+        self._check_finite(seed, metrics)
+        arrays, details = self._illustrate(seed, trained, logits) if seed == self.config.seed else ({}, {})
+        return SeedOutcome(
+            metrics=metrics,
+            confusions={"test": count_confusions(labels, guesses, classes)},
+            parameters=_count_parameters(prepared.model),
+            columns=COLUMNS,
+            rows=_rows(history.epochs),
+            curves={
+                f"history_{name}": np.array([getattr(epoch, name) for epoch in history.epochs]) for name in HISTORY
+            },
+            arrays=arrays,
+            details=details,
+            environment=self._describe_code(),
+        )
+
+    def _extract_features(self, prepared: Prepared) -> np.ndarray:
+        assert self.config.batch_size is not None and self.config.image_size is not None
+        batches = ImageBatches(prepared.embedded, self.config.batch_size, self.config.image_size)
+        return predict(prepared.extractor, batches)
+
+    def _save(self, seed: int, model: keras.Model, history: EpochHistory) -> None:
+        """Save history and network, whatever came of them.
+
+        Raises:
+            UserError: training ended with a loss that was not finite.
+        """
+        self.run.save_history(seed, COLUMNS, _rows(history.epochs))
+        # Without the optimizer, whose moments take twice the room of the weights.
+        self.run.directory.save_model(keras.Model(model.inputs, model.outputs, name=model.name), seed)
+        if history.failed_epoch is not None:
+            kept = f"the history and the weights up to epoch {history.failed_epoch - 1}"
+            what = f"seed {seed}: the training loss is not finite in epoch {history.failed_epoch}"
+            raise UserError(f"{what}: {self._advise(kept)}")
+
+    def _check_finite(self, seed: int, metrics: dict[str, Any]) -> None:
+        for name in ("validation_loss", "test_loss"):
+            if not math.isfinite(metrics[name]):
+                what = f"seed {seed}: the {name.replace('_', ' ')} is not finite"
+                raise UserError(f"{what}: {self._advise('history and weights')}")
+
+    def _advise(self, kept: str) -> str:
+        rate = f"{option_name('learning_rate')} than {self.config.learning_rate}"
+        return f"try a lower {rate}; {self.run.directory.path} keeps {kept}"
+
+    def _measure_losses(self, trained: Trained, logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+        history, best_epoch = trained.history, trained.stopping.best_epoch
+        # The epoch whose weights the model now has.
+        kept = history.epochs[-1 if self.config.weights == "last" else best_epoch - 1]
+        return {
+            "test_loss": mean_cross_entropy(logits, labels),
+            "validation_accuracy": kept.validation_accuracy,
+            "validation_loss": kept.validation_loss,
+            "train_loss": kept.train_loss,
+            "epochs_run": len(history.epochs),
+            "best_epoch": best_epoch,
+            "train_seconds": sum(epoch.seconds for epoch in history.epochs),
+        }
+
+    def _illustrate(
+        self, seed: int, trained: Trained, logits: np.ndarray
+    ) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+        """The images that are shown, and what is known of the embedding where there is one."""
+        config, prepared = self.config, trained.prepared
+        assert config.arch is not None and config.image_size is not None
+        shown = _draw(prepared.test_images, SHOWN_ACTIVATIONS, seed, Purpose.SHOWN_IMAGES)
+        taps = find_taps(config.arch, [layer.name for layer in prepared.model.layers])
+        arrays = {
+            **show_mistakes(prepared.test_images, logits),
+            **show_activations(prepared.model, taps, shown, config.image_size),
+            **show_images(prepared.test_images, logits),
+        }
+        if trained.snapshot is None or trained.snapshot.value is None:
+            return arrays, {}
+        features = {"first": trained.snapshot.value, "final": self._extract_features(prepared)}
+        arrays |= show_embeddings(features, prepared.embedded, seed)
+        labels = arrays["embedding_label"]
+        shares = {when: neighbour_accuracy(arrays[f"embedding_{when}"], labels) for when in ("first", "final")}
+        return arrays, {"neighbour_accuracy": shares}
+
+    def _describe_code(self) -> dict[str, str]:
+        arch = str(self.config.arch)
+        return {"model_code": source_hash(split_own_model(arch)[0])} if is_own_model(arch) else {}
+
+
+def build_model(config: CifarConfig, classes: int, seed: int) -> keras.Model:
+    """Build a config's network, of this package or a person's own.
 
     Raises:
-        UserError: the data, backend, device or folder cannot be used, or the loss stopped being finite.
-        Interrupted: ``interruption`` was requested; ``directory`` can be resumed.
+        UserError: a person's own does not fit.
     """
-    choose_backend(config.backend, config.device)
-    data_dir = Path(config.data_dir) if config.data_dir else None
-    dataset = load_image_dataset(config.dataset, data_dir, config.dataset_name, config.image_size)
-    splits = [split_images(dataset, seed, config.train_images) for seed in config.all_seeds]
-    train_images = len(splits[0].train)
-    if config.batch_size > train_images:
-        raise UserError(f"--batch-size is {config.batch_size}, but there are only {train_images} training images")
-    start_engine()
-    total = config.epochs * train_images * config.seeds
-    with directory.open(config, dataset.content_hash):
-        with RunProgress(total, "images", console, round_size=train_images) as progress:
-            study = _Study(config, dataset, directory, progress, interruption or Interruption())
-            runs = [_run_seed(study, split, seed) for split, seed in zip(splits, config.all_seeds, strict=True)]
-        result = _gather(config, dataset, splits[0], runs)
-        directory.save_result(result)
-    return result
+    assert config.arch is not None and config.image_size is not None
+    seed_all(seed)
+    with _dtype_policy(DTYPE_POLICIES[config.precision]):
+        if is_own_model(config.arch):
+            return build_own_model(
+                config.arch,
+                (config.image_size, classes, config.width),
+                lambda model: find_problem(model, config.image_size, classes),
+                {"seed": seed},
+            )
+        return find_architecture(config.arch).build(config.image_size, classes, config.width, seed)
 
 
-@dataclass(frozen=True)
-class _Study:
-    """What all seeds of a run share."""
-
-    config: CifarConfig
-    dataset: ImageDataset
-    directory: RunDirectory
-    progress: RunProgress
-    interruption: Interruption
+def count_parameters(config: CifarConfig, classes: int) -> int:
+    """The number of trainable parameters of a config's network."""
+    return _count_parameters(build_model(config, classes, config.seed))
 
 
-@dataclass(frozen=True)
-class _SeedRun:
-    """What one seed found: its numbers, its epochs and test confusion counts (K, K).
-
-    ``illustrations`` show single images; only the first seed has them.
-    """
-
-    metrics: dict[str, Any]
-    epochs: "list[Epoch]"
-    confusion: np.ndarray
-    parameters: int
-    illustrations: dict[str, np.ndarray]
+def _count_parameters(model: keras.Model) -> int:
+    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
 
 
-@dataclass(frozen=True)
-class _Batches:
-    train: "ImageBatches"
-    validation: "ImageBatches"
-    test: "ImageBatches"
-
-
-def _run_seed(study: _Study, split: ImageSplit, seed: int) -> _SeedRun:
-    """What the seed found, in this process or an earlier one."""
-    from keras_dnnts.running.callbacks import Epoch
-
-    checkpoints = study.directory.checkpoints
-    outcome = checkpoints.load_outcome(seed)
-    if outcome is None:
-        run = _train_and_measure(study, split, seed)
-        epochs = [dataclasses.astuple(epoch) for epoch in run.epochs]
-        checkpoints.save_outcome(seed, vars(run) | {"epochs": epochs})
-        return run
-    run = _SeedRun(**outcome | {"epochs": [Epoch(*epoch) for epoch in outcome["epochs"]]})
-    study.progress.skip(study.config.epochs * len(split.train))
-    _write_history(study.directory, seed, run.epochs)
-    return run
-
-
-def _train_and_measure(study: _Study, split: ImageSplit, seed: int) -> _SeedRun:
-    from keras_dnnts.analysis import build_feature_extractor, count_confusions, measure_accuracy, predict
-    from keras_dnnts.results.illustrations import show_images
-    from keras_dnnts.running.callbacks import FirstEpochSnapshot
-    from keras_dnnts.studies.cifar.image_batches import ImageBatches
-
-    config, dataset, directory = study.config, study.dataset, study.directory
-    classes = len(dataset.classes)
-    train, validation, test = select_parts(dataset, split)
-    batches = _make_batches(config, train, validation, test, seed)
-    model = _build_model(config, classes, seed)
-    embedded = _draw(test, config.embedding_images, seed, Purpose.EMBEDDED_IMAGES)
-    extractor = build_feature_extractor(model)
-    embedded_batches = ImageBatches(embedded, config.batch_size, config.image_size)
-    snapshot = FirstEpochSnapshot(lambda: predict(extractor, embedded_batches))
-    history, stopping = _train(study, model, batches, seed, snapshot)
-    _save_training(config, model, history, seed, directory)
-
-    logits = predict(model, batches.test)
-    accuracy = measure_accuracy(test[1], logits.argmax(axis=1), classes, copies_of=range(len(logits)))
-    metrics = {"test_accuracy": accuracy.overall, **_measure_losses(config, history, stopping, logits, test[1])}
-    metrics["images_per_second"] = batches.train.images * history.epochs_per_second
-    _check_finite(metrics, config, seed, directory.path)
-    illustrations = {}
-    if seed == config.seed:
-        features = {"first": snapshot.value, "final": predict(extractor, embedded_batches)}
-        illustrations = (
-            _show_mistakes(test, logits)
-            | _show_activations(config, model, _draw(test, SHOWN_ACTIVATIONS, seed, Purpose.SHOWN_IMAGES))
-            | _show_embeddings(features, embedded, seed)
-            | show_images(test, logits)
-        )
-    return _SeedRun(
-        metrics=metrics,
-        epochs=history.epochs,
-        confusion=count_confusions(test[1], logits.argmax(axis=1), classes),
-        parameters=sum(math.prod(weight.shape) for weight in model.trainable_weights),
-        illustrations=illustrations,
-    )
+def find_problem(model: keras.Model, image_size: int | None, classes: int) -> str | None:
+    """Say why a functional model is no network for images of this size and so many classes; None where it is one."""
+    inputs, outputs = ([tuple(tensor.shape) for tensor in tensors] for tensors in (model.inputs, model.outputs))
+    if inputs not in ([(None, image_size, image_size, 3)], [(None, None, None, 3)]):
+        return f"its inputs have shapes {_list(inputs)}: it must be one, (None, {image_size}, {image_size}, 3)"
+    if outputs != [(None, classes)]:
+        return f"its outputs have shapes {_list(outputs)}: it must be one, logits (None, {classes})"
+    for layer in model.layers:
+        axes = 2 if layer.name == PENULTIMATE else 4 if TAP.fullmatch(layer.name) else None
+        shape = getattr(getattr(layer, "output", None), "shape", None)
+        if axes is not None and (shape is None or len(shape) != axes):
+            what = "features (None, D)" if axes == 2 else "maps (None, height, width, channels)"
+            return f"its layer {layer.name} gives {shape}: under that name it must give {what}"
+    return None
 
 
 def _make_batches(
     config: CifarConfig, train: LabelledImages, validation: LabelledImages, test: LabelledImages, seed: int
-) -> _Batches:
-    from keras_dnnts.studies.cifar.image_batches import ImageBatches
-
-    shared: dict[str, Any] = {"batch_size": config.batch_size, "image_size": config.image_size, "seed": seed}
-    evaluated = shared | {"augmentation": "reference" if config.protocol == "reference" else None}
-    train_batches = ImageBatches(train, shuffled=True, augmentation=config.protocol, **shared)
+) -> tuple[ImageBatches, ImageBatches, ImageBatches]:
+    shared: dict[str, Any] = {
+        "batch_size": config.batch_size,
+        "image_size": config.image_size,
+        "seed": seed,
+        "resampling": config.resampling,
+    }
+    evaluated = shared | {"augmentation": config.augmentation if config.evaluation == "augmented" else ()}
+    train_batches = ImageBatches(train, shuffled=True, augmentation=config.augmentation or (), **shared)
     # Numbered on, so that no two batches of an epoch are augmented alike.
     validation_batches = ImageBatches(validation, first_batch=len(train_batches), **evaluated)
     after_validation = len(train_batches) + len(validation_batches)
-    return _Batches(train_batches, validation_batches, ImageBatches(test, first_batch=after_validation, **evaluated))
-
-
-def _build_model(config: CifarConfig, classes: int, seed: int) -> Any:
-    import keras
-
-    from keras_dnnts import models
-    from keras_dnnts.backend import Adam
-    from keras_dnnts.running.seeding import seed_all
-
-    build = {"alexnet": models.build_alexnet, "resnet50": models.build_resnet50}[config.arch]
-    seed_all(seed)
-    with _dtype_policy(DTYPE_POLICIES[config.precision]):
-        model = build(config.image_size, classes, config.width, seed)
-    model.compile(
-        optimizer=Adam(config.learning_rate_of(epoch=0)),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        metrics=[keras.metrics.SparseCategoricalAccuracy(name="accuracy")],
-    )
-    return model
+    return train_batches, validation_batches, ImageBatches(test, first_batch=after_validation, **evaluated)
 
 
 @contextmanager
 def _dtype_policy(name: str) -> Iterator[None]:
-    import keras
-
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def _train(
-    study: _Study, model: Any, batches: _Batches, seed: int, snapshot: "FirstEpochSnapshot"
-) -> "tuple[EpochHistory, EarlyStopping]":
-    import keras
-
-    from keras_dnnts.running.callbacks import (
-        Checkpoint,
-        EarlyStopping,
-        EpochHistory,
-        EpochProgress,
-        EpochStart,
-        ModelState,
-    )
-
-    config, checkpoints = study.config, study.directory.checkpoints
-    learnt = ModelState(model)
-    history = EpochHistory(learnt)
-    stopping = EarlyStopping(config.patience, restore_best=config.protocol != "reference")
-    parts: dict[str, Stateful] = {"history": history, "stopping": stopping, "snapshot": snapshot}
-    label = f"seed {seed} · " if config.seeds > 1 else ""
-
-    def save(state: Any) -> None:
-        checkpoints.save_training(seed, state)
-        _write_history(study.directory, seed, history.epochs)
-
-    checkpoint = Checkpoint(learnt, parts, save, config.checkpoint_seconds, study.interruption)
-    checkpoint.restore(checkpoints.load_training(seed))
-    study.progress.skip((config.epochs if checkpoint.finished else checkpoint.epochs) * batches.train.images)
-    with study.interruption.after_step():
-        model.fit(
-            batches.train,
-            validation_data=batches.validation,
-            initial_epoch=checkpoint.epochs,
-            epochs=checkpoint.epochs if checkpoint.finished else config.epochs,
-            shuffle=False,
-            verbose=0,
-            callbacks=[
-                EpochStart(seed, [batches.train, batches.validation]),
-                keras.callbacks.LearningRateScheduler(config.learning_rate_of),
-                history,
-                EpochProgress(study.progress, label, batches.train, history),
-                snapshot,
-                stopping,
-                checkpoint,
-            ],
-        )
-    return history, stopping
-
-
-def _write_history(directory: RunDirectory, seed: int, epochs: "Sequence[Epoch]") -> None:
-    from keras_dnnts.running.callbacks import Epoch
-
-    columns = [field.name for field in dataclasses.fields(Epoch)]
-    directory.write_history(seed, columns, [dataclasses.astuple(epoch) for epoch in epochs])
-
-
-def _save_training(
-    config: CifarConfig, model: Any, history: "EpochHistory", seed: int, directory: RunDirectory
-) -> None:
-    import keras
-
-    _write_history(directory, seed, history.epochs)
-    # Without the optimizer, whose moments take twice the room of the weights.
-    directory.save_model(keras.Model(model.inputs, model.outputs, name=model.name), seed)
-    if history.failed_epoch is not None:
-        raise UserError(
-            f"seed {seed}: the training loss is not finite in epoch {history.failed_epoch}: "
-            + _advice(config, directory.path, f"the history and the weights up to epoch {history.failed_epoch - 1}")
-        )
-
-
-def _check_finite(metrics: dict[str, Any], config: CifarConfig, seed: int, folder: Path) -> None:
-    for name in ("validation_loss", "test_loss"):
-        if not math.isfinite(metrics[name]):
-            what = name.replace("_", " ")
-            raise UserError(f"seed {seed}: the {what} is not finite: " + _advice(config, folder, "history and weights"))
-
-
-def _advice(config: CifarConfig, folder: Path, kept: str) -> str:
-    return f"try a lower --learning-rate than {config.learning_rate}; {folder} keeps {kept}"
-
-
-def _measure_losses(
-    config: CifarConfig, history: "EpochHistory", stopping: "EarlyStopping", logits: np.ndarray, labels: np.ndarray
-) -> dict[str, Any]:
-    from keras_dnnts.analysis import mean_cross_entropy
-
-    # The epoch whose weights the model now has.
-    kept = history.epochs[-1 if config.protocol == "reference" else stopping.best_epoch - 1]
-    return {
-        "test_loss": mean_cross_entropy(logits, labels),
-        "validation_accuracy": kept.validation_accuracy,
-        "validation_loss": kept.validation_loss,
-        "train_loss": kept.train_loss,
-        "epochs_run": len(history.epochs),
-        "best_epoch": stopping.best_epoch,
-        "train_seconds": sum(epoch.seconds for epoch in history.epochs),
-    }
 
 
 def _draw(data: LabelledImages, most: int, seed: int, purpose: Purpose) -> LabelledImages:
@@ -302,96 +310,9 @@ def _draw(data: LabelledImages, most: int, seed: int, purpose: Purpose) -> Label
     return images[chosen], labels[chosen]
 
 
-def _show_mistakes(test: LabelledImages, logits: np.ndarray) -> dict[str, np.ndarray]:
-    from keras_dnnts.analysis import most_confident_mistakes
-
-    images, labels = test
-    mistakes = most_confident_mistakes(logits, labels)
-    return {
-        "mistake_image": images[mistakes.indices],
-        "mistake_truth": labels[mistakes.indices],
-        "mistake_guess": mistakes.guesses,
-        "mistake_confidence": mistakes.confidences,
-    }
+def _rows(epochs: Sequence[Epoch]) -> list[tuple[float, ...]]:
+    return [dataclasses.astuple(epoch) for epoch in epochs]
 
 
-def _show_activations(config: CifarConfig, model: Any, shown: LabelledImages) -> dict[str, np.ndarray]:
-    from keras_dnnts.analysis import compute_activations
-    from keras_dnnts.models import ACTIVATION_TAPS
-    from keras_dnnts.studies.cifar.augment import prepare_batch
-
-    images, labels = shown
-    activations = compute_activations(model, ACTIVATION_TAPS[config.arch], prepare_batch(images, config.image_size))
-    named = {f"activation_{layer}": maps for layer, maps in activations.items()}
-    return {"activation_image": images, "activation_label": labels, **named}
-
-
-def _show_embeddings(features: dict[str, Any], embedded: LabelledImages, seed: int) -> dict[str, np.ndarray]:
-    from keras_dnnts.analysis import embed
-    from keras_dnnts.results.illustrations import make_thumbnails
-
-    images, labels = embedded
-    points = {f"embedding_{when}": embed(values, seed) for when, values in features.items()}
-    return {"embedding_image": make_thumbnails(images), "embedding_label": labels, **points}
-
-
-def _gather(config: CifarConfig, dataset: ImageDataset, split: ImageSplit, runs: list[_SeedRun]) -> Result:
-    from keras_dnnts.analysis import most_frequent_confusions, neighbour_accuracy
-
-    confusions = np.stack([run.confusion for run in runs])
-    shown = runs[0].illustrations
-    return Result(
-        experiment=config.experiment,
-        config=config.to_dict(),
-        dataset=_describe(dataset, split),
-        environment=describe_environment(),
-        metrics=collect_metrics([run.metrics for run in runs]),
-        details={
-            "parameters": runs[0].parameters,
-            "recall": {"test": _recall(confusions.sum(axis=0), dataset.classes)},
-            "most_frequent_confusions": {"test": most_frequent_confusions(confusions.sum(axis=0), dataset.classes)},
-            "illustrated_seed": config.seed,
-            "neighbour_accuracy": {
-                when: neighbour_accuracy(shown[f"embedding_{when}"], shown["embedding_label"])
-                for when in ("first", "final")
-            },
-        },
-        arrays={**_stack_histories([run.epochs for run in runs]), "confusion_test": confusions, **shown},
-    )
-
-
-def _recall(confusion: np.ndarray, classes: tuple[str, ...]) -> dict[str, float | None]:
-    """Fraction right of each class; None for a class without images."""
-    counts = zip(classes, confusion.diagonal().tolist(), confusion.sum(axis=1).tolist(), strict=True)
-    return {name: right / total if total else None for name, right, total in counts}
-
-
-def _stack_histories(histories: "list[list[Epoch]]") -> dict[str, np.ndarray]:
-    """Every number of the epochs as (seeds, most epochs run) float64, NaN where a seed stopped earlier."""
-    shape = len(histories), max(map(len, histories))
-    names = ("learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
-    arrays = {f"history_{name}": np.full(shape, np.nan) for name in names}
-    for row, epochs in enumerate(histories):
-        for name in names:
-            arrays[f"history_{name}"][row, : len(epochs)] = [getattr(epoch, name) for epoch in epochs]
-    return arrays
-
-
-def _describe(dataset: ImageDataset, split: ImageSplit) -> dict[str, Any]:
-    labels = dataset.train_labels
-    if dataset.test_labels is not None:
-        labels = np.concatenate([labels, dataset.test_labels])
-    images = np.bincount(labels, minlength=len(dataset.classes)).tolist()
-    return {
-        "name": dataset.name,
-        "source": dataset.source,
-        "stand_in": dataset.stand_in,
-        "content_hash": dataset.content_hash,
-        "classes": list(dataset.classes),
-        "counts": {
-            "images": dict(zip(dataset.classes, images, strict=True)),
-            "train": len(split.train),
-            "validation": len(split.validation),
-            "test": len(split.test),
-        },
-    }
+def _list(shapes: Sequence[tuple[int | None, ...]]) -> str:
+    return ", ".join(map(str, shapes))

@@ -12,7 +12,6 @@ from keras_dnnts.backend.initializers import InitialWeights
 from keras_dnnts.errors import UserError
 
 MINIMUM_IMAGE_SIZE = 63
-ACTIVATION_TAPS = ("conv1", "conv2", "conv4")
 POOLED_SIZE = 6
 
 

@@ -9,7 +9,6 @@ from keras_dnnts.backend.initializers import InitialWeights
 from keras_dnnts.errors import UserError
 
 MINIMUM_IMAGE_SIZE = 33
-ACTIVATION_TAPS = ("stage1_block1_conv1", "stage2_block1_conv1", "stage3_block1_conv1")
 BLOCKS_OF_STAGES = (3, 4, 6, 3)
 
 

@@ -1,0 +1,92 @@
+"""Which networks there are, an entry each: its builder, and what else the study needs to know of it.
+
+An entry needs a builder and a title; a network that leaves ``taps`` out may name its layers ``tap1``, ``tap2``, …
+Imports no engine: a builder's module is imported once it is called.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.own_models import is_own_model, title_of
+from keras_dnnts.study import from_module
+
+PENULTIMATE = "pre_logits"
+"""The layer whose output is what the last layer gets; a network without it has no embedding."""
+TAP = re.compile(r"tap(\d+)", re.ASCII)
+_MODELS = "keras_dnnts.studies.cifar.models"
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """A network.
+
+    Attributes:
+        build: ``(image_size, classes, width, seed)`` to a functional Keras model, see :func:`build_alexnet`.
+        title: how titles write it.
+        minimum_image_size: the smallest images its strides leave anything of.
+        taps: layers whose activation maps are shown.
+        recipe: knobs for which a recipe has no value of its own.
+        reported: the reference's numbers by metric; empty where it lacks the network.
+    """
+
+    build: Callable[..., Any]
+    title: str
+    minimum_image_size: int = 1
+    taps: tuple[str, ...] = ()
+    recipe: Mapping[str, Any] = field(default_factory=dict)
+    reported: Mapping[str, float] = field(default_factory=dict)
+
+
+ARCHITECTURES = {
+    "alexnet": Architecture(
+        build=from_module(f"{_MODELS}.alexnet:build_alexnet"),
+        title="AlexNet",
+        minimum_image_size=63,
+        taps=("conv1", "conv2", "conv4"),
+        recipe={"learning_rate": 1e-3, "step_factor": 1.0},
+        reported={"test_accuracy": 0.6246, "test_loss": 1.0807, "epochs_run": 19},
+    ),
+    "resnet50": Architecture(
+        build=from_module(f"{_MODELS}.resnet50:build_resnet50"),
+        title="ResNet50",
+        minimum_image_size=33,
+        taps=("stage1_block1_conv1", "stage2_block1_conv1", "stage3_block1_conv1"),
+        recipe={"learning_rate": 1e-4, "step_factor": 0.5},
+        reported={"test_accuracy": 0.7446, "test_loss": 0.7436, "epochs_run": 15},
+    ),
+}
+
+
+def find_architecture(arch: str) -> Architecture:
+    """Return a network's entry; that of a person's own has a title, and is built by :mod:`keras_dnnts.own_models`.
+
+    Raises:
+        UserError: there is none of this name.
+    """
+    if is_own_model(arch):
+        return Architecture(build=from_module("keras_dnnts.own_models:build_own_model"), title=title_of(arch))
+    if arch not in ARCHITECTURES:
+        shown = repr(arch) if len(arch) <= 80 else f"{arch[:80]!r}…"
+        known = ", ".join(ARCHITECTURES)
+        raise UserError(f"unknown {option_name('arch')} {shown}: use one of {known}, or FILE.py:FUNCTION")
+    return ARCHITECTURES[arch]
+
+
+def find_taps(arch: str, layers: Sequence[str]) -> tuple[str, ...]:
+    """The layers whose activation maps are shown: the entry's, or those named ``tap1``, ``tap2``, … in this order.
+
+    >>> find_taps("my_net.py:build", ["tap2", "conv", "tap1", "logits"])
+    ('tap1', 'tap2')
+    """
+    if taps := find_architecture(arch).taps:
+        return taps
+    numbered = {name: int(match[1]) for name in layers if (match := TAP.fullmatch(name))}
+    return tuple(sorted(numbered, key=lambda name: numbered[name]))
+
+
+def title_of_config(config: Mapping[str, Any]) -> str:
+    """How titles write a config's network."""
+    return find_architecture(config["arch"]).title

@@ -1,0 +1,226 @@
+"""The config of the image study."""
+
+import contextlib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from keras_dnnts.config import Config, option
+from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.studies.cifar.architectures import find_architecture
+from keras_dnnts.studies.cifar.recipes import (
+    AUGMENTATION_STEPS,
+    EVALUATIONS,
+    KNOBS,
+    LOSSES,
+    OPTIMIZERS,
+    RECIPES,
+    RESAMPLINGS,
+    SCHEDULES,
+    WEIGHTS,
+    resolve,
+)
+
+DATASETS = ("auto", "cifar10", "digits")
+PRECISIONS = ("float32", "bfloat16")
+
+# Beyond these, slips of the finger fill the memory or the disk, or never end.
+MOST_EPOCHS = 1_000_000
+LARGEST_WIDTH = 8
+LARGEST_IMAGE_SIZE = 4_096
+OF_RECIPE = "the recipe's"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CifarConfig(Config):
+    """The image study: a convolutional network trained from scratch.
+
+    A knob of the recipe that is not given is the recipe's, or the architecture's where the recipe has none; once built,
+    a config holds a value for every knob.
+
+    >>> from keras_dnnts import CifarConfig
+    >>> config = CifarConfig(arch="resnet50", recipe="reference", epochs=5)
+    >>> config.learning_rate, config.weights, config.epochs
+    (0.0001, 'last', 5)
+    """
+
+    experiment: ClassVar[str] = "cifar"
+    model_option: ClassVar[str] = "arch"
+    renamed: ClassVar[Mapping[str, str]] = {"protocol": "recipe"}
+
+    arch: str | None = option(
+        None, "Network: alexnet, resnet50, or your own as FILE.py:FUNCTION.", "Model", default="the recipe's, alexnet"
+    )
+    recipe: str = option("sound", "See below.", "Training", choices=tuple(RECIPES))
+    dataset: str = option(
+        "auto",
+        "CIFAR-10, scikit-learn's digits, or auto: CIFAR-10 if cached or downloadable, else the digits.",
+        "Data",
+        choices=DATASETS,
+    )
+    data_dir: str | None = option(
+        None,
+        "Your own images: a folder or archive (tar, zip) with a folder a class, or CIFAR-10's original batches.",
+        "Data",
+        is_path=True,
+        results_depend=False,
+    )
+    dataset_name: str | None = option(None, "What results and titles call your own data.", "Data")
+    train_images: int | None = option(
+        None, "Images to keep in the training part, drawn by class.", "Data", at_least=1, default="all"
+    )
+    image_size: int | None = option(
+        None,
+        "Pixels a side, at least 63 (alexnet) or 33 (resnet50).",
+        "Data",
+        at_least=1,
+        at_most=LARGEST_IMAGE_SIZE,
+        default="the recipe's, 224",
+    )
+    width: float = option(
+        1.0, "Factor on every layer's number of channels or units.", "Model", above=0, at_most=LARGEST_WIDTH
+    )
+    epochs: int | None = option(
+        None, "Most epochs to train.", "Training", at_least=1, at_most=MOST_EPOCHS, default="the recipe's, 50"
+    )
+    batch_size: int | None = option(None, "Images a step.", "Training", at_least=1, default="the recipe's, 128")
+    optimizer: str | None = option(
+        None,
+        "What makes the updates; adamw is adam with decoupled weight decay.",
+        "Training",
+        choices=OPTIMIZERS,
+        default="the recipe's, adam",
+    )
+    learning_rate: float | None = option(
+        None, "First rate.", "Training", above=0, default="the recipe's, 0.001 (alexnet), 0.0001 (resnet50)"
+    )
+    momentum: float | None = option(None, "Of sgd.", "Training", at_least=0, default="the recipe's, 0.9")
+    weight_decay: float | None = option(
+        None,
+        "Share of the weights that a step takes off, times the rate (adamw, sgd).",
+        "Training",
+        at_least=0,
+        default="the recipe's, 0.01 (adamw), 0 (sgd)",
+    )
+    schedule: str | None = option(
+        None,
+        "How the rate goes on: constant, in steps, or to zero after the last epoch.",
+        "Training",
+        choices=SCHEDULES,
+        default="the recipe's, step",
+    )
+    step_epochs: int | None = option(
+        None, "Epochs between two changes of the rate (step).", "Training", at_least=1, default="the recipe's, 5"
+    )
+    step_factor: float | None = option(
+        None, "Factor of such a change.", "Training", above=0, default="the recipe's, 1 (alexnet), 0.5 (resnet50)"
+    )
+    loss: str | None = option(None, "What is minimised.", "Training", choices=LOSSES, default=OF_RECIPE)
+    label_smoothing: float | None = option(
+        None, "Share of a label that goes to all classes evenly.", "Training", at_least=0, default="the recipe's, 0"
+    )
+    augmentation: tuple[str, ...] | None = option(
+        None,
+        "Random changes of training images, none or some of the choices.",
+        "Training",
+        choices=AUGMENTATION_STEPS,
+        default="the recipe's, all",
+    )
+    resampling: str | None = option(
+        None,
+        "How changed images are made: smooth (one cubic resampling) or as pil does (nearest pixels).",
+        "Training",
+        choices=RESAMPLINGS,
+        default=OF_RECIPE,
+    )
+    weights: str | None = option(
+        None,
+        "What is kept: the weights of the epoch with the lowest validation loss, or the last.",
+        "Training",
+        choices=WEIGHTS,
+        default=OF_RECIPE,
+    )
+    evaluation: str | None = option(
+        None,
+        "Whether validation and test images are augmented too.",
+        "Training",
+        choices=EVALUATIONS,
+        default=OF_RECIPE,
+    )
+    patience: int | None = option(
+        None,
+        "Epochs without a lower validation loss that end training; 0 for all epochs.",
+        "Training",
+        at_least=0,
+        default="the recipe's, 3",
+    )
+    precision: str = option(
+        "float32", "Of the computation; weights and loss stay float32.", "Engine", choices=PRECISIONS
+    )
+    embedding_images: int = option(2000, "Test images in the t-SNE maps.", "Output", at_least=2)
+    checkpoint_seconds: float = option(
+        300.0, "Least time between two checkpoints.", "Output", at_least=0, results_depend=False
+    )
+
+    def __post_init__(self) -> None:
+        options = self.options()
+        options["recipe"].check("recipe", self.recipe)
+        recipe = RECIPES[self.recipe]
+        architecture = find_architecture(self.arch or recipe["arch"])
+        given = {name: getattr(self, name) for name in KNOBS}
+        for name, value in resolve(given, recipe, architecture.recipe).items():
+            object.__setattr__(self, name, value)
+        super().__post_init__()
+        assert self.augmentation is not None and self.image_size is not None
+        steps = tuple(step for step in AUGMENTATION_STEPS if step in self.augmentation)
+        object.__setattr__(self, "augmentation", steps)
+        if self.image_size < architecture.minimum_image_size:
+            raise UserError(
+                f"{option_name('image_size')} {self.image_size} is too small for {self.arch}: "
+                f"use at least {architecture.minimum_image_size}"
+            )
+        self._check_below_one("momentum")
+        self._check_below_one("label_smoothing")
+        if self.optimizer == "adam" and self.weight_decay:
+            raise UserError(
+                f"{option_name('weight_decay')} is {self.weight_decay}: {option_name('optimizer')} adam has none: "
+                "use adamw or sgd"
+            )
+        self._check_last_rate()
+
+    def _check_below_one(self, name: str) -> None:
+        if not getattr(self, name) < 1:
+            raise UserError(f"{option_name(name)} is {getattr(self, name)}: it must be less than 1")
+
+    def _check_last_rate(self) -> None:
+        assert self.epochs is not None
+        with contextlib.suppress(OverflowError):
+            if math.isfinite(self.learning_rate_of(self.epochs - 1)):
+                return
+        raise UserError(
+            f"{option_name('step_factor')} is {self.step_factor}: after {self.epochs} epochs no number could hold the "
+            "learning rate"
+        )
+
+    def learning_rate_of(self, epoch: int) -> float:
+        """The rate of an epoch, the first being 0: the schedule's share of ``learning_rate``.
+
+        ``step`` multiplies by ``step_factor`` after every ``step_epochs``; ``linear`` and ``cosine``
+        (https://arxiv.org/abs/1608.03983, without restarts) would reach 0 in the epoch after the last.
+        """
+        assert self.learning_rate is not None and self.epochs is not None
+        assert self.step_factor is not None and self.step_epochs is not None
+        if self.schedule == "step":
+            return self.learning_rate * self.step_factor ** (epoch // self.step_epochs)
+        if self.schedule == "linear":
+            return self.learning_rate * (1 - epoch / self.epochs)
+        if self.schedule == "cosine":
+            return self.learning_rate * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
+        return self.learning_rate
+
+
+def complete(config: Mapping[str, Any]) -> dict[str, Any]:
+    """A result's config with the knobs that results of older versions lack, whose recipe was called a protocol."""
+    recipe = config.get("recipe", config.get("protocol"))
+    return {**RECIPES.get(str(recipe), RECIPES["sound"]), "recipe": recipe, **config}

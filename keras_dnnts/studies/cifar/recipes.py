@@ -1,0 +1,58 @@
+"""How a network is trained, as data. A recipe is a value for every knob; options override single ones."""
+
+from collections.abc import Mapping
+from typing import Any
+
+OPTIMIZERS = ("adam", "adamw", "sgd")
+SCHEDULES = ("constant", "step", "linear", "cosine")
+LOSSES = ("cross_entropy",)
+AUGMENTATION_STEPS = ("flip", "crop", "rotate")
+"""In the order in which they are done."""
+RESAMPLINGS = ("smooth", "pil")
+WEIGHTS = ("best", "last")
+EVALUATIONS = ("plain", "augmented")
+
+SOUND: Mapping[str, Any] = {
+    "arch": "alexnet",
+    "image_size": 224,
+    "optimizer": "adam",
+    "momentum": 0.9,
+    "schedule": "step",
+    "step_epochs": 5,
+    "epochs": 50,
+    "batch_size": 128,
+    "loss": "cross_entropy",
+    "label_smoothing": 0.0,
+    "augmentation": AUGMENTATION_STEPS,
+    "resampling": "smooth",
+    "weights": "best",
+    "evaluation": "plain",
+    "patience": 3,
+}
+RECIPES: dict[str, Mapping[str, Any]] = {
+    "sound": SOUND,
+    "reference": {**SOUND, "resampling": "pil", "weights": "last", "evaluation": "augmented"},
+}
+"""By name. A recipe may choose network and image size, and never the data or their split."""
+
+# What neither the recipe nor the network chooses.
+WEIGHT_DECAYS = {"adam": 0.0, "adamw": 0.01, "sgd": 0.0}
+OTHERWISE: Mapping[str, Any] = {"learning_rate": 1e-3, "step_factor": 1.0}
+KNOBS = (*SOUND, *OTHERWISE, "weight_decay")
+
+
+def resolve(given: Mapping[str, Any], recipe: Mapping[str, Any], architecture: Mapping[str, Any]) -> dict[str, Any]:
+    """A value for every knob: what is given, else the recipe's, else the architecture's, else the optimizer's own.
+
+    Args:
+        given: values by knob; None and what is left out count as not given.
+        recipe: values by knob.
+        architecture: the knobs that a network has a value for.
+
+    >>> knobs = resolve({"optimizer": "adamw"}, RECIPES["sound"], {"learning_rate": 0.01})
+    >>> knobs["learning_rate"], knobs["weight_decay"], knobs["epochs"]
+    (0.01, 0.01, 50)
+    """
+    chosen = {name: value for name, value in given.items() if value is not None}
+    knobs = {**OTHERWISE, **architecture, **recipe, **chosen}
+    return {"weight_decay": WEIGHT_DECAYS.get(knobs["optimizer"], 0.0), **knobs}
