@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_dnnts.config import CifarConfig, NamesConfig
+from keras_dnnts import CifarConfig, NamesConfig
 from keras_dnnts.results import Metric, Result
 
 CLASSES = ("airplane", "bird", "cat")
@@ -51,6 +51,7 @@ def cifar_result(
 ) -> Result:
     """A CIFAR-10 result of random numbers, of whose seeds the first stopped early; ``changes`` as above."""
     rng = np.random.default_rng(seed)
+    config = CifarConfig(seeds=seeds, **{k: changes.pop(k) for k in ("arch", "recipe") if k in changes})
     history = {"learning_rate": np.full((seeds, 4), 1e-3)}
     for name in ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy"):
         history[name] = rng.random((seeds, 4))
@@ -66,7 +67,7 @@ def cifar_result(
     neighbours = {"first": 0.25, "final": 0.5}
     return Result(
         experiment="cifar",
-        config=CifarConfig(seeds=seeds).to_dict(),
+        config=config.to_dict(),
         dataset=_dataset("CIFAR-10", classes, counts) | changes,
         environment={"backend": "torch"},
         metrics=metrics | {"test_accuracy": _accuracy(rng, seeds)},

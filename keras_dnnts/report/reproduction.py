@@ -32,7 +32,7 @@ def describe_reproduction(result: Result) -> dict[str, Any]:
         "command": text.command(result),
         "relative_folder": _relative_folder(result.config["data_dir"]),
         "facts": {name: fact for name, fact in facts.items() if fact},
-        "config": {name: value for name, value in result.config.items() if value is not None},
+        "config": {name: text.describe_value(value) for name, value in result.config.items() if value is not None},
         "versions": {name: version for name, version in versions.items() if version},
     }
 

@@ -96,15 +96,23 @@ def name_seed(result: Result) -> str:
 def command(result: Result) -> list[str]:
     """The complete command line that repeats a run, every option spelled out, in pieces that stay on one line."""
     options = {name: value for name, value in result.config.items() if value is not None and name != "experiment"}
-    given = [
-        f"--{name.replace('_', '-')} {shlex.quote(str(one))}"
-        for name, value in options.items()
-        for one in (value if isinstance(value, list | tuple) else [value])
-    ]
+    given = [f"--{name.replace('_', '-')} {shlex.quote(_spell(value))}" for name, value in options.items()]
     return [f"keras-dnnts {result.experiment}", *given]
+
+
+def _spell(value: Any) -> str:
+    """A value as the command line takes it: words with commas between them."""
+    return ",".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
+
+
+def describe_value(value: Any) -> str:
+    """A config's value in words."""
+    if isinstance(value, list | tuple):
+        return ", ".join(map(str, value)) or "none"
+    return f"{value}"
 
 
 def _setting(value: Any) -> str:
     if value is None:
         return "all"
-    return f"{value:,}" if isinstance(value, int) else f"{value}"
+    return f"{value:,}" if isinstance(value, int) else describe_value(value)

@@ -12,9 +12,8 @@ import click.testing
 import numpy as np
 import pytest
 
-from keras_dnnts import cli
+from keras_dnnts import CifarConfig, NamesConfig, cli
 from keras_dnnts.cli.summary import print_summary
-from keras_dnnts.config import CifarConfig, NamesConfig
 from keras_dnnts.report import text, write_report, write_report_or_warn
 from keras_dnnts.results import Metric
 from tests.finished_runs import cifar_result, names_result

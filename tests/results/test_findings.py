@@ -6,16 +6,10 @@ import numpy as np
 import pytest
 
 from keras_dnnts.results import Metric
-from keras_dnnts.results.findings import (
-    shorten,
-    state_accuracy,
-    state_confusion,
-    state_epochs,
-    state_mistakes,
-    state_names_loss,
-    state_neighbours,
-    state_ranking,
-)
+from keras_dnnts.results.findings import shorten, state_accuracy, state_confusion, state_ranking
+from keras_dnnts.studies.cifar.findings import state_epochs, state_mistakes, state_neighbours
+from keras_dnnts.studies.cifar.illustrations import EMBEDDING, MISTAKE, Embedding, ImageMistakes
+from keras_dnnts.studies.names.findings import state_names_loss
 from tests.finished_runs import cifar_result, names_result
 
 
@@ -59,15 +53,18 @@ def test_neighbours_drew_apart_only_where_the_difference_is_clear(final, says):
     result = cifar_result()
     result.details["neighbour_accuracy"] = {"first": 0.25, "final": final}
     result.arrays["embedding_label"] = np.zeros(100, np.int64)
-    assert says in state_neighbours(result)
-    assert ("apart" in state_neighbours(result)) == (says != "features")
+    result.arrays.update({f"embedding_{when}": np.zeros((100, 2)) for when in ("first", "final")})
+    said = state_neighbours(result, Embedding.require(result.arrays, EMBEDDING))
+    assert says in said
+    assert ("apart" in said) == (says != "features")
 
 
 def test_surest_mistakes():
-    assert "every test image right" in state_mistakes(cifar_result(mistakes=0))
+    none = cifar_result(mistakes=0)
+    assert "every test image right" in state_mistakes(none, ImageMistakes.require(none.arrays, MISTAKE))
     result = cifar_result()
-    result.arrays["mistake_confidence"] = np.array([0.834, 0.5])
-    assert "up to 83 % sure" in state_mistakes(result)
+    result.arrays["mistake_confidence"] = np.array([0.834, 0.5, 0.4, 0.3, 0.2])
+    assert "up to 83 % sure" in state_mistakes(result, ImageMistakes.require(result.arrays, MISTAKE))
 
 
 def test_a_run_is_ahead_only_of_all_others_over_several_seeds():
@@ -78,7 +75,7 @@ def test_a_run_is_ahead_only_of_all_others_over_several_seeds():
     low, high, wide = run(0.40, 0.41, 0.42), run(0.50, 0.51, 0.52), run(0.30, 0.45, 0.65)
     assert (
         state_ranking({"low": low, "high": high})
-        == "high is ahead in accuracy on held-out names, each class weighted equally"
+        == "high is ahead in accuracy on held-out names, each language weighted equally"
     )
     assert state_ranking({"low": low, "high": high, "wide": wide}).startswith("No run is shown to be ahead")
     assert state_ranking({"low": low, "high": run(0.9)}) is None

@@ -1,4 +1,4 @@
-"""Figures of the CIFAR-10 study. Nothing is computed here but what a drawing needs."""
+"""Figures of the image study. Nothing is computed here but what a drawing needs."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -30,16 +30,16 @@ MOST_IN_LEGEND = 20  # classes
 
 
 def cifar_figures(result: Result) -> dict[str, Callable[[], Axes]]:
-    """What draws each figure of a CIFAR-10 run, by name; activation maps only where the model has taps."""
+    """What draws each figure of a run, by name; a model without taps or features has no figure of them."""
     figures = {
         "curves": partial(plot_curves, result),
         **confusion_figures(result),
         "mistakes": partial(plot_mistakes, result),
-        "activation_maps": partial(plot_activations, result),
-        "tsne": partial(plot_embeddings, result),
     }
-    if Activations.from_arrays(result.arrays) is None:
-        del figures["activation_maps"]
+    if Activations.from_arrays(result.arrays, ACTIVATION):
+        figures["activation_maps"] = partial(plot_activations, result)
+    if Embedding.from_arrays(result.arrays, EMBEDDING):
+        figures["tsne"] = partial(plot_embeddings, result)
     return figures
 
 
@@ -172,7 +172,9 @@ def _plot_maps(block: Any, grid: Any, row: int, layer: str, maps: np.ndarray) ->
             height, width = maps.shape[:2]
             # The empty title makes room above the map; one as wide as the text would push the next map aside.
             ax.set_title(" ", fontsize=7, pad=2)
-            ax.text(0, 1.05, f"{layer.replace('_', ' ')}, {height}×{width}", fontsize=7, transform=ax.transAxes).set_in_layout(False)
+            ax.text(
+                0, 1.05, f"{layer.replace('_', ' ')}, {height}×{width}", fontsize=7, transform=ax.transAxes
+            ).set_in_layout(False)
 
 
 @styled

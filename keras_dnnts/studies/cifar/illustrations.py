@@ -12,22 +12,6 @@ MISTAKE, ACTIVATION, EMBEDDING, EXAMPLE = "mistake", "activation", "embedding", 
 
 
 @dataclass(frozen=True)
-class ImageMistakes(ArrayRecord):
-    """Wrong guesses, the surest first.
-
-    Attributes:
-        image: (M, H, W, 3) uint8.
-        truth, guess: (M,) int indices of classes.
-        confidence: (M,) float64 probabilities the model gave its guesses.
-    """
-
-    image: np.ndarray = array("byte items height width 3")
-    truth: np.ndarray = array("class items")
-    guess: np.ndarray = array("class items")
-    confidence: np.ndarray = array("finite items")
-
-
-@dataclass(frozen=True)
 class ImageExamples(ArrayRecord):
     """Images of every cell of the confusion matrix.
 
@@ -41,6 +25,17 @@ class ImageExamples(ArrayRecord):
     truth: np.ndarray = array("class items")
     guess: np.ndarray = array("class items")
     confidence: np.ndarray = array("finite items")
+
+
+@dataclass(frozen=True)
+class ImageMistakes(ImageExamples):
+    """Wrong guesses, the surest first.
+
+    Attributes:
+        image: (M, H, W, 3) uint8, as the data have them.
+    """
+
+    image: np.ndarray = array("byte items height width 3")
 
 
 @dataclass(frozen=True)
@@ -98,10 +93,8 @@ class Activations(ArrayRecord):
 
 def illustration_axes() -> tuple[dict[str, str], dict[str, str]]:
     """What illustrates a result, for :class:`keras_dnnts.study.ResultFormat`: what all have, and what some lack."""
-    embedding = Embedding.axes(EMBEDDING)
-    image = f"{EMBEDDING}_image"
-    optional = {**Activations.axes(), **ImageExamples.axes(EXAMPLE), image: embedding.pop(image)}
-    return ImageMistakes.axes(MISTAKE) | embedding, optional
+    optional = Activations.axes() | Embedding.axes(EMBEDDING) | ImageExamples.axes(EXAMPLE)
+    return ImageMistakes.axes(MISTAKE), optional
 
 
 def axes_that_may_be_empty() -> frozenset[str]:

@@ -1,11 +1,13 @@
 """CIFAR-10 figures show the result's own numbers; looked at through their artists, never their pixels."""
 
+import dataclasses
+
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 
 from keras_dnnts.figures import save_figures
-from keras_dnnts.figures.comparison import plot_comparison
+from keras_dnnts.figures.comparison import plot_comparison, save_comparison
 from keras_dnnts.studies.cifar.figures import (
     plot_activations,
     plot_embeddings,
@@ -82,6 +84,21 @@ def test_all_figures_are_written(tmp_path, changes):
     assert {path.stem for path in paths} == {"curves", "confusion_test", "mistakes", "activation_maps", "tsne"}
     assert all(path.read_bytes().startswith(b"\x89PNG") for path in paths if path.suffix == ".png")
     assert len(paths) == 10
+
+
+def test_a_model_without_taps_and_features_has_no_figure_of_them(tmp_path):
+    result = cifar_result()
+    arrays = {name: array for name, array in result.arrays.items() if not name.startswith(("activation", "embedding"))}
+    paths = save_figures(dataclasses.replace(result, arrays=arrays), tmp_path)
+    assert {path.stem for path in paths} == {"curves", "confusion_test", "mistakes"}
+
+
+def test_the_losses_of_a_comparison_are_above_its_bars(tmp_path):
+    runs = {"one": cifar_result(seed=1), "two": cifar_result(seed=2)}
+    _, svg = save_comparison(runs, tmp_path / "comparison")
+    text = svg.read_text(encoding="utf-8")
+    assert "Loss · data: CIFAR-10" in text
+    assert "validation accuracy" in text
 
 
 def test_stand_in_data_reaches_the_titles():

@@ -5,9 +5,10 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from keras_dnnts.analysis import late_changes, predict_log_probabilities, read_letter_by_letter
-from keras_dnnts.models import build_char_rnn
-from keras_dnnts.results.illustrations import READ_OF_A_KIND, show_reading
+from keras_dnnts.analysis import late_changes
+from keras_dnnts.studies.names.evaluate import predict_log_probabilities, read_letter_by_letter
+from keras_dnnts.studies.names.illustrate import READ_OF_A_KIND, show_reading
+from keras_dnnts.studies.names.models import build_char_rnn
 
 
 @pytest.fixture
