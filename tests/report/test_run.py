@@ -12,7 +12,8 @@ import click.testing
 import numpy as np
 import pytest
 
-from keras_dnnts import CifarConfig, NamesConfig, cli
+from keras_dnnts import CifarConfig, NamesConfig
+from keras_dnnts.cli import commands
 from keras_dnnts.cli.summary import print_summary
 from keras_dnnts.report import text, write_report, write_report_or_warn
 from keras_dnnts.results import Metric
@@ -151,14 +152,18 @@ def test_many_classes_stay_small_without_a_matrix(tmp_path):
 
 @pytest.mark.parametrize(
     "config",
-    [NamesConfig(cell="lstm", letters="ab '\"$", seeds=2), CifarConfig(arch="resnet50", dataset_name="a b", width=0.5)],
+    [
+        NamesConfig(cell="lstm", letters="ab '\"$", seeds=2),
+        CifarConfig(arch="resnet50", dataset_name="a b", width=0.5),
+        CifarConfig(recipe="reference", augmentation=(), optimizer="sgd"),
+    ],
 )
 def test_the_command_gives_the_config_back(config, monkeypatch):
     make = names_result if config.experiment == "names" else cifar_result
     line = " ".join(text.command(dataclasses.replace(make(), config=config.to_dict())))
     seen = []
-    monkeypatch.setattr(cli, "_run", lambda given, *_: seen.append(given))
-    outcome = click.testing.CliRunner().invoke(cli.cli, shlex.split(line)[1:], standalone_mode=False)
+    monkeypatch.setattr(commands, "_run", lambda given, **_: seen.append(given))
+    outcome = click.testing.CliRunner().invoke(commands.cli, shlex.split(line)[1:], standalone_mode=False)
     assert outcome.exception is None
     assert seen == [config]
 

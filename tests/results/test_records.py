@@ -3,6 +3,7 @@
 import pytest
 
 from keras_dnnts.errors import UserError
+from keras_dnnts.registry import find_study
 from keras_dnnts.results.records import items_axis
 from keras_dnnts.studies.cifar import illustrations as images
 from keras_dnnts.studies.names import illustrations as names
@@ -61,3 +62,14 @@ def test_a_model_without_taps_has_no_activations():
     arrays = illustrated_cifar().arrays
     without = {name: array for name, array in arrays.items() if not name.startswith("activation_conv")}
     assert images.Activations.from_arrays(without) is None
+
+
+def test_studies_describe_just_these_arrays():
+    study = find_study("names")
+    assert study.result_format.optional == names.illustration_axes(study.parts)
+    assert study.result_format.may_be_empty == names.axes_that_may_be_empty(study.parts)
+    study = find_study("cifar")
+    needed, optional = images.illustration_axes()
+    assert needed.items() <= study.result_format.arrays.items()
+    assert study.result_format.optional == optional
+    assert study.result_format.may_be_empty == images.axes_that_may_be_empty()
