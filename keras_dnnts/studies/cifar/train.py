@@ -85,13 +85,19 @@ class CifarTraining:
         assert self.config.epochs is not None
         self.round_size = self.data.train_images
         self.steps = self.config.epochs * self.data.train_images
+        self._built: dict[int, keras.Model] = {}
+        if is_own_model(str(self.config.arch)):
+            # Before the run has a folder: a file that does not fit leaves none.
+            self._built[self.config.seed] = build_model(self.config, len(self.data.classes), self.config.seed)
 
     def prepare(self, seed: int) -> Prepared:
         """Put the images on the device, and build and compile the network."""
         config = self.config
         train, validation, test = select_parts(self.data.dataset, self.data.splits[seed])
         batches = _make_batches(config, train, validation, test, seed)
-        model = build_model(config, len(self.data.classes), seed)
+        model = self._built.pop(seed, None)
+        if model is None:
+            model = build_model(config, len(self.data.classes), seed)
         compile_model(model, config)
         embedded = _draw(test, config.embedding_images, seed, Purpose.EMBEDDED_IMAGES)
         extractor = build_feature_extractor(model) if has_features(model) else None

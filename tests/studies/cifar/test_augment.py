@@ -1,4 +1,5 @@
 import dataclasses
+import itertools
 
 import keras
 import numpy as np
@@ -27,8 +28,8 @@ def still(count, **changes):
     return dataclasses.replace(unmoved, **changes)
 
 
-def augment(images, parameters, size, protocol="sound"):
-    return ops.convert_to_numpy(augment_batch(images, parameters, size, protocol))
+def augment(images, parameters, size, resampling="smooth"):
+    return ops.convert_to_numpy(augment_batch(images, parameters, size, resampling))
 
 
 def prepare(images, size):
@@ -113,10 +114,41 @@ def test_draws_cover_their_ranges_evenly():
     np.testing.assert_allclose(counts / len(drawn.angle), 1 / 6, atol=0.02)
 
 
+STEP_SETS = [steps for n in range(4) for steps in itertools.combinations(("flip", "crop", "rotate"), n)]
+
+
+@pytest.mark.parametrize("steps", STEP_SETS, ids="+".join)
+def test_steps_left_out_leave_images_and_other_draws_alone(steps):
+    everything, some = draw_parameters(64, 7, 2, 3), draw_parameters(64, 7, 2, 3, steps)
+    for step, fields in {"flip": ("flip",), "crop": ("dx", "dy"), "rotate": ("angle",)}.items():
+        for field in fields:
+            drawn = getattr(everything, field)
+            np.testing.assert_array_equal(getattr(some, field), drawn if step in steps else np.zeros_like(drawn))
+            assert getattr(some, field).dtype == drawn.dtype
+
+
+@pytest.mark.parametrize("steps", [("flip",), ("crop",), ("rotate",), ("crop", "rotate")], ids="+".join)
+@pytest.mark.parametrize("resampling", ["smooth", "pil"])
+def test_some_steps_are_the_plain_operations(steps, resampling):
+    images, everything = random_images(8, (20, 28)), draw_parameters(8, 3, 1, 2)
+    plain = {"smooth": sound_image, "pil": notebook_image}[resampling]
+    zeros = np.zeros(8, np.int32)
+    kept = still(
+        8,
+        flip=everything.flip if "flip" in steps else zeros.astype(bool),
+        dx=everything.dx if "crop" in steps else zeros,
+        dy=everything.dy if "crop" in steps else zeros,
+        angle=everything.angle if "rotate" in steps else zeros.astype(np.float32),
+    )
+    result = augment(images, draw_parameters(8, 3, 1, 2, steps), 36, resampling)
+    tolerance = {"smooth": 1e-4, "pil": 1.01 * LEVEL}[resampling]
+    np.testing.assert_allclose(result, one_by_one(plain, images, kept, 36), atol=tolerance, rtol=0)
+
+
 @pytest.mark.parametrize(("shape", "size"), SHAPES)
-def test_reference_is_within_pil_s_rounding_of_the_notebook(shape, size):
+def test_pil_is_within_pil_s_rounding_of_the_notebook(shape, size):
     images, parameters = random_images(24, shape), draw_parameters(24, seed=1, epoch=0, batch=0)
-    result = augment(images, parameters, size, "reference")
+    result = augment(images, parameters, size, "pil")
     assert result.shape == (24, size, size, 3)
     assert result.dtype == np.float32
     # PIL rounds twice, after resizing rows and after resizing columns: half a level each.
@@ -125,7 +157,7 @@ def test_reference_is_within_pil_s_rounding_of_the_notebook(shape, size):
 
 
 @pytest.mark.parametrize(("shape", "size"), SHAPES)
-def test_sound_is_one_cubic_resampling_then_the_resize(shape, size):
+def test_smooth_is_one_cubic_resampling_then_the_resize(shape, size):
     images, parameters = random_images(12, shape), draw_parameters(12, seed=2, epoch=0, batch=0)
     result = augment(images, parameters, size)
     assert result.shape == (12, size, size, 3)
@@ -140,8 +172,8 @@ def test_prepared_images_are_resized_as_pil_does_and_normalised(shape, size):
     np.testing.assert_allclose(prepare(images, size), expected, atol=1e-5, rtol=0)
 
 
-@pytest.mark.parametrize("protocol", ["sound", "reference"])
-def test_flip_and_crop_alone_copy_pixels(protocol):
+@pytest.mark.parametrize("resampling", ["smooth", "pil"])
+def test_flip_and_crop_alone_copy_pixels(resampling):
     images = random_images(3, (20, 28))
     dx, dy = np.array([[-3, 0, 4], [2, 0, -1]], np.int32)
     parameters = still(3, flip=np.array([False, True, True]), dx=dx, dy=dy)
@@ -149,16 +181,16 @@ def test_flip_and_crop_alone_copy_pixels(protocol):
     expected[0, :18, 3:] = images[0, 2:, :25]
     expected[1] = images[1, :, ::-1]
     expected[2, 1:, :24] = images[2, :19, ::-1][:, 4:]
-    np.testing.assert_allclose(augment(images, parameters, 40, protocol), prepare(expected, 40), atol=1e-4, rtol=0)
+    np.testing.assert_allclose(augment(images, parameters, 40, resampling), prepare(expected, 40), atol=1e-4, rtol=0)
 
 
-def test_sound_keeps_what_the_rotation_brings_in_and_reference_does_not():
+def test_smooth_keeps_what_the_rotation_brings_in_and_pil_does_not():
     """Of a white image cropped four pixels to the left, the top right corner turns in from beyond the crop."""
     images = np.full((1, 32, 32, 3), 255, np.uint8)
     parameters = still(1, dx=np.array([-4], np.int32), angle=np.array([15], np.float32))
-    corner = {protocol: augment(images, parameters, 32, protocol)[0, 0, -1, 0] for protocol in ("sound", "reference")}
-    assert corner["reference"] == -1
-    assert corner["sound"] > 0.9
+    corner = {kind: augment(images, parameters, 32, kind)[0, 0, -1, 0] for kind in ("smooth", "pil")}
+    assert corner["pil"] == -1
+    assert corner["smooth"] > 0.9
 
 
 def test_images_may_already_be_on_the_device():
@@ -188,32 +220,32 @@ def bilinear_image(pixels, angle, size):
     return np.stack([map_coordinates(pixels[..., c] / 127.5 - 1, (y, x), order=1, cval=-1) for c in range(3)], -1)
 
 
-def test_sound_is_nearest_to_images_of_a_turned_camera():
+def test_smooth_is_nearest_to_images_of_a_turned_camera():
     """Why the resize stays apart: cubic and then bilinear is nearer than a single bilinear resampling of both."""
     angles = np.linspace(-15, 15, 24, dtype=np.float32)
     images, turned = turned_views(angles)
     truth = prepare(turned, 224)
     candidates = {
-        "sound": augment(images, still(24, angle=angles), 224),
-        "reference": augment(images, still(24, angle=angles), 224, "reference"),
+        "smooth": augment(images, still(24, angle=angles), 224),
+        "pil": augment(images, still(24, angle=angles), 224, "pil"),
         "bilinear": np.stack([bilinear_image(image, angle, 224) for image, angle in zip(images, angles, strict=True)]),
     }
     inner = slice(40, 184)
     error = {name: np.sqrt(np.mean((c - truth)[:, inner, inner] ** 2)) for name, c in candidates.items()}
-    assert error["sound"] < 0.8 * error["bilinear"]
-    assert error["sound"] < 0.5 * error["reference"]
+    assert error["smooth"] < 0.8 * error["bilinear"]
+    assert error["smooth"] < 0.5 * error["pil"]
 
 
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="asks torch whether anything waited")
-@pytest.mark.parametrize("protocol", ["sound", "reference"])
-def test_nothing_waits_for_the_device(protocol):
+@pytest.mark.parametrize("resampling", ["smooth", "pil"])
+def test_nothing_waits_for_the_device(resampling):
     torch = pytest.importorskip("torch")
     if not torch.cuda.is_available():
         pytest.skip("needs a CUDA device")
     images, parameters = ops.convert_to_tensor(random_images(8, (32, 32))), draw_parameters(8, 0, 0, 0)
-    augment_batch(images, parameters, 64, protocol)
+    augment_batch(images, parameters, 64, resampling)
     torch.cuda.set_sync_debug_mode("error")
     try:
-        augment_batch(images, parameters, 64, protocol)
+        augment_batch(images, parameters, 64, resampling)
     finally:
         torch.cuda.set_sync_debug_mode("default")

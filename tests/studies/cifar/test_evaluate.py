@@ -1,26 +1,22 @@
 """Analyses of images against straightforward computations of the same."""
 
-from types import SimpleNamespace
-
 import keras
 import numpy as np
 import pytest
 import torch
 
-from keras_dnnts.analysis import (
+from keras_dnnts.analysis import mean_cross_entropy, most_confident_mistakes, surest_examples
+from keras_dnnts.studies.cifar.architectures import ARCHITECTURES
+from keras_dnnts.studies.cifar.evaluate import (
     build_feature_extractor,
     compute_activations,
     embed,
-    mean_cross_entropy,
-    most_confident_mistakes,
     neighbour_accuracy,
     predict,
-    surest_examples,
 )
-from keras_dnnts.config import ARCHITECTURES
-from keras_dnnts.models import ACTIVATION_TAPS, alexnet, build_alexnet, resnet50
-from keras_dnnts.results.illustrations import make_thumbnails, show_names
 from keras_dnnts.studies.cifar.image_batches import ImageBatches
+from keras_dnnts.studies.cifar.illustrate import make_thumbnails
+from keras_dnnts.studies.cifar.models import alexnet, build_alexnet, resnet50
 
 
 @pytest.fixture
@@ -86,22 +82,6 @@ def test_thumbnails_keep_proportion_and_colour():
     assert make_thumbnails(images, 64) is images
 
 
-def test_shown_names_are_distinct_and_say_where_the_guess_holds_too(rng):
-    texts = ("Lee", "Lee", "Lee", "Park", "Park", "Ito", "Kim")
-    labels = np.array([0, 0, 1, 1, 1, 2, 2], np.int32)
-    dataset = SimpleNamespace(texts=texts, labels=labels)
-    guesses = np.array([1, 1, 1, 0, 0, 2, 0])
-    log_probabilities = np.log(np.full((7, 3), 0.1, np.float32))
-    log_probabilities[np.arange(7), guesses] = np.log(np.float32([0.9, 0.9, 0.9, 0.8, 0.8, 0.7, 0.6]))
-
-    shown = show_names(dataset, np.array([0, 1, 2, 3, 4, 5]), log_probabilities, "held_out")
-    assert shown["mistake_held_out_name"].tolist() == ["Lee", "Park"]
-    assert shown["mistake_held_out_truth"].tolist() == [0, 1]
-    assert shown["mistake_held_out_guess"].tolist() == [1, 0]
-    assert shown["mistake_held_out_also"].tolist() == [True, False]
-    assert sorted(shown["example_held_out_name"].tolist()) == ["Ito", "Lee", "Lee", "Park"]
-
-
 @pytest.mark.parametrize("count", [6, 60])
 def test_neighbour_accuracy_leaves_each_point_out(rng, count):
     labels = rng.integers(0, 3, count)
@@ -136,7 +116,7 @@ def test_activations_and_features_are_those_of_the_network(rng, model):
     batches = ImageBatches((images, np.zeros(5, np.int32)), 2, 63)
     inputs = keras.ops.concatenate([batches[i][0] for i in range(3)])
 
-    activations = compute_activations(model, ACTIVATION_TAPS["alexnet"], inputs, channels=4)
+    activations = compute_activations(model, ARCHITECTURES["alexnet"].taps, inputs, channels=4)
     assert list(activations) == ["conv1", "conv2", "conv4"]
     maps = keras.ops.convert_to_numpy(model.get_layer("conv1")(inputs))
     np.testing.assert_allclose(activations["conv1"], maps[..., :4], rtol=1e-4, atol=1e-5)

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dnnts.models import build_alexnet, build_resnet50
+from keras_dnnts.studies.cifar.models import build_alexnet, build_resnet50
 from tests.finished_runs import CLASSES, cifar_result
 from tests.names_folders import call
 

@@ -27,12 +27,15 @@ def test_plain_batches_are_in_order_and_the_last_is_smaller(data):
         np.testing.assert_array_equal(labels, data[1][part])
 
 
-@pytest.mark.parametrize("protocol", ["sound", "reference"])
-def test_augmented_batches_are_a_function_of_seed_epoch_and_batch(data, protocol):
-    batches = ImageBatches(data, 4, 9, seed=5, shuffled=True, augmentation=protocol, first_batch=20)
+@pytest.mark.parametrize("resampling", ["smooth", "pil"])
+@pytest.mark.parametrize("steps", [("flip", "crop", "rotate"), ("crop",)], ids="+".join)
+def test_augmented_batches_are_a_function_of_seed_epoch_and_batch(data, steps, resampling):
+    batches = ImageBatches(
+        data, 4, 9, seed=5, shuffled=True, augmentation=steps, resampling=resampling, first_batch=20
+    )
     batches.start_epoch(2)
     images, labels = arrays(batches[2])
-    expected = augment_batch(data[0][labels], draw_parameters(3, 5, 2, 22), 9, protocol)
+    expected = augment_batch(data[0][labels], draw_parameters(3, 5, 2, 22, steps), 9, resampling)
     np.testing.assert_allclose(images, arrays([expected])[0], atol=1e-5)
 
     batches.start_epoch(1)

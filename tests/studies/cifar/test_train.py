@@ -136,7 +136,7 @@ def losses_of(logits, labels):
     return np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
 
 
-def test_sound_protocol_keeps_the_best_weights_and_tests_on_plain_images(animals, tmp_path):
+def test_sound_recipe_keeps_the_best_weights_and_tests_on_plain_images(animals, tmp_path):
     result = run(animals, tmp_path / "run", *UNSTABLE)
 
     model, history = load_model(tmp_path / "run"), result.arrays["history_validation_loss"][0]
@@ -150,8 +150,8 @@ def test_sound_protocol_keeps_the_best_weights_and_tests_on_plain_images(animals
     assert result.metrics["best_epoch"].mean == history.argmin() + 1
 
 
-def test_reference_protocol_keeps_the_last_weights_and_augments_what_it_tests_on(animals, tmp_path):
-    result = run(animals, tmp_path / "run", *UNSTABLE, "--protocol", "reference")
+def test_reference_recipe_keeps_the_last_weights_and_augments_what_it_tests_on(animals, tmp_path):
+    result = run(animals, tmp_path / "run", *UNSTABLE, "--recipe", "reference")
 
     history = result.arrays["history_validation_loss"][0]
     assert history.argmin() < 3, "the last epoch must not be the best, or this test says nothing"
@@ -165,7 +165,7 @@ def test_reference_protocol_keeps_the_last_weights_and_augments_what_it_tests_on
         (test, "test", 0, train_batches + 1),
     ):
         drawn = draw_parameters(len(images), SEED, epoch, batch)
-        logits = model.predict(augment_batch(images, drawn, 63, "reference"), verbose=0)
+        logits = model.predict(augment_batch(images, drawn, 63, "pil"), verbose=0)
         assert losses_of(logits, labels).mean() == pytest.approx(result.metrics[f"{name}_loss"].mean, rel=1e-4)
 
 
@@ -213,6 +213,14 @@ def test_results_are_saved_before_figures_are_drawn(animals, tmp_path, monkeypat
 BAD_OPTIONS = {
     "architecture": (["--arch", "vgg"], "vgg"),
     "protocol": (["--protocol", "lucky"], "lucky"),
+    "recipe": (["--recipe", "lucky"], "lucky"),
+    "optimizer": (["--optimizer", "lion"], "lion"),
+    "schedule": (["--schedule", "zigzag"], "zigzag"),
+    "augmentation": (["--augmentation", "flip,blur"], "blur"),
+    "momentum": (["--momentum", 1], "--momentum is 1"),
+    "label smoothing": (["--label-smoothing", 1], "--label-smoothing is 1"),
+    "weight decay": (["--weight-decay", 0.1], "--weight-decay is 0.1"),
+    "knob": (["--set", "dropout=0.1"], "dropout"),
     "precision": (["--precision", "int4"], "int4"),
     "small for alexnet": (["--image-size", 62], "at least 63"),
     "small for resnet50": (["--arch", "resnet50", "--image-size", 32], "at least 33"),
@@ -221,7 +229,7 @@ BAD_OPTIONS = {
     "no train images": (["--train-images", 0], "--train-images is 0"),
     "no batch": (["--batch-size", 0], "--batch-size is 0"),
     "no epochs": (["--epochs", 0], "--epochs is 0"),
-    "no patience": (["--patience", 0], "--patience is 0"),
+    "patience": (["--patience", -1], "--patience is -1"),
     "no step": (["--step-epochs", 0], "--step-epochs is 0"),
     "factor": (["--step-factor", 0], "--step-factor is 0"),
     "rate": (["--learning-rate", "nan"], "--learning-rate is nan"),

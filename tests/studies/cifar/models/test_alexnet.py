@@ -7,7 +7,8 @@ import torch
 from torch.nn import functional as F
 
 from keras_dnnts.errors import UserError
-from keras_dnnts.models import ACTIVATION_TAPS, PENULTIMATE, build_alexnet
+from keras_dnnts.studies.cifar.architectures import ARCHITECTURES, PENULTIMATE
+from keras_dnnts.studies.cifar.models import build_alexnet
 from keras_dnnts.studies.cifar.models.alexnet import AdaptiveAveragePooling2D
 
 
@@ -23,7 +24,7 @@ def test_smallest_images():
 
 def test_taps_are_the_convolutions_and_the_penultimate_features():
     model = build_alexnet(224, width=0.125)
-    shapes = [model.get_layer(tap).output.shape[1:] for tap in ACTIVATION_TAPS["alexnet"]]
+    shapes = [model.get_layer(tap).output.shape[1:] for tap in ARCHITECTURES["alexnet"].taps]
     assert shapes == [(55, 55, 8), (27, 27, 24), (13, 13, 32)]
     assert model.get_layer(PENULTIMATE).output.shape == (None, 512)
     assert model.get_layer("logits").input is model.get_layer(PENULTIMATE).output

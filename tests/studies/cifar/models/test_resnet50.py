@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from keras_dnnts.errors import UserError
-from keras_dnnts.models import ACTIVATION_TAPS, PENULTIMATE, build_resnet50
+from keras_dnnts.studies.cifar.architectures import ARCHITECTURES, PENULTIMATE
+from keras_dnnts.studies.cifar.models import build_resnet50
 
 
 def test_number_of_trainable_parameters():
@@ -29,7 +30,7 @@ def test_images_matter_in_training_at_batch_one(image_size):
 
 def test_taps_are_the_convolutions_and_the_penultimate_features():
     model = build_resnet50(224, width=0.125)
-    shapes = [model.get_layer(tap).output.shape[1:] for tap in ACTIVATION_TAPS["resnet50"]]
+    shapes = [model.get_layer(tap).output.shape[1:] for tap in ARCHITECTURES["resnet50"].taps]
     assert shapes == [(56, 56, 8), (56, 56, 16), (28, 28, 32)]
     assert model.get_layer(PENULTIMATE).output.shape == (None, 256)
     assert model.get_layer("logits").input is model.get_layer(PENULTIMATE).output

@@ -8,7 +8,7 @@ from tests.models import torch_references
 from torch.nn import functional as F
 
 from keras_dnnts.errors import UserError
-from keras_dnnts.models import build_alexnet, build_resnet50, load_torchvision_weights
+from keras_dnnts.studies.cifar.models import build_alexnet, build_resnet50, load_torchvision_weights
 from tests.training_step import gradients_of_training_step, relative_error
 
 CLASSES = 7
