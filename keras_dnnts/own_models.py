@@ -156,12 +156,12 @@ def build_own_model(
     module = _import_file(path)
     function = getattr(module, name, None)
     if not callable(function):
-        problem = f"its {name} is no function" if hasattr(module, name) else f"it has no function {name}"
-        raise UserError(f"{path}: {problem}: name one that builds a model")
+        found = f"its {name} is no function" if hasattr(module, name) else f"it has no function {name}"
+        raise UserError(f"{path}: {found}: name one that builds a model")
     built = _call(path, name, function, arguments, options or {})
     checks = importlib.import_module(_CHECKS)
-    if problem := checks.find_problem(built) or check(built):
-        raise UserError(f"{path}: {name} does not build a model that fits: {problem}")
+    if misfit := checks.find_problem(built) or check(built):
+        raise UserError(f"{path}: {name} does not build a model that fits: {misfit}")
     try:
         problem = checks.find_loss(built, checks.objects_of(module))
     except Exception as error:

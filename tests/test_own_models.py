@@ -74,7 +74,11 @@ BAD = {
         "functional",
         "",
     ),
-    "wrong output": (TINY + "model = keras.Model(images, keras.layers.Dense(4)(features))\n" + ALWAYS, "(None, 4)", "3"),
+    "wrong output": (
+        TINY + "model = keras.Model(images, keras.layers.Dense(4)(features))\n" + ALWAYS,
+        "(None, 4)",
+        "3",
+    ),
     "maps for logits": (TINY + "model = keras.Model(images, images)\n" + ALWAYS, "(None, 8, 8, 3)", "logits"),
     "wrong input": (
         "import keras\nx = keras.Input((9,))\nmodel = keras.Model(x, keras.layers.Dense(3)(x))\n" + ALWAYS,

@@ -81,6 +81,7 @@ STUDY = Study(
     use=lambda config: str(complete(config)["recipe"]),
     describe_training=_describe_training,
     note=_note,
+    folders_are_classes=True,
     load_data=from_module(f"{HERE}.data:load_data"),
     survey=from_module(f"{HERE}.data:survey"),
     count_parameters=from_module(f"{HERE}.train:count_parameters"),

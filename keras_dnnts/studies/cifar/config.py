@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from keras_dnnts.config import Config, option
 from keras_dnnts.errors import UserError, option_name
-from keras_dnnts.studies.cifar.architectures import find_architecture
+from keras_dnnts.studies.cifar.architectures import ARCHITECTURES, find_architecture
 from keras_dnnts.studies.cifar.recipes import (
     AUGMENTATION_STEPS,
     EVALUATIONS,
@@ -50,7 +50,11 @@ class CifarConfig(Config):
     renamed: ClassVar[Mapping[str, str]] = {"protocol": "recipe"}
 
     arch: str | None = option(
-        None, "Network: alexnet, resnet50, or your own as FILE.py:FUNCTION.", "Model", default="the recipe's, alexnet"
+        None,
+        "Network: alexnet, resnet50, or your own as FILE.py:FUNCTION.",
+        "Model",
+        suggestions=tuple(ARCHITECTURES),
+        default="the recipe's, alexnet",
     )
     recipe: str = option("sound", "See below.", "Training", choices=tuple(RECIPES))
     dataset: str = option(

@@ -96,9 +96,8 @@ def load_data(config: CifarConfig) -> CifarData:
     dataset = load_image_dataset(config.dataset, data_dir, config.dataset_name, config.image_size)
     data = CifarData(dataset, {seed: split_images(dataset, seed, config.train_images) for seed in config.all_seeds})
     if config.batch_size > data.train_images:
-        raise UserError(
-            f"{option_name('batch_size')} is {config.batch_size}, but there are only {data.train_images} training images"
-        )
+        size = f"{option_name('batch_size')} is {config.batch_size}"
+        raise UserError(f"{size}, but there are only {data.train_images} training images")
     return data
 
 

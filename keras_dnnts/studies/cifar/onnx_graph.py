@@ -63,7 +63,7 @@ def _convolve(graph: Graph, layer: Any, maps: str) -> str:
     weights = [array.astype(np.float32) for array in layer.get_weights()]
     kernel = graph.constant(f"{layer.name}_kernel", weights[0].transpose(3, 2, 0, 1))
     bias = [graph.constant(f"{layer.name}_bias", weights[1])] if layer.use_bias else []
-    about = {"strides": list(layer.strides), "dilations": list(layer.dilation_rate), "group": layer.groups}
+    about: dict[str, Any] = {"strides": list(layer.strides), "dilations": list(layer.dilation_rate), "group": layer.groups}
     maps = graph.add("Conv", maps, kernel, *bias, **about, **_padding(layer))
     return _activate(graph, layer, maps)
 
@@ -113,7 +113,7 @@ def _pool(graph: Graph, layer: Any, maps: str) -> str:
 
 
 def _average(graph: Graph, layer: Any, maps: str) -> str:
-    about = {"kernel_shape": list(layer.pool_size), "strides": list(layer.strides)}
+    about: dict[str, Any] = {"kernel_shape": list(layer.pool_size), "strides": list(layer.strides)}
     return graph.add("AveragePool", maps, **about, **_padding(layer))
 
 

@@ -1,4 +1,4 @@
-"""A trained network on a person's images, prepared as a run's own evaluation prepares them where it does not augment."""
+"""A trained network on a person's images, prepared as a run's evaluation prepares them where it does not augment."""
 
 import importlib
 from collections.abc import Iterator, Sequence
@@ -41,9 +41,8 @@ def predict(
             or not the one the results describe.
     """
     if file is not None or STDIN in inputs:
-        raise UserError(
-            f"{saved.path.parent}: is a model of images: give files or folders; {option_name('file')} and - are for names"
-        )
+        advice = f"give files or folders; {option_name('file')} and - are for names"
+        raise UserError(f"{saved.path.parent}: is a model of images: {advice}")
     if not inputs:
         raise UserError("nothing to predict: give images or folders of images")
     config = saved.config

@@ -1,4 +1,4 @@
-"""What the reference, a public PyTorch notebook, reports of CIFAR-10, and on what. Its numbers stand with the networks."""
+"""What the reference, a public PyTorch notebook, reports of CIFAR-10, and on what. Numbers stand with the networks."""
 
 from collections.abc import Mapping
 from typing import Any

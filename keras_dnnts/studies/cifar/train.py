@@ -146,7 +146,7 @@ class CifarTraining:
         """Save the network, measure it, and pick the images that are shown."""
         prepared, history = trained.prepared, trained.history
         self._save(seed, prepared.model, history)
-        images, labels = prepared.test_images
+        labels = prepared.test_images[1]
         classes = len(self.data.classes)
         logits = predict(prepared.model, prepared.test)
         guesses = logits.argmax(axis=1)

@@ -16,7 +16,7 @@ from keras_dnnts.studies.cifar import STUDY
 from keras_dnnts.studies.cifar.architectures import ARCHITECTURES, Architecture
 from keras_dnnts.studies.cifar.config import CifarConfig
 from keras_dnnts.studies.cifar.illustrations import axes_that_may_be_empty, illustration_axes
-from keras_dnnts.studies.cifar.recipes import KNOBS, RECIPES
+from keras_dnnts.studies.cifar.recipes import KNOBS, RECIPES, resolve
 
 # As they were when they were called protocols, with what their code did otherwise.
 SHARED = {
@@ -73,14 +73,21 @@ def test_recipes_are_what_the_protocols_were(arch, recipe):
     assert {name: getattr(config, name) for name in expected} == expected
 
 
-def test_what_is_given_goes_before_the_recipe_and_that_before_the_network(monkeypatch):
-    monkeypatch.setitem(
-        RECIPES, "mine", RECIPES["sound"] | {"arch": "resnet50", "image_size": 48, "learning_rate": 0.1, "epochs": 7}
-    )
-    config = CifarConfig(recipe="mine", epochs=9)
-    assert (config.arch, config.image_size, config.learning_rate, config.epochs) == ("resnet50", 48, 0.1, 9)
-    assert config.step_factor == 0.5  # the network's: the recipe has none
-    assert CifarConfig(recipe="mine", learning_rate=0.2, arch="my.py:build").learning_rate == 0.2
+def test_what_is_given_goes_before_the_recipe_and_that_before_the_network():
+    mine = RECIPES["sound"] | {"arch": "resnet50", "learning_rate": 0.1, "epochs": 7}
+    network = ARCHITECTURES["resnet50"].recipe
+    knobs = resolve({"epochs": 9, "learning_rate": None}, mine, network)
+    assert (knobs["arch"], knobs["learning_rate"], knobs["epochs"]) == ("resnet50", 0.1, 9)
+    assert knobs["step_factor"] == 0.5  # the network's: the recipe has none
+    assert resolve({"learning_rate": 0.2}, mine, network)["learning_rate"] == 0.2
+    assert resolve({}, RECIPES["sound"], {})["learning_rate"] == 0.001
+    assert set(knobs) == set(KNOBS)
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_no_recipe_chooses_the_data(recipe):
+    assert RECIPES[recipe].keys() <= {*KNOBS}
+    assert not RECIPES[recipe].keys() & {"dataset", "data_dir", "train_images", "seed"}
 
 
 def test_the_file_of_an_older_version_is_read(tmp_path):

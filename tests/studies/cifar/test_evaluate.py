@@ -14,8 +14,8 @@ from keras_dnnts.studies.cifar.evaluate import (
     neighbour_accuracy,
     predict,
 )
-from keras_dnnts.studies.cifar.image_batches import ImageBatches
 from keras_dnnts.studies.cifar.illustrate import make_thumbnails
+from keras_dnnts.studies.cifar.image_batches import ImageBatches
 from keras_dnnts.studies.cifar.models import alexnet, build_alexnet, resnet50
 
 

@@ -30,9 +30,7 @@ def test_plain_batches_are_in_order_and_the_last_is_smaller(data):
 @pytest.mark.parametrize("resampling", ["smooth", "pil"])
 @pytest.mark.parametrize("steps", [("flip", "crop", "rotate"), ("crop",)], ids="+".join)
 def test_augmented_batches_are_a_function_of_seed_epoch_and_batch(data, steps, resampling):
-    batches = ImageBatches(
-        data, 4, 9, seed=5, shuffled=True, augmentation=steps, resampling=resampling, first_batch=20
-    )
+    batches = ImageBatches(data, 4, 9, seed=5, shuffled=True, augmentation=steps, resampling=resampling, first_batch=20)
     batches.start_epoch(2)
     images, labels = arrays(batches[2])
     expected = augment_batch(data[0][labels], draw_parameters(3, 5, 2, 22, steps), 9, resampling)

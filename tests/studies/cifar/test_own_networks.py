@@ -12,7 +12,7 @@ from keras_dnnts.studies.cifar.train import CifarTraining
 from tests.datasets.image_trees import encoded, write_folder
 from tests.names_folders import call
 
-NET = '''
+NET = """
 import keras
 import numpy as np
 
@@ -50,7 +50,7 @@ def build_bare(image_size, classes, width=1.0):
     images = keras.Input((image_size, image_size, 3))
     features = keras.layers.Flatten()(keras.layers.MaxPooling2D(2)(images))
     return keras.Model(images, keras.layers.Dense(classes)(features))
-'''
+"""
 CLASSES = ("bee", "cow", "owl")
 
 
@@ -106,9 +106,7 @@ def test_commands_that_load_it_run_the_code_where_it_is_named(run, folder, tmp_p
     capsys.readouterr()
     assert call("predict", run, folder / "images" / "test", *named, "--json", "--top-k", 3) == 0
     rows = json.loads(capsys.readouterr().out)["predictions"]
-    right = [
-        guess["probability"] for row in rows for guess in row["guesses"] if f"/{guess['class']}/" in row["input"]
-    ]
+    right = [guess["probability"] for row in rows for guess in row["guesses"] if f"/{guess['class']}/" in row["input"]]
     assert -np.log(right).mean() == pytest.approx(load_result(run).metrics["test_loss"].mean, rel=1e-4)
     pytest.importorskip("onnxruntime")
     assert call("export", run, "--format", "onnx", *named, "--out", tmp_path / "net.onnx") == 0
