@@ -1,6 +1,6 @@
 """A section that a study adds to the page."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from markupsafe import Markup
 
@@ -19,4 +19,4 @@ class Section:
 
     title: str
     body: Markup
-    style: Markup = Markup("")
+    style: Markup = field(default_factory=Markup)

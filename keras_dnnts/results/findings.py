@@ -43,7 +43,7 @@ def count_skipped(result: Result) -> str:
 
 
 def state_confusion(result: Result, part: str) -> str | None:
-    """Name the two classes confused most on a part of the data, or None where nothing is confused or all is guesswork."""
+    """Name the two classes confused most on a part of the data; None where nothing is confused or all is guesswork."""
     confusions = result.details.get("most_frequent_confusions", {}).get(part)
     if not confusions or _is_chance(result, part):
         return None

@@ -3,7 +3,7 @@
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self, get_type_hints
 
 import numpy as np
 
@@ -12,26 +12,18 @@ from keras_dnnts.errors import UserError
 ITEMS = "items"
 
 
-def array(axes: str, required: bool = True) -> Any:
-    """A field of an :class:`ArrayRecord`.
-
-    Args:
-        axes: a kind and axes, as :mod:`keras_dnnts.results.format` describes arrays. The axis ``items`` is the
-            record's own, and so is one whose name ends in ``_``; the others are shared by all arrays of a result.
-        required: whether a record needs the array; a field that does not is None without it.
-    """
-    metadata = {"axes": axes}
-    return dataclasses.field(metadata=metadata) if required else dataclasses.field(default=None, metadata=metadata)
-
-
 @dataclass(frozen=True)
 class ArrayRecord:
     """Arrays that results hold as ``<prefix>_<field>``; a prefix is a kind such as ``mistake``, or a kind and a part.
 
-    >>> from dataclasses import dataclass
+    A field is annotated with what its array must be, as :mod:`keras_dnnts.results.format` describes arrays. The axis
+    ``items`` is the record's own, and so is one whose name ends in ``_``; the others are shared by all arrays of a
+    result. A field with the default None may be missing.
+
+    >>> from typing import Annotated
     >>> @dataclass(frozen=True)
     ... class Mistakes(ArrayRecord):
-    ...     name: np.ndarray = array("text items")
+    ...     name: Annotated[np.ndarray, "text items"]
     >>> Mistakes.axes("mistake_test")
     {'mistake_test_name': 'text mistakes_test'}
     >>> Mistakes(np.array(["Lee"])).to_arrays("mistake_test")
@@ -65,8 +57,9 @@ class ArrayRecord:
     @classmethod
     def axes(cls, prefix: str) -> dict[str, str]:
         """What the arrays must be, by the names that results give them, for :mod:`keras_dnnts.results.format`."""
-        fields = dataclasses.fields(cls)
-        return {f"{prefix}_{field.name}": _name_axes(field.metadata["axes"], prefix) for field in fields}
+        hints = get_type_hints(cls, include_extras=True)
+        names = [field.name for field in dataclasses.fields(cls)]
+        return {f"{prefix}_{name}": _name_axes(hints[name].__metadata__[0], prefix) for name in names}
 
 
 def items_axis(prefix: str) -> str:

@@ -31,7 +31,7 @@ MOST_IN_LEGEND = 20  # classes
 
 def cifar_figures(result: Result) -> dict[str, Callable[[], Axes]]:
     """What draws each figure of a run, by name; a model without taps or features has no figure of them."""
-    figures = {
+    figures: dict[str, Callable[[], Axes]] = {
         "curves": partial(plot_curves, result),
         **confusion_figures(result),
         "mistakes": partial(plot_mistakes, result),

@@ -39,9 +39,7 @@ def show_mistakes(test: LabelledImages, logits: np.ndarray) -> dict[str, np.ndar
     return ImageMistakes(images[shown], labels[shown], mistakes.guesses, mistakes.confidences).to_arrays(MISTAKE)
 
 
-def show_activations(
-    model: Any, taps: Sequence[str], shown: LabelledImages, image_size: int
-) -> dict[str, np.ndarray]:
+def show_activations(model: Any, taps: Sequence[str], shown: LabelledImages, image_size: int) -> dict[str, np.ndarray]:
     """Compute what some layers make of a few images.
 
     Args:
@@ -56,9 +54,7 @@ def show_activations(
     if not taps:
         return {}
     images, labels = shown
-    return Activations(
-        images, labels, compute_activations(model, taps, prepare_batch(images, image_size))
-    ).to_arrays()
+    return Activations(images, labels, compute_activations(model, taps, prepare_batch(images, image_size))).to_arrays()
 
 
 def show_embeddings(features: Mapping[str, np.ndarray], embedded: LabelledImages, seed: int) -> dict[str, np.ndarray]:

@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Self
+from typing import Annotated, Self
 
 import numpy as np
 
-from keras_dnnts.results.records import ArrayRecord, array, items_axis
+from keras_dnnts.results.records import ArrayRecord, items_axis
 
 MISTAKE, ACTIVATION, EMBEDDING, EXAMPLE = "mistake", "activation", "embedding", "example_test"
 
@@ -21,10 +21,10 @@ class ImageExamples(ArrayRecord):
         confidence: (M,) float64 probabilities the model gave its guesses.
     """
 
-    image: np.ndarray = array("byte items . . 3")
-    truth: np.ndarray = array("class items")
-    guess: np.ndarray = array("class items")
-    confidence: np.ndarray = array("finite items")
+    image: Annotated[np.ndarray, "byte items . . 3"]
+    truth: Annotated[np.ndarray, "class items"]
+    guess: Annotated[np.ndarray, "class items"]
+    confidence: Annotated[np.ndarray, "finite items"]
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class ImageMistakes(ImageExamples):
         image: (M, H, W, 3) uint8, as the data have them.
     """
 
-    image: np.ndarray = array("byte items height width 3")
+    image: Annotated[np.ndarray, "byte items height width 3"]
 
 
 @dataclass(frozen=True)
@@ -48,10 +48,10 @@ class Embedding(ArrayRecord):
         image: (M, h, w, 3) uint8 thumbnails; None in older results.
     """
 
-    label: np.ndarray = array("class items")
-    first: np.ndarray = array("finite items 2")
-    final: np.ndarray = array("finite items 2")
-    image: np.ndarray | None = array("byte items . . 3", required=False)
+    label: Annotated[np.ndarray, "class items"]
+    first: Annotated[np.ndarray, "finite items 2"]
+    final: Annotated[np.ndarray, "finite items 2"]
+    image: Annotated[np.ndarray | None, "byte items . . 3"] = None
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,8 @@ class Activations(ArrayRecord):
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str = ACTIVATION) -> Self | None:
         """What results hold; None where they hold no layer, as those of a model without taps."""
-        found = {name.removeprefix(f"{prefix}_"): array for name, array in arrays.items() if name.startswith(prefix)}
+        start = f"{prefix}_"
+        found = {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
         image, label = found.pop("image", None), found.pop("label", None)
         return None if image is None or label is None or not found else cls(image, label, found)
 

@@ -125,7 +125,9 @@ def _describe_embedding(result: Result, identity: str, most_bytes: int) -> dict[
     if embedding is None:
         return None
     sprite = None if embedding.image is None else build_sprite(embedding.image, most_bytes)
-    places = {when: _place_on_plane(points) for when, points in (("first", embedding.first), ("final", embedding.final))}
+    places = {
+        when: _place_on_plane(points) for when, points in (("first", embedding.first), ("final", embedding.final))
+    }
     return {
         "id": identity,
         "count": len(embedding.label),

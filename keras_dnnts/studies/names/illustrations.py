@@ -2,10 +2,11 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Annotated
 
 import numpy as np
 
-from keras_dnnts.results.records import ArrayRecord, array, items_axis
+from keras_dnnts.results.records import ArrayRecord, items_axis
 
 
 @dataclass(frozen=True)
@@ -18,10 +19,10 @@ class Names(ArrayRecord):
         confidence: (M,) float64 probabilities the model gave its guesses.
     """
 
-    name: np.ndarray = array("text items")
-    truth: np.ndarray = array("class items")
-    guess: np.ndarray = array("class items")
-    confidence: np.ndarray = array("finite items")
+    name: Annotated[np.ndarray, "text items"]
+    truth: Annotated[np.ndarray, "class items"]
+    guess: Annotated[np.ndarray, "class items"]
+    confidence: Annotated[np.ndarray, "finite items"]
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class NameMistakes(Names):
         also: (M,) bool, whether the name occurs in the guessed class too.
     """
 
-    also: np.ndarray = array("flag items")
+    also: Annotated[np.ndarray, "flag items"]
 
 
 @dataclass(frozen=True)
@@ -47,15 +48,15 @@ class Reading(ArrayRecord):
             None in some results.
     """
 
-    name: np.ndarray = array("text items")
-    truth: np.ndarray = array("class items")
-    probability: np.ndarray = array("float items letters_ classes")
-    late_changes: np.ndarray | None = array("finite .", required=False)
+    name: Annotated[np.ndarray, "text items"]
+    truth: Annotated[np.ndarray, "class items"]
+    probability: Annotated[np.ndarray, "float items letters_ classes"]
+    late_changes: Annotated[np.ndarray | None, "finite ."] = None
 
 
 def illustration_axes(parts: Iterable[str]) -> dict[str, str]:
     """What illustrates the named parts of the data, for :class:`keras_dnnts.study.ResultFormat`."""
-    axes = {}
+    axes: dict[str, str] = {}
     for part in parts:
         axes |= NameMistakes.axes(f"mistake_{part}") | Names.axes(f"example_{part}") | Reading.axes(f"reading_{part}")
     return axes
