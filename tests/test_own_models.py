@@ -79,7 +79,7 @@ BAD = {
         "(None, 4)",
         "3",
     ),
-    "maps for logits": (TINY + "model = keras.Model(images, images)\n" + ALWAYS, "(None, 8, 8, 3)", "logits"),
+    "maps for logits": (TINY + "model = keras.Model(images, images)\n" + ALWAYS, "(None, 8, 8, 3)", "(None, 3)"),
     "wrong input": (
         "import keras\nx = keras.Input((9,))\nmodel = keras.Model(x, keras.layers.Dense(3)(x))\n" + ALWAYS,
         "(None, 9)",
@@ -103,10 +103,12 @@ BAD = {
         "saved",
         "",
     ),
-    "no get_config": (
-        GOOD.split("def squared")[0].split("    def get_config")[0].replace("class", "\n\nclass")
+    "an argument that Keras cannot write down": (
+        "import keras\nclass Kept(keras.layers.Layer):\n"
+        "    def __init__(self, thing, **kwargs):\n        super().__init__(**kwargs)\n"
+        "    def call(self, inputs):\n        return inputs\n"
         + TINY
-        + "model = keras.Model(images, keras.layers.Dense(3)(Scaled(2.0)(features)))\n"
+        + "model = keras.Model(images, keras.layers.Dense(3)(Kept(object())(features)))\n"
         + ALWAYS,
         "saved",
         "",

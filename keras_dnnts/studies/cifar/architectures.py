@@ -7,10 +7,11 @@ Imports no engine: a builder's module is imported once it is called.
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from keras_dnnts.errors import UserError, option_name
-from keras_dnnts.own_models import is_own_model, title_of
+from keras_dnnts.own_models import build_own_model, is_own_model, title_of
 from keras_dnnts.study import from_module
 
 PENULTIMATE = "pre_logits"
@@ -61,18 +62,40 @@ ARCHITECTURES = {
 
 
 def find_architecture(arch: str) -> Architecture:
-    """Return a network's entry; that of a person's own has a title, and is built by :mod:`keras_dnnts.own_models`.
+    """Return a network's entry; that of a person's own runs their code once it builds.
 
     Raises:
         UserError: there is none of this name.
     """
     if is_own_model(arch):
-        return Architecture(build=from_module("keras_dnnts.own_models:build_own_model"), title=title_of(arch))
+        return Architecture(build=partial(_build_own, arch), title=title_of(arch))
     if arch not in ARCHITECTURES:
         shown = repr(arch) if len(arch) <= 80 else f"{arch[:80]!r}…"
         known = ", ".join(ARCHITECTURES)
         raise UserError(f"unknown {option_name('arch')} {shown}: use one of {known}, or FILE.py:FUNCTION")
     return ARCHITECTURES[arch]
+
+
+def find_problem(model: Any, image_size: int, classes: int) -> str | None:
+    """Say why a functional model is no network for images of this size and so many classes; None where it is one."""
+    images, logits = (None, image_size, image_size, 3), (None, classes)
+    for tensors, what, wanted in ((model.inputs, "inputs", images), (model.outputs, "outputs", logits)):
+        shapes = [tuple(tensor.shape) for tensor in tensors]
+        if shapes != [wanted]:
+            return f"its {what} have shapes {', '.join(map(str, shapes))}: it must be one, {wanted}"
+    for layer in model.layers:
+        axes = 2 if layer.name == PENULTIMATE else 4 if TAP.fullmatch(layer.name) else None
+        shape = getattr(getattr(layer, "output", None), "shape", None)
+        if axes is not None and (shape is None or len(shape) != axes):
+            what = "features (None, D)" if axes == 2 else "maps (None, height, width, channels)"
+            return f"its layer {layer.name} gives {shape}: under that name it must give {what}"
+    return None
+
+
+def _build_own(arch: str, image_size: int, classes: int, width: float, seed: int) -> Any:
+    return build_own_model(
+        arch, (image_size, classes, width), lambda model: find_problem(model, image_size, classes), {"seed": seed}
+    )
 
 
 def find_taps(arch: str, layers: Sequence[str]) -> tuple[str, ...]:

@@ -14,7 +14,7 @@ from keras_dnnts.analysis import count_confusions, mean_cross_entropy, measure_a
 from keras_dnnts.datasets.image_dataset import LabelledImages
 from keras_dnnts.datasets.image_split import select_parts
 from keras_dnnts.errors import UserError, option_name
-from keras_dnnts.own_models import build_own_model, is_own_model, source_hash, split_own_model
+from keras_dnnts.own_models import is_own_model, source_hash, split_own_model
 from keras_dnnts.random_streams import Purpose, random_stream
 from keras_dnnts.running.callbacks import (
     Checkpoint,
@@ -30,7 +30,7 @@ from keras_dnnts.running.callbacks.checkpoint import Stateful
 from keras_dnnts.running.run import Run
 from keras_dnnts.running.seeding import seed_all
 from keras_dnnts.studies.cifar import HISTORY
-from keras_dnnts.studies.cifar.architectures import PENULTIMATE, TAP, find_architecture, find_taps
+from keras_dnnts.studies.cifar.architectures import find_architecture, find_taps
 from keras_dnnts.studies.cifar.compiling import compile_model
 from keras_dnnts.studies.cifar.config import CifarConfig
 from keras_dnnts.studies.cifar.data import CifarData
@@ -182,7 +182,7 @@ class CifarTraining:
         """
         self.run.save_history(seed, COLUMNS, _rows(history.epochs))
         # Without the optimizer, whose moments take twice the room of the weights.
-        self.run.directory.save_model(keras.Model(model.inputs, model.outputs, name=model.name), seed)
+        self.run.directory.save_model(keras.Model(model.input, model.output, name=model.name), seed)
         if history.failed_epoch is not None:
             kept = f"the history and the weights up to epoch {history.failed_epoch - 1}"
             what = f"seed {seed}: the training loss is not finite in epoch {history.failed_epoch}"
@@ -247,13 +247,6 @@ def build_model(config: CifarConfig, classes: int, seed: int) -> keras.Model:
     assert config.arch is not None and config.image_size is not None
     seed_all(seed)
     with _dtype_policy(DTYPE_POLICIES[config.precision]):
-        if is_own_model(config.arch):
-            return build_own_model(
-                config.arch,
-                (config.image_size, classes, config.width),
-                lambda model: find_problem(model, config.image_size, classes),
-                {"seed": seed},
-            )
         return find_architecture(config.arch).build(config.image_size, classes, config.width, seed)
 
 
@@ -264,22 +257,6 @@ def count_parameters(config: CifarConfig, classes: int) -> int:
 
 def _count_parameters(model: keras.Model) -> int:
     return sum(math.prod(weight.shape) for weight in model.trainable_weights)
-
-
-def find_problem(model: keras.Model, image_size: int | None, classes: int) -> str | None:
-    """Say why a functional model is no network for images of this size and so many classes; None where it is one."""
-    inputs, outputs = ([tuple(tensor.shape) for tensor in tensors] for tensors in (model.inputs, model.outputs))
-    if inputs not in ([(None, image_size, image_size, 3)], [(None, None, None, 3)]):
-        return f"its inputs have shapes {_list(inputs)}: it must be one, (None, {image_size}, {image_size}, 3)"
-    if outputs != [(None, classes)]:
-        return f"its outputs have shapes {_list(outputs)}: it must be one, logits (None, {classes})"
-    for layer in model.layers:
-        axes = 2 if layer.name == PENULTIMATE else 4 if TAP.fullmatch(layer.name) else None
-        shape = getattr(getattr(layer, "output", None), "shape", None)
-        if axes is not None and (shape is None or len(shape) != axes):
-            what = "features (None, D)" if axes == 2 else "maps (None, height, width, channels)"
-            return f"its layer {layer.name} gives {shape}: under that name it must give {what}"
-    return None
 
 
 def _make_batches(
@@ -318,7 +295,3 @@ def _draw(data: LabelledImages, most: int, seed: int, purpose: Purpose) -> Label
 
 def _rows(epochs: Sequence[Epoch]) -> list[tuple[float, ...]]:
     return [dataclasses.astuple(epoch) for epoch in epochs]
-
-
-def _list(shapes: Sequence[tuple[int | None, ...]]) -> str:
-    return ", ".join(map(str, shapes))

@@ -1,4 +1,4 @@
-"""Callbacks of the CIFAR-10 experiment, driven as ``fit`` drives them."""
+"""Callbacks of training by epochs, driven as ``fit`` drives them."""
 
 import io
 import itertools
@@ -50,13 +50,13 @@ def plain_loop(losses, patience):
             best, best_epoch, waited = loss, epoch, 0
         else:
             waited += 1
-            if waited >= patience:
+            if patience and waited >= patience:
                 return epoch, best_epoch
     return len(losses), best_epoch
 
 
 @pytest.mark.parametrize("restore_best", [True, False])
-@pytest.mark.parametrize("patience", [1, 3])
+@pytest.mark.parametrize("patience", [0, 1, 3])
 @pytest.mark.parametrize("losses", LOSSES.values(), ids=LOSSES)
 def test_early_stopping_is_the_reference_rule(losses, patience, restore_best):
     model = Weights()
@@ -100,6 +100,23 @@ def test_loss_that_is_not_finite_gives_back_the_weights_from_before_the_epoch():
     assert model.weights[0].item() == 1
 
 
+def test_the_plain_loss_is_recorded_and_judged_where_another_is_minimised():
+    model, stopping = Weights(), EarlyStopping(2, restore_best=False)
+    history = EpochHistory(ModelState(model))
+    for callback in (history, stopping):
+        callback.set_model(model)
+    for epoch, (minimised, plain) in enumerate([(5.0, 1.0), (4.0, 2.0), (3.0, 3.0)]):
+        history.on_epoch_begin(epoch)
+        history.on_test_begin()
+        logs = epoch_logs(minimised) | {"val_loss": minimised, "cross_entropy": plain, "val_cross_entropy": plain}
+        for callback in (history, stopping):
+            callback.on_epoch_end(epoch, logs)
+    assert [epoch.train_loss for epoch in history.epochs] == [1.0, 2.0, 3.0]
+    assert [epoch.validation_loss for epoch in history.epochs] == [1.0, 2.0, 3.0]
+    assert stopping.best_epoch == 1
+    assert model.stop_training
+
+
 def test_speed_leaves_the_first_epoch_out():
     history = EpochHistory(ModelState(Weights()))
     history.training_seconds = [10.0]
@@ -120,7 +137,8 @@ def follow_epochs(monkeypatch, batch_seconds, count, stop_after):
     ticks = itertools.count(step=batch_seconds)
     monkeypatch.setattr(epochs, "time", SimpleNamespace(perf_counter=lambda: next(ticks) * epochs.TIMED_BATCHES))
     output = io.StringIO()
-    progress = RunProgress(count * Batches.images, "images", Console(file=output, width=200), Batches.images)
+    progress = RunProgress(Console(file=output, width=200))
+    progress.plan(count * Batches.images, "images", Batches.images)
     history = EpochHistory(ModelState(Weights()))
     history._trained = 0
     shown = EpochProgress(progress, "seed 1 · ", Batches(), history)
@@ -149,14 +167,14 @@ def test_progress_counts_every_image_and_takes_off_what_is_not_trained(monkeypat
 def test_long_run_is_announced_once_with_what_shortens_it(monkeypatch):
     # 100 epochs of 100 images in batches of 16, 10 seconds each: 6,250 seconds.
     lines, _ = follow_epochs(monkeypatch, 10, count=100, stop_after=2)
-    announcements = [line for line in lines if "--epochs" in line]
+    announcements = [line for line in lines if "fewer epochs" in line]
     assert len(announcements) == 1
     assert "1:44:10" in announcements[0]
-    assert "--image-size" in announcements[0]
-    assert "--train-images" in announcements[0]
+    assert "smaller images" in announcements[0]
+    assert "fewer training images" in announcements[0]
     assert lines[0] == announcements[0]
 
 
 def test_short_run_is_not_announced(monkeypatch):
     lines, _ = follow_epochs(monkeypatch, 5, count=100, stop_after=1)
-    assert not any("--epochs" in line for line in lines)
+    assert not any("fewer epochs" in line for line in lines)
