@@ -58,13 +58,13 @@ def build_sides(images: np.ndarray, size: int) -> dict[str, Callable[[], object]
     loader = DataLoader(ReferenceImages(images, size), batch_size=count, shuffle=True)
     on_device = keras.ops.convert_to_tensor(images)
 
-    def augment(protocol: str) -> object:
-        return augment_batch(on_device, draw_parameters(count, seed=0, epoch=0, batch=0), size, protocol)
+    def augment(resampling: str) -> object:
+        return augment_batch(on_device, draw_parameters(count, seed=0, epoch=0, batch=0), size, resampling)
 
     return {
         PIL: lambda: next(iter(loader))[0],
-        "batched, reference": lambda: augment("reference"),
-        "batched, sound": lambda: augment("sound"),
+        "batched, reference": lambda: augment("pil"),
+        "batched, sound": lambda: augment("smooth"),
         "batched, no augmentation": lambda: prepare_batch(on_device, size),
     }
 

@@ -4,11 +4,11 @@ import keras
 import numpy as np
 import pytest
 import torch
-from tests.models import torch_references
 from torch.nn import functional as F
 
 from keras_dnnts.errors import UserError
 from keras_dnnts.studies.cifar.models import build_alexnet, build_resnet50, load_torchvision_weights
+from tests.studies.cifar.models import torch_references
 from tests.training_step import gradients_of_training_step, relative_error
 
 CLASSES = 7
