@@ -14,7 +14,6 @@ from tests.names_folders import call
 
 NET = """
 import keras
-import numpy as np
 
 
 class Scaled(keras.layers.Layer):
@@ -30,11 +29,6 @@ class Scaled(keras.layers.Layer):
 
     def get_config(self):
         return {**super().get_config(), "factor": self.factor}
-
-    def to_onnx(self, graph, maps):
-        factor = graph.constant(f"{self.name}_factor", np.float32(self.factor).reshape(1))
-        shift = graph.constant(f"{self.name}_shift", np.array(self.shift.numpy(), "float32")[:, None, None])
-        return graph.add("Add", graph.add("Mul", maps, factor), shift)
 
 
 def build_net(image_size, classes, width=1.0):
@@ -108,7 +102,10 @@ def test_commands_that_load_it_run_the_code_where_it_is_named(run, folder, tmp_p
     rows = json.loads(capsys.readouterr().out)["predictions"]
     right = [guess["probability"] for row in rows for guess in row["guesses"] if f"/{guess['class']}/" in row["input"]]
     assert -np.log(right).mean() == pytest.approx(load_result(run).metrics["test_loss"].mean, rel=1e-4)
-    pytest.importorskip("onnxruntime")
+    if keras.backend.backend() != "torch":
+        return
+    for package in ("onnxruntime", "onnxscript"):
+        pytest.importorskip(package)
     assert call("export", run, "--format", "onnx", *named, "--out", tmp_path / "net.onnx") == 0
     assert "Largest difference" in capsys.readouterr().out
 
@@ -165,11 +162,13 @@ def test_a_network_without_taps_and_features_has_a_whole_run(folder, tmp_path):
     assert result.config["augmentation"] == ["flip"]
 
 
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_exports_of_keras_own_layers_equal_the_model(precision, folder, tmp_path, capsys):
-    pytest.importorskip("onnxruntime")
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="own networks are exported by torch")
+def test_a_network_in_bfloat16_is_exported_in_float32(folder, tmp_path, capsys):
+    for package in ("onnxruntime", "onnxscript"):
+        pytest.importorskip(package)
     out, named = tmp_path / "run", ("--arch", f"{folder / 'my_net.py'}:build_net")
-    assert call("cifar", *options(folder), "--precision", precision, "--out", out) == 0
+    assert call("cifar", *options(folder), "--precision", "bfloat16", "--out", out) == 0
+    capsys.readouterr()
     assert call("export", out, "--format", "onnx", *named) == 0
     assert "Largest difference" in capsys.readouterr().out
 
