@@ -1,0 +1,79 @@
+"""What a run says of its images, and what a dry run says before it has read any."""
+
+import numpy as np
+import pytest
+
+from keras_dnnts.datasets.image_split import split_images
+from keras_dnnts.datasets.images import load_image_dataset
+from keras_dnnts.errors import UserError
+from keras_dnnts.studies.cifar import data
+from keras_dnnts.studies.cifar.config import CifarConfig
+from keras_dnnts.studies.cifar.data import load_data, survey
+from tests.datasets.image_trees import encoded, write_folder
+
+
+@pytest.fixture
+def images(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_DNNTS_CACHE", str(tmp_path / "cache"))
+    rng = np.random.default_rng(0)
+    tree = {
+        f"{part}/{name}/{i}.png": encoded(rng.integers(0, 255, (9, 7, 3), dtype=np.uint8))
+        for part, count in (("train", 20), ("test", 4))
+        for name in ("bee", "cow")
+        for i in range(count)
+    }
+    return write_folder(tmp_path / "images", tree)
+
+
+def test_data_are_described_with_their_counts_and_shape(images):
+    config = CifarConfig(data_dir=str(images), image_size=63, batch_size=8, seed=3, seeds=2)
+    loaded = load_data(config)
+    assert loaded.describe() == {
+        "image_shape": [9, 7],
+        "counts": {"images": {"bee": 24, "cow": 24}, "train": 28, "validation": 4, "test": 8},
+    }
+    dataset = load_image_dataset(data_dir=images, largest_side=63)
+    assert loaded.content_hash == dataset.content_hash
+    for seed in (3, 4):
+        np.testing.assert_array_equal(loaded.splits[seed].train, split_images(dataset, seed).train)
+
+
+def test_a_survey_counts_images_and_decodes_none(images):
+    for path in images.rglob("*.png"):
+        path.write_bytes(b"no image")
+    facts, classes = survey(CifarConfig(data_dir=str(images)))
+    assert classes == 2
+    assert "40 images in train, 8 images in test, 2 classes" in facts[0]
+    assert not (images.parent / "cache").exists()
+
+
+def test_surveys_of_what_is_known(monkeypatch):
+    assert survey(CifarConfig(dataset="digits")) == (
+        ["data: scikit-learn digits (scikit-learn), 1,797 images, 10 classes"],
+        10,
+    )
+    for cached, words in ((True, "10 classes"), (False, "to be downloaded; scikit-learn's digits")):
+        monkeypatch.setattr(data, "_is_cached", lambda cached=cached: cached)
+        facts, classes = survey(CifarConfig())
+        assert classes == 10
+        assert words in facts[0]
+
+
+@pytest.mark.parametrize("act", [load_data, survey])
+def test_a_missing_file_of_an_own_network_is_known_before_the_data(act, tmp_path, monkeypatch):
+    monkeypatch.setattr(data, "load_image_dataset", lambda *_: pytest.fail("read the data"))
+    with pytest.raises(UserError, match=r"gone\.py: cannot be read"):
+        act(CifarConfig(arch=f"{tmp_path}/gone.py:build", dataset="digits"))
+
+
+@pytest.mark.parametrize("kind", ["no images", "one class", "a stray file"])
+def test_a_survey_refuses_what_a_run_would(kind, images):
+    if kind == "a stray file":
+        (images / "train" / "bee" / "notes.txt").write_text("x", encoding="utf-8")
+    for path in images.rglob("*.png"):
+        if kind == "no images" or (kind == "one class" and path.parent.name == "cow"):
+            path.unlink()
+    for act in (survey, load_data):
+        with pytest.raises(UserError) as error:
+            act(CifarConfig(data_dir=str(images)))
+        assert str(images) in str(error.value)
