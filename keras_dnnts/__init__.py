@@ -8,57 +8,32 @@ import importlib
 import os
 from typing import Any
 
+from keras_dnnts.registry import PUBLIC
+
 __version__ = "0.1.0"
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 
 _MODULES = {
     "analysis": (
-        "build_feature_extractor",
-        "compute_activations",
         "count_confusions",
-        "embed",
         "late_changes",
         "mean_cross_entropy",
         "measure_accuracy",
         "most_confident_mistakes",
         "most_frequent_confusions",
-        "neighbour_accuracy",
-        "predict_log_probabilities",
-        "read_letter_by_letter",
     ),
-    "config": ("CifarConfig", "NamesConfig", "load_config"),
+    "config": ("load_config",),
     "datasets.image_split": ("select_parts", "split_images"),
     "datasets.images": ("load_image_dataset",),
-    "studies.names.data": ("load_names_dataset",),
     "datasets.splits": ("split_names",),
-    "studies.names.stream": ("draw_examples",),
     "errors": ("UserError",),
     "figures": ("save_figures",),
-    "studies.cifar.figures": (
-        "plot_activations",
-        "plot_curves",
-        "plot_embeddings",
-        "plot_history",
-        "plot_mistakes",
-        "plot_test_confusion",
-    ),
     "figures.comparison": ("plot_comparison",),
     "figures.confusion": ("plot_confusion",),
-    "studies.names.figures": ("plot_names_confusion", "plot_training_loss"),
-    "studies.names.reading_figure": ("plot_reading",),
-    "studies.cifar.image_batches": ("ImageBatches",),
-    "library": ("predict_names", "run_cifar", "run_names"),
-    "models": (
-        "PerExampleModel",
-        "build_alexnet",
-        "build_char_rnn",
-        "build_resnet50",
-        "compile_char_rnn",
-        "load_torch_weights",
-        "load_torchvision_weights",
-    ),
+    "library": ("run",),
     "results": ("Result", "load_result"),
+    **PUBLIC,
 }
 _HOMES = {name: module for module, names in _MODULES.items() for name in names}
 __all__ = list(_HOMES)

@@ -4,16 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 from scipy import special, stats
 
-from keras_dnnts.models import HEAD, PENULTIMATE, RECURRENT
-from keras_dnnts.random_streams import Purpose, derive_seed
-
-NEIGHBOURS = 10
-NAMES_A_BATCH = 256  # whose gates stay in the caches
-PERPLEXITY = 30.0
 EXAMPLES_A_CELL = 6
 MOST_EXAMPLES = 600
 Z_95 = float(stats.norm.ppf(0.975))
@@ -106,71 +99,6 @@ def most_frequent_confusions(counts: np.ndarray, names: Sequence[str], most: int
     ]
 
 
-def predict(model: Any, batches: Any) -> np.ndarray:
-    """Return a model's outputs (N, D) float32 for :class:`keras_dnnts.studies.cifar.image_batches.ImageBatches` of N images."""
-    return np.asarray(model.predict(batches, verbose=0), np.float32)
-
-
-def build_feature_extractor(model: keras.Model) -> keras.Model:
-    """Build a model that shares the weights of a network and returns what its last layer gets, (N, D).
-
-    >>> from keras_dnnts import build_alexnet, build_feature_extractor
-    >>> build_feature_extractor(build_alexnet(image_size=64, width=0.05)).output_shape
-    (None, 205)
-    """
-    return keras.Model(model.inputs, model.get_layer(PENULTIMATE).output)
-
-
-def predict_log_probabilities(model: Any, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return (N, K) float32 log-probabilities of names (N, T) int32 with lengths (N,) int32, in large batches.
-
-    Most names are short: those of at most half the padded length go without the other half.
-
-    >>> import numpy as np
-    >>> from keras_dnnts import build_char_rnn, predict_log_probabilities
-    >>> letters, lengths = np.zeros((5, 7), "int32"), np.full(5, 7, "int32")
-    >>> predict_log_probabilities(build_char_rnn("rnn", classes=3), letters, lengths).shape
-    (5, 3)
-    """
-    short = letters.shape[1] // 2
-    groups = {short: np.flatnonzero(lengths <= short), letters.shape[1]: np.flatnonzero(lengths > short)}
-    log_probabilities = np.empty((len(letters), model.output_shape[-1]), np.float32)
-    for length, rows in groups.items():
-        if len(rows):
-            batch = min(NAMES_A_BATCH, len(rows))
-            # Some names twice, so that no batch is smaller: engines that compile do so for every shape they meet.
-            filled = np.resize(rows, -(-len(rows) // batch) * batch)
-            outputs = model.predict((letters[filled, :length], lengths[filled]), batch_size=batch, verbose=0)
-            log_probabilities[rows] = outputs[: len(rows)]
-    return log_probabilities
-
-
-def read_letter_by_letter(model: keras.Model, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-    """Return what a model of :func:`keras_dnnts.models.build_char_rnn` believes after every letter of names.
-
-    Args:
-        model: the model.
-        letters: (N, T) int32 letter indices.
-        lengths: (N,) int32.
-
-    Returns:
-        (N, T, K) float32 probabilities: ``[i, t]`` is what the model would say were letter t the last of name i; NaN
-        from a name's end on.
-
-    >>> import numpy as np
-    >>> from keras_dnnts import build_char_rnn, read_letter_by_letter
-    >>> letters, lengths = np.array([[1, 2, 3], [4, 5, 57]], "int32"), np.array([3, 2], "int32")
-    >>> probabilities = read_letter_by_letter(build_char_rnn("gru", classes=4), letters, lengths)
-    >>> probabilities.shape, bool(np.isnan(probabilities[1, 2]).all())
-    ((2, 3, 4), True)
-    """
-    logits = model.get_layer(HEAD)(model.get_layer(RECURRENT).output)
-    reader = keras.Model(model.inputs[0], logits)
-    probabilities = special.softmax(np.asarray(reader.predict(letters, batch_size=2048, verbose=0)), axis=-1)
-    probabilities[np.arange(letters.shape[1]) >= lengths[:, None]] = np.nan
-    return probabilities
-
-
 def late_changes(probabilities: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """Return (T,) float64: the share of names whose guess still changed within their last t + 1 letters.
 
@@ -259,64 +187,6 @@ def surest_examples(
     order = np.lexsort((-confidences, rank))
     chosen = order[rank[order] < most_a_cell][:most]
     return Guesses(chosen, guesses[chosen], confidences[chosen])
-
-
-def compute_activations(
-    model: keras.Model, layers: Sequence[str], images: Any, channels: int = 8
-) -> dict[str, np.ndarray]:
-    """Return the first channels of layers' outputs by name, each (N, h, w, channels) float32.
-
-    Args:
-        model: a functional model with these layers.
-        layers: their names.
-        images: (N, S, S, 3) float32, as the model takes them.
-        channels: number of channels; a layer with fewer gives all.
-
-    >>> import numpy as np
-    >>> from keras_dnnts import build_alexnet, compute_activations
-    >>> images = np.zeros((2, 64, 64, 3), "float32")
-    >>> compute_activations(build_alexnet(image_size=64, width=0.2), ["conv1"], images)["conv1"].shape
-    (2, 15, 15, 8)
-    """
-    outputs = {name: model.get_layer(name).output for name in layers}
-    activations = keras.Model(model.inputs, outputs).predict_on_batch(images)
-    return {name: np.asarray(maps[..., :channels], np.float32) for name, maps in activations.items()}
-
-
-def embed(features: np.ndarray, seed: int) -> np.ndarray:
-    """Place features (N, D) float32 on a plane by t-SNE (https://jmlr.org/papers/v9/vandermaaten08a.html).
-
-    Returns:
-        (N, 2) float32.
-
-    >>> import numpy as np
-    >>> from keras_dnnts import embed
-    >>> embed(np.random.default_rng(0).normal(size=(20, 5)), seed=0).shape
-    (20, 2)
-    """
-    from sklearn.manifold import TSNE  # takes over a second to import
-
-    perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
-    state = derive_seed(seed, Purpose.EMBEDDING)
-    return TSNE(init="pca", perplexity=perplexity, random_state=state).fit_transform(features.astype(np.float32))
-
-
-def neighbour_accuracy(points: np.ndarray, labels: np.ndarray) -> float:
-    """Return the fraction of points (N, D) whose label (N,) int most of the 10 nearest others have; a tie goes to the
-    lower label.
-
-    >>> import numpy as np
-    >>> from keras_dnnts import neighbour_accuracy
-    >>> labels = np.repeat([0, 1], 20)
-    >>> neighbour_accuracy(np.random.default_rng(0).normal(size=(40, 2)) + 9 * labels[:, None], labels)
-    1.0
-    """
-    from sklearn.neighbors import NearestNeighbors
-
-    count = min(NEIGHBOURS, len(points) - 1)
-    neighbours = NearestNeighbors(n_neighbors=count).fit(points).kneighbors(return_distance=False)
-    votes = stats.mode(labels[neighbours], axis=1).mode
-    return float((votes == labels).mean())
 
 
 def _guess(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -32,6 +32,7 @@ class Option:
         help: a phrase.
         section: the heading of the command's help it stands under.
         choices: the values, where there are few.
+        suggestions: some of the values, where there are more.
         at_least, at_most: the ends of its range, which belong to it.
         above, below: likewise, which do not.
         default: what the help says the default is; None for the field's own.
@@ -42,6 +43,7 @@ class Option:
     help: str
     section: str
     choices: tuple[str, ...] | None = None
+    suggestions: tuple[str, ...] = ()
     at_least: float | None = None
     at_most: float | None = None
     above: float | None = None
@@ -77,7 +79,7 @@ class Option:
         return None
 
 
-def option(default: Any, help: str, section: str, **how: Any) -> Any:
+def option(default: Any, help: str, section: str, /, **how: Any) -> Any:
     """A field of a config with its :class:`Option`, from which the command line follows."""
     return dataclasses.field(default=default, metadata={"option": Option(help, section, **how)})
 
@@ -124,6 +126,12 @@ class Config:
         """What every field takes, by name."""
         return {field.name: field.metadata["option"] for field in dataclasses.fields(cls)}
 
+    @classmethod
+    def types(cls) -> dict[str, str]:
+        """The type of every field, as it is written, by name."""
+        kinds = {field.name: field.type for field in dataclasses.fields(cls)}
+        return {name: kind.__name__ if isinstance(kind, type) else str(kind) for name, kind in kinds.items()}
+
     @property
     def model(self) -> str:
         """The model that is trained."""
@@ -151,7 +159,7 @@ class Config:
             UserError: an unknown option, a value of the wrong type or out of its range; the message begins with
                 ``where``.
         """
-        types = {field.name: str(field.type) for field in dataclasses.fields(cls)}
+        types = cls.types()
         checked = {}
         for name, value in cls._with_present_names(values, where).items():
             if name not in types:
@@ -175,7 +183,9 @@ class Config:
             if old in present:
                 value = present.pop(old)
                 if present.setdefault(new, value) != value:
-                    raise UserError(f"{where}: {old} is {shown(value)} and {new} is {shown(present[new])}: leave one out")
+                    raise UserError(
+                        f"{where}: {old} is {shown(value)} and {new} is {shown(present[new])}: leave one out"
+                    )
         return present
 
 

@@ -46,5 +46,12 @@ class MetricKind:
 
 
 def accuracy_of(kinds: Sequence[MetricKind], part: str) -> MetricKind:
-    """The accuracy by which runs are judged on one part of the data."""
-    return next(kind for kind in kinds if kind.headline and kind.is_share and (kind.part or part) == part)
+    """The accuracy by which runs are judged on one part of the data.
+
+    Raises:
+        ValueError: there is none.
+    """
+    found = [kind for kind in kinds if kind.headline and kind.is_share and (kind.part or part) == part]
+    if not found:
+        raise ValueError(f"no accuracy of {part!r} has a headline")
+    return found[0]

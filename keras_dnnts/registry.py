@@ -9,6 +9,31 @@ if TYPE_CHECKING:
     from keras_dnnts.study import Study
 
 _MODULES = {"names": "keras_dnnts.studies.names", "cifar": "keras_dnnts.studies.cifar"}
+
+# What the package offers of each study under its own name, by module.
+PUBLIC = {
+    "studies.names.config": ("NamesConfig",),
+    "studies.names.data": ("load_names_dataset",),
+    "studies.names.evaluate": ("predict_log_probabilities", "read_letter_by_letter"),
+    "studies.names.figures": ("plot_names_confusion", "plot_reading", "plot_training_loss"),
+    "studies.names.library": ("predict_names", "run_names"),
+    "studies.names.models": ("PerExampleModel", "build_char_rnn", "compile_char_rnn", "load_torch_weights"),
+    "studies.names.stream": ("draw_examples",),
+    "studies.cifar.config": ("CifarConfig",),
+    "studies.cifar.evaluate": ("build_feature_extractor", "compute_activations", "embed", "neighbour_accuracy"),
+    "studies.cifar.figures": (
+        "plot_activations",
+        "plot_curves",
+        "plot_embeddings",
+        "plot_history",
+        "plot_mistakes",
+        "plot_test_confusion",
+    ),
+    "studies.cifar.image_batches": ("ImageBatches",),
+    "studies.cifar.library": ("run_cifar",),
+    "studies.cifar.models": ("build_alexnet", "build_resnet50", "load_torchvision_weights"),
+}
+
 _registered: dict[str, "Study"] = {}
 
 

@@ -144,9 +144,14 @@ class Study:
         parts_of: those of them that a run of a config has.
         example: what an example is called, and what counts of examples count, both in the plural.
         model_title: how titles write a config's model.
-        describe_training: how data were used, in a sentence.
+        use: how a config uses the data, in a word or two.
+        describe_training: the same in a sentence.
         note: what tables and titles must say of a config beside its data; empty for what is usual.
+        survey: of a config, for ``--dry-run``: facts about its data in sentences, and the number of classes. Downloads
+            and writes nothing, and decodes no image.
+        count_parameters: of a config and a number of classes, the parameters of its model. The engine runs.
         load_data: reads and splits the data of a config. No engine runs yet.
+        folders_are_classes: whether every folder in ``data_dir`` is a class, as a run in it would become.
         training: makes a :class:`Training` from a run. The engine runs.
         result_format: what results hold.
         reference: numbers that somebody else reports, or None.
@@ -173,9 +178,13 @@ class Study:
     parts_of: Callable[[Mapping[str, Any]], tuple[str, ...]]
     example: tuple[str, str] = ("examples", "examples")
     model_title: Callable[[Mapping[str, Any]], str]
+    use: Callable[[Mapping[str, Any]], str] = lambda config: ""
     describe_training: Callable[[Mapping[str, Any]], str] = lambda config: ""
     note: Callable[[Mapping[str, Any]], str] = lambda config: ""
+    survey: Callable[[Any], tuple[Sequence[str], int]]
+    count_parameters: Callable[[Any, int], int]
     load_data: Callable[[Any], Any]
+    folders_are_classes: bool = False
     training: Callable[[Any], Training]
     result_format: ResultFormat = ResultFormat()
     reference: Reference | None = None

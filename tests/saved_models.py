@@ -10,7 +10,8 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from keras_dnnts.models import build_alexnet, build_char_rnn, build_resnet50
+from keras_dnnts.studies.cifar.models import build_alexnet, build_resnet50
+from keras_dnnts.studies.names.models import build_char_rnn
 
 BUILDERS = {
     "rnn": lambda: build_char_rnn("rnn", width=11, classes=5, hidden_units=20),

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from scipy import stats
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 
-from keras_dnnts import analysis
 from keras_dnnts.analysis import count_confusions, measure_accuracy, most_frequent_confusions
-from keras_dnnts.models import build_char_rnn, load_torch_weights
+from keras_dnnts.studies.names import evaluate
+from keras_dnnts.studies.names.models import build_char_rnn, load_torch_weights
 from tests.plain_torch import PlainClassifier, Sizes, random_stream
 
 
@@ -92,10 +92,10 @@ def test_most_frequent_confusions_are_shares_of_the_truth():
 
 
 def test_names_of_all_lengths_are_predicted_as_one_by_one(monkeypatch):
-    monkeypatch.setattr(analysis, "NAMES_A_BATCH", 8)
+    monkeypatch.setattr(evaluate, "NAMES_A_BATCH", 8)
     sizes = Sizes(width=11, hidden_units=20, classes=5, longest=7)
     stream, plain = random_stream(sizes, 43), PlainClassifier("gru", sizes)
     model = load_torch_weights(build_char_rnn("gru", 11, 5, 20), *plain.states)
     for count in (43, 3, 1):
-        predicted = analysis.predict_log_probabilities(model, *stream[:count].x)
+        predicted = evaluate.predict_log_probabilities(model, *stream[:count].x)
         np.testing.assert_allclose(predicted, plain.predict(stream[:count]), rtol=0, atol=1e-5)

@@ -17,8 +17,9 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dnnts.config import CifarConfig, NamesConfig
 from keras_dnnts.results import Metric
+from keras_dnnts.studies.cifar.config import CifarConfig
+from keras_dnnts.studies.names.config import NamesConfig
 from tests.datasets.cifar10.original_files import binary_files, pickled_files, random_batches
 from tests.datasets.image_trees import encoded, pack_tar, pack_zip, random_image, small_tree, write_folder
 from tests.finished_runs import cifar_result, names_result

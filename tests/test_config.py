@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_dnnts.config import BACKENDS, CELLS, DEVICES, ENGINES, PROTOCOLS, NamesConfig, load_config
+from keras_dnnts.config import BACKENDS, DEVICES, load_config
 from keras_dnnts.errors import UserError
+from keras_dnnts.studies.names.config import CELLS, ENGINES, PROTOCOLS, NamesConfig
 
 configs = st.builds(
     NamesConfig,

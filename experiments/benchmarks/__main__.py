@@ -51,9 +51,9 @@ def _one_thread() -> None:
 
 
 def _load_names(names: Path | None) -> Any:
+    from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
     from keras_dnnts.datasets.bundled import load_starter_names
     from keras_dnnts.datasets.folders import load_text_folder
-    from keras_dnnts.datasets.letters import REFERENCE_ALPHABET
 
     return load_text_folder(names, REFERENCE_ALPHABET) if names else load_starter_names(REFERENCE_ALPHABET)
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from experiments.benchmarks.timing import Row, Side, compare, take_turns
 from keras_dnnts.backend import Adam
-from keras_dnnts.models import build_alexnet, build_resnet50
+from keras_dnnts.studies.cifar.models import build_alexnet, build_resnet50
 from tests.studies.cifar.models.torch_references import AlexNet, ResNet50
 
 NETWORKS = {"AlexNet": (AlexNet, build_alexnet, 224), "ResNet50": (ResNet50, build_resnet50, 64)}

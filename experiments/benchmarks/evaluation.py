@@ -3,9 +3,9 @@
 import numpy as np
 
 from experiments.benchmarks.timing import Row, seconds_of
-from keras_dnnts.analysis import predict_log_probabilities
 from keras_dnnts.datasets import NamesDataset
-from keras_dnnts.models import build_char_rnn
+from keras_dnnts.studies.names.evaluate import predict_log_probabilities
+from keras_dnnts.studies.names.models import build_char_rnn
 
 
 def measure(engine: str, dataset: NamesDataset, quick: bool) -> list[Row]:

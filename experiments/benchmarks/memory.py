@@ -8,7 +8,7 @@ import numpy as np
 
 from experiments.benchmarks.timing import Row
 from keras_dnnts.backend import Adam
-from keras_dnnts.models import build_alexnet
+from keras_dnnts.studies.cifar.models import build_alexnet
 
 
 def measure(engine: str) -> list[Row]:

@@ -11,8 +11,8 @@ from torch import nn
 
 from experiments.benchmarks.timing import Row, Side, compare, seconds_of, take_turns
 from keras_dnnts.datasets import NamesDataset
-from keras_dnnts.datasets.letters import REFERENCE_ALPHABET
-from keras_dnnts.models import build_char_rnn, compile_char_rnn
+from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
+from keras_dnnts.studies.names.models import build_char_rnn, compile_char_rnn
 from keras_dnnts.studies.names.stream import draw_examples
 
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}

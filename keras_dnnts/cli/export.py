@@ -1,29 +1,28 @@
 """``keras-dnnts export``: a run's model as ONNX, compared with the model itself before it is kept."""
 
-import importlib.util
-import json
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from keras_dnnts.config import CifarConfig, NamesConfig
-from keras_dnnts.datasets.letters import checked_alphabet
-from keras_dnnts.errors import UserError
-from keras_dnnts.random_streams import Purpose, random_stream
-from keras_dnnts.running.saved_models import SavedModel, find_saved_model, load_keras_model
-from keras_dnnts.studies.names.predict import read_names_weights
+from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.export import Exported, Inputs, check_installed
+from keras_dnnts.export.own import ENGINE
+from keras_dnnts.own_models import is_own_model
+from keras_dnnts.running.saved_models import find_saved_model
 from keras_dnnts.whole_files import whole_file
 
-LONGEST_REAL_NAME = 19  # of the reference's names
-VERIFIED_BATCHES = (1, 33)
 LARGEST_DIFFERENCE = 1e-4  # of outputs, relative to the largest of them where that exceeds 1
-
-Inputs = dict[str, np.ndarray]
 
 
 def export_and_verify(
-    run: Path, out: Path | None, *, seed: int | None, length: int | None, backend: str | None
+    run: Path,
+    out: Path | None,
+    *,
+    seed: int | None,
+    length: int | None,
+    backend: str | None,
+    code: str | None = None,
 ) -> None:
     """Write a run's model as ONNX and print how far its outputs are from the model's.
 
@@ -31,107 +30,28 @@ def export_and_verify(
         run: the run directory.
         out: file to write; None is beside the model.
         seed: whose model; None is the first.
-        length: letters of the padded names; None is the longest name of the run's data, at least 19.
-        backend: engine to compare with; None is the run's own.
+        length: for a model of sequences, their padded length; None is the study's choice.
+        backend: engine to compare with; None is the run's own, or PyTorch for a model of a person's own.
+        code: where the model comes from a person's own code, that code, named again.
 
     Raises:
         UserError: a package is missing, the run, its model or ``out`` cannot be used, or the outputs differ.
     """
-    _check_installed()
-    saved = find_saved_model(run, seed)
+    check_installed("onnx", "onnxruntime")
+    saved = find_saved_model(run, seed, code)
     if out is not None and out.exists():
-        raise UserError(f"--out {out}: is there already; name another file")
+        raise UserError(f"{option_name('out')} {out}: is there already; name another file")
     path = out or saved.path.with_suffix(".onnx")
-    if isinstance(saved.config, NamesConfig):
-        proto, inputs, model = _export_names(saved, length, backend or saved.config.backend)
-    elif length is not None:
-        raise UserError(f"--length {length}: {run} is a model of images; --length is for names")
-    else:
-        proto, inputs, model = _export_images(saved, backend or saved.config.backend)
-    difference, largest = _write(proto, inputs, model, path)
-    batches = " and ".join(map(str, VERIFIED_BATCHES))
-    print(f"{path}: {saved.result.model_name}, seed {saved.seed}, inputs {_describe(proto)}")
+    if saved.result.study.export is None:
+        raise UserError(f"{run}: models of this study cannot be exported")
+    backend = backend or (ENGINE if is_own_model(saved.config.model) else saved.config.backend)
+    exported: Exported = saved.result.study.export(saved, length, backend)
+    difference, largest = _write(exported.proto, exported.inputs, exported.model, path)
+    batches = " and ".join(map(str, Exported.VERIFIED_BATCHES))
+    print(f"{path}: {saved.result.model_name}, seed {saved.seed}, inputs {_describe(exported.proto)}")
     print(
         f"Largest difference from the Keras model: {difference:.1e} (outputs up to {largest:.1f}, batches of {batches})"
     )
-
-
-def _check_installed() -> None:
-    for package in ("onnx", "onnxruntime"):
-        if importlib.util.find_spec(package) is None:
-            raise UserError(f"--format onnx needs {package}, which is not installed: pip install 'keras_dnnts[onnx]'")
-
-
-def _export_names(saved: SavedModel, length: int | None, backend: str) -> tuple[Any, list[Inputs], Any]:
-    from keras_dnnts.export.graph import build_model
-    from keras_dnnts.studies.names.onnx_graph import build_names_graph
-
-    config = saved.config
-    assert isinstance(config, NamesConfig)
-    alphabet = checked_alphabet(config.letters)
-    length = length or max(LONGEST_REAL_NAME, _longest_name(saved))
-    graph = build_names_graph(config.cell, *read_names_weights(saved), length)
-    about = (
-        f"letters: indices into the metadata's 'letters', each name padded on the right to {length} with "
-        f"{len(alphabet)}; lengths: letters of each name, from 1 to {length}; output: natural logarithms of the "
-        "probabilities of the metadata's 'classes'"
-    )
-    proto = build_model(graph, about, {"classes": _to_json(saved.classes), "letters": _to_json(list(alphabet))})
-    return proto, [_random_names(batch, length, len(alphabet)) for batch in VERIFIED_BATCHES], _load(saved, backend)
-
-
-def _longest_name(saved: SavedModel) -> int:
-    # Runs of earlier versions do not say.
-    longest = saved.result.dataset["counts"].get("longest_name")
-    return longest if isinstance(longest, int) else 0
-
-
-def _random_names(batch: int, length: int, letters: int) -> Inputs:
-    rng = random_stream(0, Purpose.EXPORT_CHECK, batch)
-    return {
-        "letters": rng.integers(0, letters, (batch, length), dtype=np.int32),
-        "lengths": rng.integers(1, length, batch, dtype=np.int32, endpoint=True),
-    }
-
-
-def _export_images(saved: SavedModel, backend: str) -> tuple[Any, list[Inputs], Any]:
-    config = saved.config
-    assert isinstance(config, CifarConfig)
-    size = config.image_size
-    model = _in_float32(_load(saved, backend), saved)
-    from keras_dnnts.export.graph import build_model
-    from keras_dnnts.studies.cifar.onnx_graph import build_image_graph
-
-    about = (
-        f"images: RGB, values 0 to 255 divided by 127.5, minus 1, resized (bilinear, antialiased) to {size}x{size}; "
-        "output: logits of the metadata's 'classes'"
-    )
-    proto = build_model(build_image_graph(model), about, {"classes": _to_json(saved.classes)})
-    return proto, [_random_images(batch, size) for batch in VERIFIED_BATCHES], model
-
-
-def _random_images(batch: int, size: int) -> Inputs:
-    rng = random_stream(0, Purpose.EXPORT_CHECK, batch)
-    return {"images": rng.uniform(-1, 1, (batch, size, size, 3)).astype(np.float32)}
-
-
-def _load(saved: SavedModel, backend: str) -> Any:
-    return load_keras_model(saved, backend)
-
-
-def _in_float32(model: Any, saved: SavedModel) -> Any:
-    """The same weights in a network that computes in float32, whatever the run's ``--precision`` was."""
-    from keras_dnnts import models
-
-    config = saved.config
-    assert isinstance(config, CifarConfig)
-    build = {"alexnet": models.build_alexnet, "resnet50": models.build_resnet50}[config.arch]
-    exact = build(config.image_size, len(saved.classes), config.width)
-    try:
-        exact.set_weights(model.get_weights())
-    except ValueError as error:
-        raise UserError(f"{saved.path}: is not the model that {saved.path.parent} describes; put that back") from error
-    return exact
 
 
 def _write(proto: Any, inputs: list[Inputs], model: Any, path: Path) -> tuple[float, float]:
@@ -146,10 +66,10 @@ def _write(proto: Any, inputs: list[Inputs], model: Any, path: Path) -> tuple[fl
             if not difference <= LARGEST_DIFFERENCE * max(1.0, largest):
                 raise UserError(
                     f"{path}: is not written, for its outputs differ from the model's by {difference:.1e}: export with "
-                    "another --backend, and report this"
+                    f"another {option_name('backend')}, and report this"
                 )
     except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); name another --out") from error
+        raise UserError(f"{path}: cannot be written ({error.strerror}); name another {option_name('out')}") from error
     return difference, largest
 
 
@@ -172,7 +92,3 @@ def _describe(proto: Any) -> str:
         return f"{value.name} ({', '.join(sides)})"
 
     return ", ".join(map(shape, proto.graph.input))
-
-
-def _to_json(values: Any) -> str:
-    return json.dumps(values, ensure_ascii=False)

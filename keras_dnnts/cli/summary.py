@@ -1,7 +1,6 @@
 """What the commands do between their options and the experiment: choose the folder, run, print a summary."""
 
 import contextlib
-import dataclasses
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -10,26 +9,20 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from keras_dnnts.config import CifarConfig, Config, NamesConfig
-from keras_dnnts.datasets.fetch import data_dir, is_cached
-from keras_dnnts.errors import UserError
+from keras_dnnts.cli.options import spell
+from keras_dnnts.config import Config
+from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.loggers import log_result
+from keras_dnnts.own_models import check_code
+from keras_dnnts.registry import all_studies, find_study
 from keras_dnnts.report import write_comparison, write_report, write_report_or_warn
 from keras_dnnts.results import Result, load_result
-from keras_dnnts.results.comparison import (
-    METRIC_TITLES,
-    find_differences,
-    format_metric,
-    load_runs,
-    save_tables,
-    tabulate,
-)
+from keras_dnnts.results.comparison import find_differences, format_metric, load_runs, save_tables, tabulate
 from keras_dnnts.results.findings import count_skipped
 from keras_dnnts.running.interruption import Interrupted, Interruption, exit_interrupted, interruptible
-from keras_dnnts.running.run_directory import CHANGEABLE, FIGURES, RunDirectory, next_free_directory
+from keras_dnnts.running.run import run_study
+from keras_dnnts.running.run_directory import FIGURES, RunDirectory, next_free_directory
 from keras_dnnts.running.runtime import explain_engine_failure
-from keras_dnnts.studies.cifar.train import run_cifar
-from keras_dnnts.studies.names.train import run_names
 
 logger = logging.getLogger("keras_dnnts")
 
@@ -40,19 +33,23 @@ def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: 
     Raises:
         UserError: something in what the user gave cannot be used.
     """
-    directory = RunDirectory.new(out, f"{config.experiment}-{config.model}", overwrite)
+    directory = RunDirectory.new(out, f"{config.experiment}-{_file_name(config.model)}", overwrite)
     _keep_out_of_data(config, directory.path)
     _run_to_the_end(config, directory, quiet, log)
 
 
+def _file_name(model: str) -> str:
+    """A model as part of a folder's name: of a person's own, the function's."""
+    return model.rpartition(":")[2]
+
+
 def _keep_out_of_data(config: Config, out: Path) -> None:
     """Where every folder is a class, a run would become one."""
-    if (
-        config.experiment == "cifar"
-        and config.data_dir
-        and out.resolve().is_relative_to(Path(config.data_dir).resolve())
-    ):
-        raise UserError(f"--out {out}: lies in --data-dir {config.data_dir}; name a folder elsewhere")
+    if not find_study(config.experiment).folders_are_classes:
+        return
+    if config.data_dir and out.resolve().is_relative_to(Path(config.data_dir).resolve()):
+        data_dir = f"{option_name('data_dir')} {config.data_dir}"
+        raise UserError(f"{option_name('out')} {out}: lies in {data_dir}; name a folder elsewhere")
 
 
 def resume_and_summarise(
@@ -72,16 +69,22 @@ def resume_and_summarise(
     """
     directory = RunDirectory.resumed(path)
     config = directory.config()
+    resume = f"{option_name('resume')} {path}"
     if config.experiment != experiment:
-        raise UserError(f"--resume {path}: use keras-dnnts {config.experiment}, whose run it is")
-    for name, value in given.items():
-        was = getattr(config, name)
-        if name not in CHANGEABLE and value != was:
-            option = "--" + name.replace("_", "-")
+        raise UserError(f"{resume}: use keras-dnnts {config.experiment}, whose run it is")
+    for name, about in config.options().items():
+        was, value = getattr(config, name), given.get(name)
+        if name in given and about.results_depend and value != was:
             advice = "leave the option out, or start a new run"
-            raise UserError(f"--resume {path}: was started with {option} {was}, not with {value}: {advice}")
-    config = type(config).from_dict({**dataclasses.asdict(config), **given}, where=f"--resume {path}")
+            raise UserError(f"{resume}: was started with {option_name(name)} {was}, not with {value}: {advice}")
+    check_code(config, given.get(config.model_option), path)
+    config = type(config).from_dict({**_values(config), **given}, where=resume)
     _run_to_the_end(config, directory, quiet, log)
+
+
+def _values(config: Config) -> dict[str, Any]:
+    """The values of a config's fields."""
+    return {name: value for name, value in config.to_dict().items() if name in config.options()}
 
 
 def _run_to_the_end(config: Config, directory: RunDirectory, quiet: bool, log: Sequence[str]) -> None:
@@ -101,7 +104,7 @@ def _run_unless_finished(
         print(f"{directory.path}: is finished; nothing is left to train")
         return load_result(directory.path)
     try:
-        return _run(config, directory, console, interruption)
+        return run_study(config, directory, console, interruption)
     except Interrupted:
         exit_interrupted(directory.resume_command)
     except OSError as error:
@@ -114,13 +117,6 @@ def _run_unless_finished(
 
 def _stopped_by(problem: str, directory: RunDirectory) -> UserError:
     return UserError("; ".join(filter(None, [problem, directory.resume_command])))
-
-
-def _run(config: Config, directory: RunDirectory, console: Console | None, interruption: Interruption) -> Result:
-    if isinstance(config, CifarConfig):
-        return run_cifar(config, directory, console, interruption)
-    assert isinstance(config, NamesConfig)
-    return run_names(config, directory, console, interruption)
 
 
 def draw_figures(result: Result, folder: Path) -> None:
@@ -139,27 +135,25 @@ def print_summary(result: Result, folder: Path) -> None:
     config, data = result.config, result.dataset
     stand_in = ", standing in for the real data" if data["stand_in"] else ""
     seeds = f"{config['seeds']} seeds" if config["seeds"] > 1 else f"seed {config['seed']}"
-    title = f"{result.model_name} on {data['name']}{stand_in}, {config['protocol']} protocol, {seeds}"
+    use = result.study.use(config)
+    title = f"{result.model_name} on {data['name']}{stand_in}, {f'{use} protocol, ' if use else ''}{seeds}"
     table = Table(show_header=False)
     table.add_column("metric")
     table.add_column("value", justify="right")
     single = config["seeds"] == 1
-    for name, label in METRIC_TITLES[result.experiment].items():
-        if metric := result.metrics.get(name):
-            interval = ""
-            if single and metric.intervals_95:
-                low, high = metric.intervals_95[0]
-                interval = f"  (95 %: {100 * low:.1f} to {100 * high:.1f})"
-            table.add_row(label, format_metric(name, metric) + interval)
+    for name, kind in result.measured.items():
+        metric, interval = result.metrics[name], ""
+        if single and metric.intervals_95:
+            low, high = metric.intervals_95[0]
+            interval = f"  (95 %: {100 * low:.1f} to {100 * high:.1f})"
+        table.add_row(kind.title, format_metric(kind, metric) + interval)
     console = Console()
     console.print(title, highlight=False, markup=False, soft_wrap=True)
     console.print(table)
     if skipped := count_skipped(result):
         console.print(f"Left out: {skipped}", highlight=False)
-    if result.experiment == "cifar":
-        recall = result.details["recall"]["test"]
-        shares = ", ".join(f"{name} {share:.1%}" for name, share in recall.items() if share is not None)
-        console.print(f"Test accuracy by class: {shares}", highlight=False, markup=False)
+    for line in result.study.summary(result):
+        console.print(line, highlight=False, markup=False)
     console.print(f"Report, results, model and figures: {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
@@ -200,13 +194,8 @@ def compare_runs(folders: Sequence[Path], out: Path | None, html: bool = False) 
     console.print(table)
     from keras_dnnts.figures.comparison import save_comparison
 
-    accuracies = {
-        name: title
-        for name, title in METRIC_TITLES[next(iter(results.values())).experiment].items()
-        if "accuracy" in name and any(name in result.metrics for result in results.values())
-    }
     with _writable(folder):
-        save_comparison(results, accuracies, folder / "comparison.png")
+        save_comparison(results, folder / "comparison.png")
         if html:
             print(f"Report: {write_comparison(results, folder)}")
     console.print(f"Table and figure: {folder}", highlight=False, markup=False, soft_wrap=True)
@@ -217,7 +206,7 @@ def _writable(folder: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise UserError(f"--out {folder}: cannot be written: {error.strerror}") from error
+        raise UserError(f"{option_name('out')} {folder}: cannot be written: {error.strerror}") from error
 
 
 def list_data(fetch: bool) -> None:
@@ -226,22 +215,8 @@ def list_data(fetch: bool) -> None:
     Raises:
         UserError: a download is not possible.
     """
-    from keras_dnnts.datasets.cifar10 import load_cifar10
-    from keras_dnnts.datasets.cifar10.builder import KerasDnntsCifar10
-    from keras_dnnts.datasets.letters import REFERENCE_ALPHABET
-    from keras_dnnts.datasets.names_builder.builder import KerasDnntsNames
-    from keras_dnnts.studies.names.data import load_names
-
-    if fetch:
-        load_names(REFERENCE_ALPHABET)
-        load_cifar10()
     table = Table("data set", "for", "where")
-    table.add_row("names", "names", _place(KerasDnntsNames))
-    table.add_row("starter names", "names", "bundled")
-    table.add_row("CIFAR-10", "cifar", _place(KerasDnntsCifar10))
-    table.add_row("scikit-learn digits", "cifar", "bundled")
+    for study in all_studies():
+        for title, place in study.data_sets(fetch):
+            table.add_row(title, study.name, UserError(place).spelled(spell))
     Console().print(table)
-
-
-def _place(builder: Any) -> str:
-    return str(data_dir() / builder.name) if is_cached(builder) else "not downloaded (--fetch)"

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 
-from keras_dnnts.errors import UserError
+from keras_dnnts.errors import UserError, option_name
 
 if TYPE_CHECKING:
     from tensorflow_datasets.core import DatasetBuilder
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 PREFLIGHT_SECONDS = 3.0
 # Reading one by one is slow, and all at once fills the memory.
 EXAMPLES_AT_ONCE = 1000
+NOT_DOWNLOADED = f"not downloaded ({option_name('fetch')})"
 
 logger = logging.getLogger("keras_dnnts")
 
@@ -46,7 +47,7 @@ def import_tfds() -> ModuleType:
     except ImportError as error:
         raise OutOfReachError(
             f"downloads need tensorflow-datasets with array_record, which cannot be imported here ({error}): "
-            "use --data-dir with your own copy, or the bundled data"
+            f"use {option_name('data_dir')} with your own copy, or the bundled data"
         ) from error
 
 
@@ -71,6 +72,11 @@ def is_cached(builder_class: "type[DatasetBuilder]") -> bool:
     """Whether the builder's data lie prepared in :func:`data_dir`, so that reading them needs no network."""
     # Preparing ends in renaming a finished folder, so the folder is never there half made.
     return builder_class(data_dir=data_dir()).data_path.exists()
+
+
+def find_place(builder_class: "type[DatasetBuilder]") -> str:
+    """Where the builder's data lie, or how to get them, for a person."""
+    return str(data_dir() / builder_class.name) if is_cached(builder_class) else NOT_DOWNLOADED
 
 
 def prepared_builder(builder_class: "type[DatasetBuilder]", url: str) -> "DatasetBuilder":

@@ -7,7 +7,7 @@ import numpy as np
 from keras_dnnts.datasets import ImageDataset
 from keras_dnnts.datasets.image_dataset import LabelledImages
 from keras_dnnts.datasets.splits import stratified_split
-from keras_dnnts.errors import UserError
+from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.random_streams import Purpose
 
 # Of CIFAR-10's 50,000 training images: 35,000, 5,000 and 10,000.
@@ -57,7 +57,9 @@ def split_images(dataset: ImageDataset, seed: int = 0, train_images: int | None 
             )
     if train_images is not None:
         if train_images > len(train):
-            raise UserError(f"--train-images is {train_images}, but the training part has {len(train)} images")
+            raise UserError(
+                f"{option_name('train_images')} is {train_images}, but the training part has {len(train)} images"
+            )
         sizes = (train_images, len(train) - train_images)
         kept, _ = stratified_split(dataset.train_labels[train], sizes, seed, Purpose.SUBSET)
         train = train[kept]

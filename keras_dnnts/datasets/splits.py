@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_dnnts.datasets import NamesDataset
-from keras_dnnts.errors import UserError
+from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.random_streams import Purpose, random_stream
 
 
@@ -115,7 +115,7 @@ def _cover_both_sides(drawn: np.ndarray, strata: Sequence[tuple[int, ...]], clas
         if moved is None:
             raise UserError(
                 f"category {classes[label]} has too few distinct names ({counts[:, label].sum()}) to have one on each "
-                "side of the split: add names, or use --protocol reference"
+                f"side of the split: add names, or use {option_name('protocol')} reference"
             )
         counts[side, list(strata[moved])] += 1
         counts[1 - side, list(strata[moved])] -= 1

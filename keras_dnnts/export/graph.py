@@ -55,15 +55,16 @@ class Graph:
 
 def build_model(graph: GraphProto, about: str, metadata: dict[str, str]) -> ModelProto:
     """The model of a graph, with a sentence about it and more to read by name."""
+    opset = helper.make_opsetid("", OPSET)
+    model = helper.make_model(graph, ir_version=IR_VERSION, opset_imports=[opset])
+    describe_model(model, about, metadata)
+    return model
+
+
+def describe_model(model: ModelProto, about: str, metadata: dict[str, str]) -> None:
+    """Write into a model a sentence about it, more to read by name, and what made it."""
     from keras_dnnts import __version__
 
-    model = helper.make_model(
-        graph,
-        producer_name="keras_dnnts",
-        producer_version=__version__,
-        doc_string=about,
-        ir_version=IR_VERSION,
-        opset_imports=[helper.make_opsetid("", OPSET)],
-    )
+    model.producer_name, model.producer_version = "keras_dnnts", __version__
+    model.doc_string = about
     helper.set_model_props(model, metadata)
-    return model

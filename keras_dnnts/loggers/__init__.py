@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from pathlib import Path
 
-from keras_dnnts.errors import UserError
+from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.results import Result
 
 logger = logging.getLogger("keras_dnnts")
@@ -25,7 +25,9 @@ def check_loggers(names: Sequence[str]) -> None:
         for package in PACKAGES[name]:
             if importlib.util.find_spec(package) is None:
                 extra = f"keras_dnnts[{name}]"
-                raise UserError(f"--log {name} needs {package}, which is not installed: pip install '{extra}'")
+                raise UserError(
+                    f"{option_name('log')} {name} needs {package}, which is not installed: pip install '{extra}'"
+                )
 
 
 def log_result(result: Result, folder: Path, names: Sequence[str]) -> None:
@@ -39,6 +41,6 @@ def log_result(result: Result, folder: Path, names: Sequence[str]) -> None:
         # A tracking server can fail in any way, and the run is complete without it.
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            logger.warning("--log %s failed (%s); the run in %s is complete", name, reason, folder)
+            logger.warning("logging to %s failed (%s); the run in %s is complete", name, reason, folder)
         else:
             print(f"Logged to {name}: {where}")

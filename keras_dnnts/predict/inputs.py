@@ -1,9 +1,8 @@
 """Names from arguments, files and pipes; images from files and folders."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -12,58 +11,13 @@ from keras_dnnts.errors import UserError
 STDIN = "-"
 
 
-def read_names(inputs: Sequence[str], file: Path | None, stdin: BinaryIO) -> Iterator[str]:
-    """Yield names: the arguments, ``-`` among them being the lines of ``stdin``, then the lines of ``file``.
-
-    With neither, the lines of ``stdin``. Blank lines are no names.
-
-    Raises:
-        UserError: there is nothing to read, ``file`` cannot be read, or a line is not UTF-8.
-    """
-    if not inputs and file is None:
-        if stdin.isatty():
-            raise UserError("nothing to predict: give names, --file FILE, or pipe names in, one a line")
-        inputs = [STDIN]
-    for text in inputs:
-        if text == STDIN:
-            yield from _read_lines(stdin, "stdin")
-        else:
-            # The bytes of an argument may be no text at all.
-            yield text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
-    if file is not None:
-        with _open(file) as lines:
-            yield from _read_lines(lines, str(file))
-
-
-def _open(file: Path) -> BinaryIO:
-    try:
-        return file.open("rb")
-    except OSError as error:
-        raise UserError(f"--file {file}: cannot be read ({error.strerror}); name a file with a name a line") from error
-
-
-def _read_lines(lines: BinaryIO, where: str) -> Iterator[str]:
-    number = 0
-    try:
-        for number, line in enumerate(lines, start=1):
-            text = line.decode("utf-8")
-            # As in text mode, "\n", "\r\n" and "\r" end lines; unlike there, a wrong byte's line is known.
-            for name in (text.removeprefix("\ufeff") if number == 1 else text).rstrip("\n").split("\r"):
-                if name.strip():
-                    yield name
-    except UnicodeDecodeError as error:
-        raise UserError(f"{where}, line {number}: not UTF-8 (byte {error.start} of it); convert it to UTF-8") from error
-    except OSError as error:
-        raise UserError(f"{where}, after line {number}: cannot be read ({error.strerror})") from error
-
-
 def read_images(inputs: Sequence[str], height: int, width: int, largest_side: int) -> tuple[list[str], np.ndarray]:
     """Read image files, and all image files in folders, as a data set of images of this shape is read.
 
     Args:
         inputs: files and folders.
         height, width: of the images a model was trained on, before they were resized for it.
-        largest_side: pixels; what the run's ``--image-size`` was.
+        largest_side: pixels; what the run's ``image_size`` was.
 
     Returns:
         the files' paths, those of a folder sorted, and images (N, height, width, 3) uint8.

@@ -51,16 +51,18 @@ def write_json(blocks: Blocks, saved: SavedModel, top: int, out: TextIO) -> None
 
 
 def write_csv(blocks: Blocks, saved: SavedModel, top: int, out: TextIO) -> None:
-    """Write a header and a row an input: input, what was read of a name, problem, then class and probability."""
+    """Write a header and a row an input: input, what was read of a text, problem, then class and probability."""
     writer = csv.writer(out, lineterminator="\n")
-    reads_names = saved.config.experiment == "names"
-    about_names = ["read_as", "ignored"] if reads_names else []
     ranked = [f"{what}_{rank}" for rank in range(1, top + 1) for what in ("class", "probability")]
-    writer.writerow(["input", *about_names, "problem", *ranked])
+    columns: list[str] = []
     for block in blocks:
+        if not columns:
+            reads_text = block[0].read_as is not None
+            columns = ["input", *(["read_as", "ignored"] if reads_text else []), "problem", *ranked]
+            writer.writerow(columns)
         for prediction in block:
             row = [prediction.input]
-            if reads_names:
+            if reads_text:
                 row += [prediction.read_as or "", "".join(prediction.ignored)]
             row.append(prediction.problem or "")
             cells = [cell for guess in prediction.guesses for cell in guess]

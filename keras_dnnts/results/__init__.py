@@ -10,29 +10,28 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from keras_dnnts.config import EXPERIMENTS, config_from_dict
+from keras_dnnts.config import config_from_dict
 from keras_dnnts.errors import UserError
+from keras_dnnts.metrics import MetricKind
+from keras_dnnts.registry import find_study, study_names
 from keras_dnnts.results.format import (
-    ARRAY_AXES,
     COMMON_FIELDS,
-    FIELDS,
     FORMAT_VERSION,
-    METRICS,
-    OPTIONAL_AXES,
     FormatError,
+    array_axes,
     check_arrays,
     check_classes,
     check_fields,
     check_metrics,
-    of_protocol,
+    check_parts,
 )
+from keras_dnnts.study import Study
 from keras_dnnts.whole_files import write_whole, write_whole_text
 
 RESULTS, ARRAYS = "results.json", "results.npz"
 # Far above what any run leaves, far below what fills a computer's memory.
 LARGEST_JSON_BYTES = 256 * 2**20
 LARGEST_ARRAYS_BYTES = 4 * 2**30
-MODEL_NAMES = {"rnn": "RNN", "gru": "GRU", "lstm": "LSTM", "alexnet": "AlexNet", "resnet50": "ResNet50"}
 
 
 @dataclass(frozen=True)
@@ -70,12 +69,12 @@ class Result:
     """What a finished run found.
 
     Attributes:
-        experiment: ``"names"`` or ``"cifar"``.
+        experiment: the study's name.
         config: the complete config as plain values.
         dataset: name, source, stand_in, content_hash, classes and counts.
         environment: versions, backend, device and machine.
         metrics: by name.
-        details: what only this experiment has, as plain values (recall by class, most frequent confusions, …).
+        details: what only this study has, as plain values (recall by class, most frequent confusions, …).
         arrays: history, confusion counts, … by name.
 
     >>> from keras_dnnts import load_result
@@ -93,9 +92,31 @@ class Result:
     arrays: dict[str, np.ndarray] = field(repr=False)
 
     @property
+    def study(self) -> Study:
+        """The study it is of."""
+        return find_study(self.experiment)
+
+    @property
     def model_name(self) -> str:
-        """The cell or architecture, as titles write it."""
-        return MODEL_NAMES[self.config["cell" if self.experiment == "names" else "arch"]]
+        """The model, as titles write it."""
+        return self.study.model_title(self.config)
+
+    @property
+    def parts(self) -> dict[str, str]:
+        """The parts of the data it was judged on, in words, the most telling first."""
+        there = self.study.parts_of(self.config)
+        return {part: words for part, words in self.study.parts.items() if part in there}
+
+    @property
+    def reported(self) -> dict[str, float]:
+        """What the study's reference reports for the model, by metric; empty where there is nothing."""
+        reference = self.study.reference
+        return {} if reference is None else reference.reported(self.config)
+
+    @property
+    def measured(self) -> dict[str, MetricKind]:
+        """The kinds of its metrics by name, in the order of tables."""
+        return {kind.name: kind for kind in self.study.metrics if kind.name in self.metrics}
 
     def save(self, folder: Path) -> None:
         """Write ``results.npz``, then ``results.json``: a run with the latter is finished."""
@@ -127,12 +148,14 @@ def load_result(folder: str | Path) -> Result:
         raise UserError(f"{folder}: holds no finished run (no {RESULTS})")
     with _named(path):
         plain = _read_fields(path)
-    config, experiment = plain["config"], plain["experiment"]
+    config, study = plain["config"], find_study(plain["experiment"])
     with _named(folder / ARRAYS):
         arrays = _read_arrays(folder / ARRAYS)
         lengths = {"seeds": config["seeds"], "classes": len(plain["dataset"]["classes"])}
-        optional = {name: axes for name, axes in OPTIONAL_AXES[experiment].items() if name in arrays}
-        check_arrays(arrays, of_protocol(ARRAY_AXES[experiment], config["protocol"], arrays) | optional, lengths)
+        parts = study.parts_of(config)
+        check_parts(study, parts, arrays)
+        wanted = array_axes(study.result_format, parts, arrays)
+        check_arrays(arrays, wanted, lengths, study.result_format.may_be_empty)
     metrics = {name: _metric(values) for name, values in plain["metrics"].items()}
     known = {field.name: plain[field.name] for field in fields(Result)}
     return Result(**known | {"metrics": metrics, "arrays": arrays})
@@ -162,18 +185,20 @@ def _read_fields(path: Path) -> dict[str, Any]:
         raise UserError(f"{path}: has format version {version}, this program reads version {FORMAT_VERSION}")
     check_fields(plain, COMMON_FIELDS)
     experiment = plain["experiment"]
-    if experiment not in EXPERIMENTS:
-        raise FormatError(f"experiment is {experiment!r}, not one of {', '.join(EXPERIMENTS)}")
-    check_fields(plain, FIELDS[experiment])
+    if experiment not in study_names():
+        raise FormatError(f"experiment is {experiment!r}, not one of {', '.join(study_names())}")
+    study = find_study(experiment)
+    check_fields(plain, study.result_format.fields)
     check_classes(plain)
     config = config_from_dict(plain["config"], where=f"{path}: config")
     if config.experiment != experiment:
         raise FormatError(f"config.experiment is {config.experiment!r}, not {experiment!r}")
-    wanted = of_protocol(METRICS[experiment], config.protocol, plain["metrics"])
-    check_metrics(plain["metrics"], wanted, config.seeds)
+    values = config.to_dict()
+    check_parts(study, study.parts_of(values), plain["metrics"])
+    check_metrics(plain["metrics"], study.kinds_of(values), config.seeds)
     if plain["arrays"] != ARRAYS:
         raise FormatError(f"arrays is {plain['arrays']!r}, not {ARRAYS!r}")
-    return plain | {"config": config.to_dict()}
+    return plain | {"config": values}
 
 
 def _refuse_constant(name: str) -> NoReturn:

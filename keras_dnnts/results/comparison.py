@@ -7,38 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from keras_dnnts.errors import UserError
+from keras_dnnts.metrics import MetricKind
 from keras_dnnts.results import FORMAT_VERSION, Metric, Result, load_result
-
-# Row titles by metric; accuracies are shown in per cent.
-METRIC_TITLES = {
-    "names": {
-        "held_out_accuracy_by_class": "held-out, by class",
-        "held_out_accuracy": "held-out, by name",
-        "train_accuracy_by_class": "training, by class",
-        "train_accuracy": "training, by name",
-        "final_loss": "final loss",
-        "train_seconds": "train seconds",
-        "steps_per_second": "steps/s",
-    },
-    "cifar": {
-        "test_accuracy": "test accuracy",
-        "test_loss": "test loss",
-        "validation_accuracy": "validation accuracy",
-        "validation_loss": "validation loss",
-        "train_loss": "training loss",
-        "epochs_run": "epochs run",
-        "best_epoch": "best epoch",
-        "train_seconds": "train seconds",
-        "images_per_second": "images/s",
-    },
-}
 
 
 def load_runs(folders: Iterable[Path]) -> dict[str, Result]:
     """Read finished runs, labelled by their folders.
 
     Raises:
-        UserError: a folder holds no finished run, or the runs are of different experiments.
+        UserError: a folder holds no finished run, or the runs are of different studies.
     """
     results = {str(folder): load_result(folder) for folder in folders}
     if len(results) < 1:
@@ -57,13 +34,13 @@ def load_runs(folders: Iterable[Path]) -> dict[str, Result]:
 def find_differences(results: Mapping[str, Result]) -> list[str]:
     """Say in plain words what makes these runs hard to compare."""
     data = {result.dataset["content_hash"] for result in results.values()}
-    protocols = {result.config["protocol"] for result in results.values()}
+    uses = {result.study.use(result.config) for result in results.values()}
     warnings = []
     if len(data) > 1:
         names = ", ".join(f"{label}: {result.dataset['name']}" for label, result in results.items())
         warnings.append(f"these runs used different data ({names}): differences may come from the data")
-    if len(protocols) > 1:
-        names = ", ".join(f"{label}: {result.config['protocol']}" for label, result in results.items())
+    if len(uses) > 1:
+        names = ", ".join(f"{label}: {result.study.use(result.config)}" for label, result in results.items())
         warnings.append(f"these runs used different protocols ({names}): their accuracies mean different things")
     return warnings
 
@@ -75,22 +52,16 @@ def tabulate(results: Mapping[str, Result]) -> tuple[list[str], list[list[str]]]
         ["seeds", *(str(result.config["seeds"]) for result in runs)],
         ["parameters", *(f"{result.details['parameters']:,}" for result in runs)],
     ]
-    for name, title in METRIC_TITLES[next(iter(runs)).experiment].items():
-        metrics = [result.metrics.get(name) for result in runs]
+    for kind in next(iter(runs)).study.metrics:
+        metrics = [result.metrics.get(kind.name) for result in runs]
         if any(metrics):
-            rows.append([title, *(format_metric(name, metric) for metric in metrics)])
+            rows.append([kind.title, *(format_metric(kind, metric) for metric in metrics)])
     return ["", *results], rows
 
 
-def format_metric(name: str, metric: Metric | None) -> str:
-    """Format as mean ± sd over seeds: accuracies in per cent, rates and times rounded to what can be read."""
-    if metric is None:
-        return "–"
-    accuracy = "accuracy" in name
-    whole = "epoch" in name and metric.sd is None
-    scale, digits = (100, 1) if accuracy else (1, 0 if whole or metric.mean >= 100 else 2)
-    spread = "" if metric.sd is None else f" ± {scale * metric.sd:,.{digits}f}"
-    return f"{scale * metric.mean:,.{digits}f}{spread}{' %' if accuracy else ''}"
+def format_metric(kind: MetricKind, metric: Metric | None) -> str:
+    """Format as mean ± sd over seeds, a dash where there is none."""
+    return "–" if metric is None else kind.format(metric.mean, metric.sd)
 
 
 def to_markdown(header: list[str], rows: list[list[str]], warnings: list[str]) -> str:

@@ -10,15 +10,6 @@ from scipy import stats
 
 from keras_dnnts.results import Metric, Result
 
-HEADLINES = {
-    "names": {
-        "held_out_accuracy_by_class": "accuracy on held-out names",
-        "train_accuracy_by_class": "accuracy on training names",
-    },
-    "cifar": {"test_accuracy": "accuracy on test images"},
-}
-"""The accuracies runs are judged by, the most telling first, in words."""
-
 
 @dataclass(frozen=True)
 class Difference:
@@ -42,9 +33,9 @@ class Difference:
 
 
 def headline_metrics(*results: Result) -> dict[str, str]:
-    """Wording by name of the accuracies that all these runs of one experiment have, the most telling first."""
-    titles = HEADLINES[results[0].experiment]
-    return {name: what for name, what in titles.items() if all(name in result.metrics for result in results)}
+    """Wording by name of the accuracies that all these runs of one study have, the most telling first."""
+    kinds = [kind for kind in results[0].study.metrics if kind.headline]
+    return {kind.name: kind.headline or "" for kind in kinds if all(kind.name in result.metrics for result in results)}
 
 
 def interval_over_seeds(metric: Metric) -> tuple[float, float] | None:

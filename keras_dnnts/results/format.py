@@ -8,11 +8,14 @@ which equal names have equal lengths.
 import fnmatch
 import math
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+
+from keras_dnnts.metrics import MetricKind
+from keras_dnnts.study import ResultFormat, Study
 
 FORMAT_VERSION = 1
 EACH = "*"
@@ -33,106 +36,15 @@ DETAILS = {"parameters": int, "recall": SHARES_BY_CLASS, "most_frequent_confusio
 
 COMMON_FIELDS = {
     "experiment": str,
-    "config": {"experiment": str, "protocol": str, "seed": int, "seeds": int},
+    "config": {"experiment": str, "seed": int, "seeds": int},
     "dataset": {"name": str, "source": str, "stand_in": bool, "content_hash": str, "classes": [str], "counts": dict},
     "environment": {"backend": str},
     "metrics": {EACH: METRIC},
     "details": DETAILS,
     "arrays": str,
 }
-FIELDS = {
-    "names": {
-        "config": {"cell": str},
-        "dataset": {"counts": {"lines": {EACH: int}, "train": [int], "held_out": [int], "skipped": int}},
-    },
-    "cifar": {
-        "config": {"arch": str},
-        "dataset": {"counts": {"images": {EACH: int}, "train": int, "validation": int, "test": int}},
-        "details": {"illustrated_seed": int, "neighbour_accuracy": {"first": float, "final": float}},
-    },
-}
-
-# The names experiment's metrics and arrays of this name are absent under the reference protocol.
-HELD_OUT = "held_out"
-SHARE, NUMBER = "share", "number"
-METRICS = {
-    "names": {
-        "train_accuracy_by_class": SHARE,
-        "train_accuracy": SHARE,
-        f"{HELD_OUT}_accuracy_by_class": SHARE,
-        f"{HELD_OUT}_accuracy": SHARE,
-        "final_loss": NUMBER,
-        "train_seconds": NUMBER,
-        "steps_per_second": NUMBER,
-    },
-    "cifar": {
-        "test_accuracy": SHARE,
-        "test_loss": NUMBER,
-        "validation_accuracy": SHARE,
-        "validation_loss": NUMBER,
-        "train_loss": NUMBER,
-        "epochs_run": NUMBER,
-        "best_epoch": NUMBER,
-        "train_seconds": NUMBER,
-        "images_per_second": NUMBER,
-    },
-}
-
-ARRAY_AXES = {
-    "names": {
-        "loss": "finite seeds points",
-        "loss_step": "count points",
-        "confusion_train": "count seeds classes classes",
-        f"confusion_{HELD_OUT}": "count seeds classes classes",
-    },
-    "cifar": {
-        # NaN where a seed stopped before the others.
-        **{
-            f"history_{name}": "float seeds epochs"
-            for name in ("learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
-        },
-        "confusion_test": "count seeds classes classes",
-        "mistake_image": "byte mistakes height width 3",
-        "mistake_truth": "class mistakes",
-        "mistake_guess": "class mistakes",
-        "mistake_confidence": "finite mistakes",
-        "activation_image": "byte shown height width 3",
-        "activation_label": "class shown",
-        "activation_?*": "finite shown . . .",
-        "embedding_label": "class embedded",
-        "embedding_first": "finite embedded 2",
-        "embedding_final": "finite embedded 2",
-    },
-}
-SIDES = ("train", HELD_OUT)
-# What illustrates a result; results of older versions lack some or all of it.
-OPTIONAL_AXES = {
-    "names": {
-        f"{kind}_{side}_{part}": f"{values} {axes}"
-        for side in SIDES
-        for kind, part, values, axes in (
-            *(
-                (kind, part, values, f"{kind}s_{side}")
-                for kind in ("mistake", "example")
-                for part, values in {"name": "text", "truth": "class", "guess": "class", "confidence": "finite"}.items()
-            ),
-            ("mistake", "also", "flag", f"mistakes_{side}"),
-            ("reading", "name", "text", f"readings_{side}"),
-            ("reading", "truth", "class", f"readings_{side}"),
-            ("reading", "probability", "float", f"readings_{side} letters_{side} classes"),
-            ("reading", "late_changes", "finite", "."),
-        )
-    },
-    "cifar": {
-        "example_test_image": "byte examples . . 3",
-        "example_test_truth": "class examples",
-        "example_test_guess": "class examples",
-        "example_test_confidence": "finite examples",
-        "embedding_image": "byte embedded . . 3",
-    },
-}
 ROUNDING = 1e-9
-MAY_BE_EMPTY = {"mistakes", *(f"mistakes_{side}" for side in SIDES)}
+CONFUSIONS_AXES = "count seeds classes classes"
 
 _KIND_NAMES = {
     "finite": "finite numbers",
@@ -174,17 +86,28 @@ def check_fields(value: Any, wanted: Any, where: str = "") -> None:
         _check_type(value, wanted, where)
 
 
-def of_protocol(wanted: Mapping[str, str], protocol: str, present: Iterable[str]) -> dict[str, str]:
-    """Those of the metrics or arrays that a run under this protocol has.
+def check_parts(study: Study, parts: Sequence[str], present: Iterable[str]) -> None:
+    """Check that no metric or array is of a part of the data that a run does not have.
 
     Raises:
-        FormatError: one that it cannot have is ``present``.
+        FormatError: one is.
     """
-    if protocol != "reference":
-        return dict(wanted)
-    if odd := [name for name in present if HELD_OUT in name]:
-        raise FormatError(f"{odd[0]} is there, but under protocol 'reference' nothing is held out")
-    return {name: what for name, what in wanted.items() if HELD_OUT not in name}
+    absent = [part for part in study.parts if part not in parts]
+    for name in present:
+        if any(part in name for part in absent):
+            raise FormatError(f"{name} is there, but the run has no such part of the data")
+
+
+def array_axes(wanted: ResultFormat, parts: Sequence[str], present: Collection[str]) -> dict[str, str]:
+    """The axes of all arrays that are checked, by name or by pattern of names."""
+    confusions = {f"confusion_{part}": CONFUSIONS_AXES for part in parts}
+    known = set(present)
+
+    def _others(pattern: str) -> bool:
+        return bool(set(fnmatch.filter(known, pattern)) - set(wanted.optional))
+
+    optional = {name: axes for name, axes in wanted.optional.items() if name in known or _others(name)}
+    return {**wanted.arrays, **confusions, **optional}
 
 
 def check_classes(plain: Mapping[str, Any]) -> None:
@@ -201,19 +124,20 @@ def check_classes(plain: Mapping[str, Any]) -> None:
             raise FormatError(f"details.recall.{part} is not by dataset.classes")
 
 
-def check_metrics(metrics: Mapping[str, Any], wanted: Mapping[str, str], seeds: int) -> None:
+def check_metrics(metrics: Mapping[str, Any], wanted: Sequence[MetricKind], seeds: int) -> None:
     """Check that metrics, as :data:`METRIC` describes them, are there with a value a seed and fitting statistics.
 
     Raises:
         FormatError: they do not.
     """
-    if missing := sorted(set(wanted) - set(metrics)):
+    shares = {kind.name: kind.is_share for kind in wanted}
+    if missing := sorted(set(shares) - set(metrics)):
         raise FormatError(f"metrics.{missing[0]} is missing")
     for name, metric in metrics.items():
         where = f"metrics.{name}"
         values = [float(value) for value in metric["values"]]
         _check_length(values, seeds, f"{where}.values")
-        if wanted.get(name) == SHARE and not all(0 <= value <= 1 for value in values):
+        if shares.get(name) and not all(0 <= value <= 1 for value in values):
             raise FormatError(f"{where}.values are not all between 0 and 1")
         with np.errstate(over="ignore", invalid="ignore"):
             statistics = {"mean": np.mean(values), "sd": np.std(values, ddof=1) if seeds > 1 else None}
@@ -224,7 +148,12 @@ def check_metrics(metrics: Mapping[str, Any], wanted: Mapping[str, str], seeds: 
             _check_intervals(metric["intervals_95"], values, f"{where}.intervals_95")
 
 
-def check_arrays(arrays: Mapping[str, np.ndarray], axes_by_name: Mapping[str, str], lengths: Mapping[str, int]) -> None:
+def check_arrays(
+    arrays: Mapping[str, np.ndarray],
+    axes_by_name: Mapping[str, str],
+    lengths: Mapping[str, int],
+    may_be_empty: Container[str] = (),
+) -> None:
     """Check that the arrays are there, of their kinds, and fit each other and the axes' known ``lengths``.
 
     Raises:
@@ -237,7 +166,7 @@ def check_arrays(arrays: Mapping[str, np.ndarray], axes_by_name: Mapping[str, st
             raise FormatError(f"array {pattern} is missing")
         kind, *axes = description.split()
         for name in names:
-            _check_shape(arrays[name].shape, axes, known, f"array {name}")
+            _check_shape(arrays[name].shape, axes, known, may_be_empty, f"array {name}")
             if not _is_of_kind(arrays[name], kind, known):
                 raise FormatError(f"array {name} holds other values than {_KIND_NAMES[kind]}")
 
@@ -256,12 +185,14 @@ def _is_close(stated: float | None, computed: Any) -> bool:
     return math.isclose(stated, computed, rel_tol=ROUNDING, abs_tol=ROUNDING)
 
 
-def _check_shape(shape: tuple[int, ...], axes: list[str], known: dict[str, int], where: str) -> None:
+def _check_shape(
+    shape: tuple[int, ...], axes: list[str], known: dict[str, int], may_be_empty: Container[str], where: str
+) -> None:
     if len(shape) != len(axes):
         raise FormatError(f"{where} has {len(shape)} axes, not {len(axes)}")
     for length, axis in zip(shape, axes, strict=True):
         wanted = int(axis) if axis.isdigit() else length if axis == "." else known.setdefault(axis, length)
-        if length != wanted or (length == 0 and axis not in MAY_BE_EMPTY):
+        if length != wanted or (length == 0 and axis not in may_be_empty):
             raise FormatError(f"{where} has shape {shape}, which does not fit: want {wanted or 1} {axis}")
 
 

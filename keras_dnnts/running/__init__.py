@@ -1,0 +1,1 @@
+"""What every study shares: seeds, the run directory, checkpoints, interruption, callbacks, engine and device."""

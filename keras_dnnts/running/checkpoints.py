@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_dnnts.errors import UserError
+from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.whole_files import remove_unfinished, write_whole
 
 FORMAT_VERSION = 2  # 1: other random streams
@@ -145,9 +145,9 @@ def _check_version(path: Path, version: object) -> None:
     if version != FORMAT_VERSION:
         raise UserError(
             f"{path}: is a checkpoint of another version of this program (format {version}, this one reads "
-            f"{FORMAT_VERSION}), whose random numbers differ: start the run anew with --overwrite"
+            f"{FORMAT_VERSION}), whose random numbers differ: start the run anew with {option_name('overwrite')}"
         )
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: is damaged ({error}); start the run anew with --overwrite")
+    return UserError(f"{path}: is damaged ({error}); start the run anew with {option_name('overwrite')}")

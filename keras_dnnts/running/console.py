@@ -6,7 +6,7 @@ from types import TracebackType
 from typing import Self
 
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn
+from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
 
 class RunProgress:
@@ -15,14 +15,12 @@ class RunProgress:
     Threads may share it.
 
     Args:
-        total: number of steps of the whole run.
-        unit: what a step is called, in the plural, e.g. ``"steps"`` or ``"images"``.
         console: where to show it, or None to show nothing.
-        round_size: number of steps that fill the bar, which then starts anew; None for all of them.
     """
 
-    def __init__(self, total: int, unit: str, console: Console | None, round_size: int | None = None) -> None:
-        self.total, self.unit, self.console, self.round_size = total, unit, console, round_size
+    def __init__(self, console: Console | None) -> None:
+        self.console, self.total, self.unit = console, 0, "steps"
+        self.round_size: int | None = None
         self.done = 0
         self._lock = threading.Lock()
         self._speed_text = ""
@@ -35,6 +33,17 @@ class RunProgress:
         )
         on_terminal = console is not None and console.is_terminal
         self._bar = Progress(*columns, console=console, transient=True) if on_terminal else None
+        self._task: TaskID | None = None
+
+    def plan(self, total: int, unit: str, round_size: int | None = None) -> None:
+        """Say what lies ahead.
+
+        Args:
+            total: number of steps of the whole run.
+            unit: what a step is called, in the plural, e.g. ``"steps"`` or ``"images"``.
+            round_size: number of steps that fill the bar, which then starts anew; None for all of them.
+        """
+        self.total, self.unit, self.round_size = total, unit, round_size
         self._task = self._bar.add_task("", total=round_size or total, note="") if self._bar else None
 
     def __enter__(self) -> Self:

@@ -14,7 +14,9 @@ from typing import Any, Self
 import filelock
 
 from keras_dnnts.config import Config, load_config
-from keras_dnnts.errors import UserError
+from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.own_models import SOURCE_COPY, is_own_model, keep_code
+from keras_dnnts.registry import find_study
 from keras_dnnts.results import ARRAYS, RESULTS, Result
 from keras_dnnts.running.checkpoints import Checkpoints
 from keras_dnnts.whole_files import UNFINISHED, remove_unfinished, whole_file, write_whole_text
@@ -24,9 +26,7 @@ REPORT = "report.html"
 TENSORBOARD = "tensorboard"  # only where it was asked for
 MODELS = "model-seed-*"  # with what was exported from them
 LOCK, WRITER = ".lock", ".writer"
-
-# Options that a run may go on with at another value, for they leave its results as they are.
-CHANGEABLE = ("data_dir", "checkpoint_seconds")
+OUT, RESUME = option_name("out"), option_name("resume")
 
 
 class RunDirectory:
@@ -62,7 +62,7 @@ class RunDirectory:
         except OSError as error:
             raise _unwritable(out, error) from error
         if is_file:
-            raise UserError(f"--out {out}: is a file; name a folder")
+            raise UserError(f"{OUT} {out}: is a file; name a folder")
         directory = cls(out, overwrite=overwrite)
         directory._check_free()
         return directory
@@ -75,7 +75,7 @@ class RunDirectory:
             UserError: it holds no run.
         """
         if not (path / CONFIG).is_file():
-            raise UserError(f"--resume {path}: holds no run (no {CONFIG}); name the folder of a run")
+            raise UserError(f"{RESUME} {path}: holds no run (no {CONFIG}); name the folder of a run")
         return cls(path, resumes=True)
 
     def config(self) -> Config:
@@ -88,8 +88,9 @@ class RunDirectory:
         identity = self.checkpoints.identity()
         if identity is not None:
             started = identity["config"]
-            for name, value in config.to_dict().items():
-                if name not in CHANGEABLE and value != started.get(name):
+            for name, about in config.options().items():
+                value = config.to_dict()[name]
+                if about.results_depend and value != started.get(name):
                     raise UserError(
                         f"{self.path / CONFIG}: {name} is {value!r}, but the run was started with "
                         f"{started.get(name)!r}: put that back, or start a new run"
@@ -107,7 +108,12 @@ class RunDirectory:
         identity = self.checkpoints.identity() if (self.path / CONFIG).is_file() else None
         if identity is None:
             return ""
-        return f"go on with: keras-dnnts {identity['config']['experiment']} --resume {shlex.quote(str(self.path))}"
+        study = find_study(identity["config"]["experiment"])
+        command = f"keras-dnnts {study.name} --resume {shlex.quote(str(self.path))}"
+        model = identity["config"][study.config.model_option]
+        if is_own_model(model):  # its code is never run but where it is named
+            command += f" --{study.config.model_option} {shlex.quote(model)}"
+        return f"go on with: {command}"
 
     @contextlib.contextmanager
     def open(self, config: Config, content_hash: str) -> Iterator[None]:
@@ -125,6 +131,7 @@ class RunDirectory:
             try:
                 stack.enter_context(self._locked())
                 self._take_up(config, content_hash) if self.resumes else self._begin(config, content_hash)
+                keep_code(config.model, self.path)
             except OSError as error:
                 stack.close()
                 _remove_created(created)
@@ -189,7 +196,7 @@ class RunDirectory:
             lock.acquire(blocking=False)
         except filelock.Timeout as error:
             owner = _name_process(writer)
-            raise UserError(f"{self.path}: {owner} is writing to it: wait, or name another --out") from error
+            raise UserError(f"{self.path}: {owner} is writing to it: wait, or name another {OUT}") from error
         try:
             writer.write_text(str(os.getpid()), encoding="ascii")
             yield
@@ -203,22 +210,23 @@ class RunDirectory:
         try:
             entries = [entry.name for entry in self.path.iterdir()] if self.path.is_dir() else []
         except OSError as error:
-            raise UserError(f"--out {self.path}: cannot be read: {error.strerror}") from error
+            raise UserError(f"{OUT} {self.path}: cannot be read: {error.strerror}") from error
         occupied = any(name not in (LOCK, WRITER) and not name.startswith(UNFINISHED) for name in entries)
         if occupied and not self._overwrite:
-            resume = f"--resume {self.path} goes on with its run; " if CHECKPOINTS in entries else ""
-            advice = f"{resume}name another folder, or add --overwrite to replace the run in it"
-            raise UserError(f"--out {self.path}: is not empty; {advice}")
+            resume = f"{RESUME} {self.path} goes on with its run; " if CHECKPOINTS in entries else ""
+            advice = f"{resume}name another folder, or add {option_name('overwrite')} to replace the run in it"
+            raise UserError(f"{OUT} {self.path}: is not empty; {advice}")
         if occupied and not {CONFIG, RESULTS} & {*entries}:
             raise UserError(
-                f"--out {self.path}: holds no run, and --overwrite replaces nothing else; name another folder"
+                f"{OUT} {self.path}: holds no run, and {option_name('overwrite')} replaces nothing else; "
+                "name another folder"
             )
 
     def _begin(self, config: Config, content_hash: str) -> None:
         self._check_free()
         remove_unfinished(self.path)
         self.checkpoints.remove()
-        written = [self.path / name for name in (RESULTS, ARRAYS, HISTORY, REPORT)]
+        written = [self.path / name for name in (RESULTS, ARRAYS, HISTORY, REPORT, SOURCE_COPY)]
         for path in (*written, *self.path.glob(MODELS)):
             path.unlink(missing_ok=True)
         for drawn in (FIGURES, TENSORBOARD):
@@ -228,7 +236,7 @@ class RunDirectory:
 
     def _take_up(self, config: Config, content_hash: str) -> None:
         if self.is_finished:
-            raise UserError(f"--resume {self.path}: another process has just finished it")
+            raise UserError(f"{RESUME} {self.path}: another process has just finished it")
         remove_unfinished(self.path)
         self.checkpoints.remove_unfinished()
         identity = self.checkpoints.identity()
@@ -236,8 +244,8 @@ class RunDirectory:
             self.checkpoints.begin({"config": config.to_dict(), "content_hash": content_hash})
         elif identity["content_hash"] != content_hash:
             raise UserError(
-                f"--resume {self.path}: the data are not those the run was started with: put them back, name them with "
-                "--data-dir, or start a new run"
+                f"{RESUME} {self.path}: the data are not those the run was started with: put them back, name them with "
+                f"{option_name('data_dir')}, or start a new run"
             )
 
 
@@ -257,7 +265,7 @@ def _name_process(writer: Path) -> str:
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:
-    return UserError(f"--out {path}: cannot be written: {error.strerror}")
+    return UserError(f"{OUT} {path}: cannot be written: {error.strerror}")
 
 
 def _remove_created(created: Sequence[Path]) -> None:

@@ -8,8 +8,9 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from keras_dnnts.errors import UserError
+from keras_dnnts.errors import UserError, option_name
 
+DEVICE = option_name("device")
 EXTRAS = {"torch": "", "jax": "[jax]", "tensorflow": "[tensorflow]"}
 
 
@@ -25,7 +26,10 @@ def choose_backend(backend: str, device: str) -> None:
     """
     if importlib.util.find_spec(backend) is None:
         package = f"keras_dnnts{EXTRAS[backend]}"
-        raise UserError(f"the {backend} backend is not installed: pip install '{package}', or choose another --backend")
+        raise UserError(
+            f"the {backend} backend is not installed: pip install '{package}', or choose another "
+            f"{option_name('backend')}"
+        )
     _check_not_running(backend)
     os.environ["KERAS_BACKEND"] = backend
     if device != "auto":
@@ -114,18 +118,18 @@ def _choose_tensorflow(device: str) -> None:
 
 
 def _missing(device: str, backend: str) -> UserError:
-    return UserError(f"{backend} finds no {device} device on this machine: use --device auto or --device cpu")
+    return UserError(f"{backend} finds no {device} device on this machine: use {DEVICE} auto or {DEVICE} cpu")
 
 
 def explain_engine_failure(error: Exception) -> str | None:
     """Say in a line what to do about an engine's exception, or None where it is not memory or the device."""
     kind, message = type(error).__name__, str(error)
     if isinstance(error, MemoryError) or kind in _OUT_OF_MEMORY or any(sign in message for sign in _NO_MEMORY_SIGNS):
-        smaller = "--batch-size, --image-size, --width or --hidden-units"
-        return f"out of memory: free some, or start a new run with a lower {smaller}"
+        smaller = ", ".join(map(option_name, ("batch_size", "image_size", "width", "hidden_units")))
+        return f"out of memory: free some, or start a new run with a lower value of one of {smaller}"
     if kind in _DEVICE_FAILED or any(sign in message for sign in _NO_DEVICE_SIGNS):
         reason = message.strip().partition("\n")[0]
-        return f"the device stopped working ({reason}): see that it is there, or use --device cpu in a new run"
+        return f"the device stopped working ({reason}): see that it is there, or use {DEVICE} cpu in a new run"
     return None
 
 

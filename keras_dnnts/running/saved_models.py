@@ -1,5 +1,6 @@
 """The models that a finished run left behind: found, read as arrays without an engine, or loaded by Keras."""
 
+import importlib
 import io
 import zipfile
 from collections.abc import Mapping
@@ -10,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from keras_dnnts.config import Config, config_from_dict
-from keras_dnnts.errors import UserError
+from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.own_models import check_code, load_layers
 from keras_dnnts.results import RESULTS, Result, load_result
 from keras_dnnts.running.runtime import choose_backend, start_engine
 
@@ -29,6 +31,7 @@ class SavedModel:
         result: what the run found.
         config: the run's config.
         classes: K class names in the order of the model's outputs.
+        code: where the model comes from a person's own code, that code as it was named again; None otherwise.
     """
 
     path: Path
@@ -36,24 +39,32 @@ class SavedModel:
     result: Result
     config: Config
     classes: tuple[str, ...]
+    code: str | None = None
 
 
-def find_saved_model(run: Path, seed: int | None = None) -> SavedModel:
+def find_saved_model(run: Path, seed: int | None = None, code: str | None = None) -> SavedModel:
     """Find a seed's model in a run directory; None is the first seed.
 
+    A run never says by itself what code is to be run: where its model came from a person's own, ``code`` names that
+    again, and must be what the run was trained with.
+
     Raises:
-        UserError: there is no finished run, its results are damaged, or it has no such seed or model.
+        UserError: there is no finished run, its results are damaged, or it has no such seed or model; the model's code
+            is not named, or has changed.
     """
     result = load_result(run)
     config = config_from_dict(result.config, where=str(run / RESULTS))
     classes = tuple(result.dataset["classes"])
     chosen = config.seed if seed is None else seed
     if chosen not in config.all_seeds:
-        raise UserError(f"--seed {chosen}: {run} has seed {' and '.join(map(str, _ends(config.all_seeds)))} only")
+        raise UserError(
+            f"{option_name('seed')} {chosen}: {run} has seed {' and '.join(map(str, _ends(config.all_seeds)))} only"
+        )
     path = run / f"model-seed-{chosen}.keras"
     if not path.is_file():
         raise UserError(f"{path}: is missing; put it back, or run the experiment again")
-    return SavedModel(path, chosen, result, config, classes)
+    check_code(config, code, run)
+    return SavedModel(path, chosen, result, config, classes, code)
 
 
 def _ends(seeds: range) -> list[int]:
@@ -112,15 +123,14 @@ def load_keras_model(saved: SavedModel, backend: str, device: str = "auto") -> A
     """
     choose_backend(backend, device)
     start_engine()
-    import keras
-
-    import keras_dnnts.models  # noqa: F401  registers the layers
-
+    saved.result.study.register_layers()
+    layers = load_layers(saved.code) if saved.code else {}
+    keras = importlib.import_module("keras")  # not before its engine is chosen
     try:
         with zipfile.ZipFile(saved.path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > LARGEST_WEIGHTS_BYTES:
                 raise ValueError(f"it unpacks to more than {LARGEST_WEIGHTS_BYTES} bytes")
-        return keras.saving.load_model(saved.path, compile=False, safe_mode=True)
+        return keras.saving.load_model(saved.path, compile=False, safe_mode=True, custom_objects=layers)
     # Keras raises whatever a damaged file leads it to.
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__

@@ -3,7 +3,7 @@ import pytest
 from keras.ops import convert_to_numpy as to_numpy
 
 from keras_dnnts.backend.initializers import InitialWeights
-from keras_dnnts.models import build_alexnet, build_resnet50
+from keras_dnnts.studies.cifar.models import build_alexnet, build_resnet50
 
 KINDS = ("torch_default", "kaiming_normal")
 

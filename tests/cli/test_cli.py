@@ -6,12 +6,11 @@ import subprocess
 import sys
 from pathlib import Path
 
-import click
 import keras
 import pytest
 
 import keras_dnnts
-from keras_dnnts import cli
+from keras_dnnts.cli.options import default_backend
 from keras_dnnts.results import load_result
 from tests.names_folders import call, write_names
 
@@ -177,8 +176,7 @@ def test_environment_beats_default(variable, backend, monkeypatch):
     monkeypatch.delenv("KERAS_BACKEND", raising=False)
     if variable is not None:
         monkeypatch.setenv("KERAS_BACKEND", variable)
-    option = next(option for option in cli.names.params if option.name == "backend")
-    assert option.get_default(click.Context(cli.names)) == backend
+    assert default_backend() == backend
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], ["names", "--help"], ["compare", "--help"]])

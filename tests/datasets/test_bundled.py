@@ -1,7 +1,7 @@
 import numpy as np
 
+from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
 from keras_dnnts.datasets.bundled import load_starter_names
-from keras_dnnts.datasets.letters import REFERENCE_ALPHABET
 from keras_dnnts.datasets.splits import split_names
 
 

@@ -5,8 +5,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
 from keras_dnnts.datasets.folders import load_text_folder
-from keras_dnnts.datasets.letters import REFERENCE_ALPHABET
 from keras_dnnts.errors import UserError
 
 REAL_NAMES = Path(__file__).parents[2] / ".." / "shared" / "data" / "names"

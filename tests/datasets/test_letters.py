@@ -6,14 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_dnnts.datasets.letters import (
-    REFERENCE_ALPHABET,
-    checked_alphabet,
-    encode,
-    ignored_letters,
-    names_dataset,
-    normalise,
-)
+from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET, checked_alphabet, ignored_letters, normalise
+from keras_dnnts.datasets.letters import encode, names_dataset
 from keras_dnnts.errors import UserError
 
 ALPHABETS = st.lists(st.characters(), unique=True, min_size=1).map("".join)

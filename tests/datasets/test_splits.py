@@ -5,8 +5,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
+from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
 from keras_dnnts.datasets.folders import load_text_folder
-from keras_dnnts.datasets.letters import REFERENCE_ALPHABET, names_dataset
+from keras_dnnts.datasets.letters import names_dataset
 from keras_dnnts.datasets.splits import split_names, stratified_split
 from keras_dnnts.errors import UserError
 

@@ -68,7 +68,7 @@ def test_pickled_objects_are_refused(tmp_path):
 @pytest.mark.parametrize("version", [1, 99])  # 1 drew other random numbers
 def test_another_version(tmp_path, version):
     np.savez(tmp_path / "state.npz", state=np.array(f'{{"format_version": {version}, "state": 1}}'))
-    with pytest.raises(UserError, match=f"format {version}, .*--overwrite"):
+    with pytest.raises(UserError, match=f"format {version}, .*overwrite"):
         load_state(tmp_path / "state.npz")
 
 

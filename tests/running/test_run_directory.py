@@ -9,9 +9,9 @@ import sys
 import keras
 import pytest
 
-from keras_dnnts.config import NamesConfig
 from keras_dnnts.errors import UserError
 from keras_dnnts.running.run_directory import RunDirectory
+from keras_dnnts.studies.names.config import NamesConfig
 from tests.names_folders import call, write_names
 
 SMALL = ("--hidden-units", "8", "--iterations", "3000", "--quiet", "--backend", keras.backend.backend())
@@ -34,7 +34,7 @@ def stopped(names, tmp_path):
 
 
 def content_hash_of(names):
-    from keras_dnnts.datasets.letters import REFERENCE_ALPHABET
+    from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
     from keras_dnnts.studies.names.data import load_names_dataset
 
     return load_names_dataset("auto", names, REFERENCE_ALPHABET).content_hash
@@ -58,7 +58,7 @@ def test_second_writer_is_told_of_the_first(names, stopped, capsys, how):
 HOLD = """
 import sys, time
 from pathlib import Path
-from keras_dnnts.config import NamesConfig
+from keras_dnnts import NamesConfig
 from keras_dnnts.running.run_directory import RunDirectory
 with RunDirectory.resumed(Path(sys.argv[1])).open(NamesConfig(), sys.argv[2]):
     print("holds", flush=True)
@@ -129,7 +129,7 @@ def test_resume_needs_a_run_of_its_own_kind(stopped, tmp_path, capsys):
     assert "holds no run" in error_of(capsys)
     for other in (("--out", tmp_path / "other"), ("--overwrite",)):
         assert call("names", "--resume", stopped, *other) == 2
-        assert "without --out and --overwrite" in error_of(capsys)
+        assert "without --out, --overwrite" in error_of(capsys)
 
 
 def test_unfinished_run_is_not_replaced_by_accident(stopped, names, capsys):

@@ -90,7 +90,7 @@ STUDY = Study(
         fields={
             "config": {"arch": str},
             "dataset": {"counts": {"images": {"*": int}, "train": int, "validation": int, "test": int}},
-            "details": {"illustrated_seed": int},
+            "details": {"illustrated_seed": int, "neighbour_accuracy": {"*": float}},
         },
         arrays={
             # NaN where a seed stopped before the others.

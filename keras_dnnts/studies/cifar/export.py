@@ -9,7 +9,8 @@ import numpy as np
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.export import Exported, Inputs, to_json
 from keras_dnnts.export.graph import build_model
-from keras_dnnts.own_models import load_layers
+from keras_dnnts.export.own import DEVICE, check_engine, export_own
+from keras_dnnts.own_models import is_own_model, load_layers
 from keras_dnnts.random_streams import Purpose, random_stream
 from keras_dnnts.running.saved_models import SavedModel
 from keras_dnnts.studies.cifar.config import CifarConfig
@@ -33,15 +34,20 @@ def export(saved: SavedModel, length: int | None, backend: str) -> Exported:
     if length is not None:
         folder, name = saved.path.parent, option_name("length")
         raise UserError(f"{name} {length}: {folder} is a model of images; {name} is for names")
-    model = in_float32(load_network(saved, backend), load_layers(saved.code) if saved.code else {})
-    # It imports Keras, whose engine has been chosen only now.
-    onnx_graph = importlib.import_module("keras_dnnts.studies.cifar.onnx_graph")
     about = (
         f"images: RGB, values 0 to 255 divided by 127.5, minus 1, resized (bilinear, antialiased) to "
         f"{config.image_size}x{config.image_size}; output: logits of the metadata's 'classes'"
     )
-    proto = build_model(onnx_graph.build_image_graph(model), about, {"classes": to_json(saved.classes)})
-    return Exported(proto, [_random_images(batch, config.image_size) for batch in Exported.VERIFIED_BATCHES], model)
+    metadata = {"classes": to_json(saved.classes)}
+    inputs = [_random_images(batch, config.image_size) for batch in Exported.VERIFIED_BATCHES]
+    if is_own_model(config.model):
+        check_engine(backend)
+        model = in_float32(load_network(saved, backend, DEVICE), load_layers(saved.code) if saved.code else {})
+        return export_own(saved, model, inputs, "logits", about, metadata)
+    model = in_float32(load_network(saved, backend), {})
+    # It imports Keras, whose engine has been chosen only now.
+    onnx_graph = importlib.import_module("keras_dnnts.studies.cifar.onnx_graph")
+    return Exported(build_model(onnx_graph.build_image_graph(model), about, metadata), inputs, model)
 
 
 def in_float32(model: Any, objects: dict[str, Any]) -> Any:

@@ -226,7 +226,7 @@ class CifarTraining:
             **show_images(prepared.test_images, logits),
         }
         if trained.snapshot is None or trained.snapshot.value is None:
-            return arrays, {}
+            return arrays, {"neighbour_accuracy": {}}
         features = {"first": trained.snapshot.value, "final": self._extract_features(prepared)}
         arrays |= show_embeddings(features, prepared.embedded, seed)
         labels = arrays["embedding_label"]

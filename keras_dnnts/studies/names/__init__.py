@@ -1,0 +1,108 @@
+"""The names study: recurrent cells that tell a surname's language, trained one example at a time."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from keras_dnnts.metrics import MetricKind
+from keras_dnnts.studies.names.config import NamesConfig, title_of
+from keras_dnnts.studies.names.illustrations import axes_that_may_be_empty, illustration_axes
+from keras_dnnts.studies.names.reference import NamesReference
+from keras_dnnts.study import ResultFormat, Study, from_module
+
+EPILOG = """
+\b
+Protocols:
+  sound      20 % of the distinct names are held out, every copy of a name in
+             every language on one side; accuracy is also measured on them.
+  reference  the notebook's: all lines are trained on, nothing is held out, and
+             accuracy is measured on the training names.
+\b
+Your own model (--cell FILE.py:FUNCTION): FUNCTION(letters, classes, hidden_units,
+seed) returns a Keras functional model of inputs letters (batch, time) int32 and
+lengths (batch,) int32, with log-probabilities (batch, classes). The letters are
+numbered from 0; padding has the number letters - 1.
+"""
+EQUAL_WEIGHTS = ", each language weighted equally"
+METRICS = (
+    MetricKind(
+        "held_out_accuracy_by_class",
+        "held-out, by class",
+        "share",
+        higher_is_better=True,
+        headline="accuracy on held-out names",
+        part="held_out",
+        weighting=EQUAL_WEIGHTS,
+    ),
+    MetricKind("held_out_accuracy", "held-out, by name", "share", higher_is_better=True, part="held_out"),
+    MetricKind(
+        "train_accuracy_by_class",
+        "training, by class",
+        "share",
+        higher_is_better=True,
+        headline="accuracy on training names",
+        part="train",
+        weighting=EQUAL_WEIGHTS,
+    ),
+    MetricKind("train_accuracy", "training, by name", "share", higher_is_better=True, part="train"),
+    MetricKind("final_loss", "final loss", "nats", higher_is_better=False),
+    MetricKind("train_seconds", "train seconds", "seconds", higher_is_better=False),
+    MetricKind("steps_per_second", "steps/s", "per second", higher_is_better=True),
+)
+PARTS = {"held_out": "held-out names", "train": "training names"}
+HERE = __name__
+
+
+def _parts_of(config: Mapping[str, Any]) -> tuple[str, ...]:
+    return ("train",) if config["protocol"] == "reference" else ("train", "held_out")
+
+
+def _describe_training(config: Mapping[str, Any]) -> str:
+    if config["protocol"] == "reference":
+        return (
+            "The reference's own: all lines are trained on and nothing is held out, so accuracy is on names the model "
+            "was trained on."
+        )
+    return (
+        f"{100 * config['held_out']:g}\N{NO-BREAK SPACE}% of the distinct names were held out, every copy of a name, "
+        "in every language, on one side; the model was trained on the rest."
+    )
+
+
+STUDY = Study(
+    name="names",
+    config=NamesConfig,
+    question="Which language is this surname from?",
+    about="Train a recurrent cell to tell a surname's language, one example at a time.",
+    epilog=EPILOG,
+    metrics=METRICS,
+    parts=PARTS,
+    parts_of=_parts_of,
+    example=("names", "lines"),
+    model_title=title_of,
+    use=lambda config: config["protocol"],
+    describe_training=_describe_training,
+    note=lambda config: "reference protocol" if config["protocol"] == "reference" else "",
+    survey=from_module(f"{HERE}.data:survey"),
+    count_parameters=from_module(f"{HERE}.train:count_parameters"),
+    load_data=from_module(f"{HERE}.data:load_data"),
+    training=from_module(f"{HERE}.train:NamesTraining"),
+    result_format=ResultFormat(
+        fields={
+            "config": {"cell": str, "protocol": str},
+            "dataset": {"counts": {"lines": {"*": int}, "train": [int], "held_out": [int], "skipped": int}},
+        },
+        arrays={"loss": "finite seeds points", "loss_step": "count points"},
+        optional=illustration_axes(PARTS),
+        may_be_empty=axes_that_may_be_empty(PARTS),
+    ),
+    reference=NamesReference(),
+    curves=from_module(f"{HERE}.page:build_curves"),
+    plot_curves=from_module(f"{HERE}.figures:plot_training_loss"),
+    figures=from_module(f"{HERE}.figures:names_figures"),
+    sections=from_module(f"{HERE}.page:build_sections"),
+    notes=from_module(f"{HERE}.page:list_notes"),
+    predict=from_module(f"{HERE}.predict:predict"),
+    export=from_module(f"{HERE}.export:export"),
+    register_layers=from_module(f"{HERE}.models:register_layers"),
+    data_sets=from_module(f"{HERE}.data:list_data_sets"),
+)

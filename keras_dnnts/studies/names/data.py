@@ -1,19 +1,103 @@
-"""The names experiment's data: the real names, and what is used in their place."""
+"""The data of the names study: the real names, and what is used in their place."""
 
 import dataclasses
+import importlib
 import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
 
 from keras_dnnts.datasets import NamesDataset
+from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
 from keras_dnnts.datasets.bundled import load_starter_names
-from keras_dnnts.datasets.fetch import OutOfReachError, prepared_builder, read_examples
+from keras_dnnts.datasets.fetch import (
+    NOT_DOWNLOADED,
+    OutOfReachError,
+    find_place,
+    import_tfds,
+    prepared_builder,
+    read_examples,
+)
 from keras_dnnts.datasets.folders import load_text_folder
-from keras_dnnts.datasets.letters import REFERENCE_ALPHABET, names_dataset
+from keras_dnnts.datasets.letters import names_dataset
+from keras_dnnts.datasets.splits import NamesSplit, split_names
 from keras_dnnts.errors import UserError
-
-SOURCES = ("auto", "names", "starter")
+from keras_dnnts.studies.names.config import SOURCES, NamesConfig
 
 logger = logging.getLogger("keras_dnnts")
+
+
+@dataclass(frozen=True)
+class NamesData:
+    """The names of a run, and a split for every seed.
+
+    Attributes:
+        dataset: all names.
+        splits: by seed.
+    """
+
+    dataset: NamesDataset
+    splits: dict[int, NamesSplit]
+
+    @property
+    def name(self) -> str:
+        """What results and titles call the data."""
+        return self.dataset.name
+
+    @property
+    def source(self) -> str:
+        """Where they came from."""
+        return self.dataset.source
+
+    @property
+    def stand_in(self) -> bool:
+        """Whether they stand in for the real data."""
+        return self.dataset.stand_in
+
+    @property
+    def content_hash(self) -> str:
+        """Of classes, alphabet and names."""
+        return self.dataset.content_hash
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """K class names."""
+        return self.dataset.classes
+
+    def describe(self) -> dict[str, Any]:
+        """Counts of lines, of distinct names and of the splits' sides."""
+        dataset, splits = self.dataset, self.splits.values()
+        lines = np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist()
+        distinct = [len({dataset.texts[i] for i in np.flatnonzero(dataset.labels == k)}) for k in range(len(lines))]
+        return {
+            "counts": {
+                "lines": dict(zip(dataset.classes, lines, strict=True)),
+                "distinct_names": dict(zip(dataset.classes, distinct, strict=True)),
+                "skipped": dataset.skipped,
+                "longest_name": int(dataset.lengths.max()),
+                "train": [len(split.train) for split in splits],
+                "held_out": [len(split.held_out) for split in splits],
+            }
+        }
+
+
+def load_data(config: NamesConfig) -> NamesData:
+    """Read the names of a config and split them for every seed.
+
+    Raises:
+        UserError: they are out of reach or cannot be used.
+    """
+    dataset = load_names_dataset(config.dataset, Path(config.data_dir) if config.data_dir else None, config.letters)
+    return NamesData(dataset, {seed: _split(config, dataset, seed) for seed in config.all_seeds})
+
+
+def _split(config: NamesConfig, dataset: NamesDataset, seed: int) -> NamesSplit:
+    if config.protocol == "reference":
+        return NamesSplit(train=np.arange(len(dataset.texts)), held_out=np.arange(0))
+    return split_names(dataset, config.held_out, seed)
 
 
 def load_names_dataset(
@@ -54,12 +138,56 @@ def load_names(alphabet: str) -> NamesDataset:
         OutOfReachError: they are not cached and cannot be downloaded.
         UserError: a download is not what was expected, the cache is damaged, or ``alphabet`` is not one.
     """
-    # Imported here since it takes tensorflow-datasets, which the other sources do without.
-    from keras_dnnts.datasets.names_builder.builder import KerasDnntsNames
-
-    languages, urls = zip(*KerasDnntsNames.urls().items(), strict=True)
-    builder = prepared_builder(KerasDnntsNames, urls[0])
+    builder_class = _builder()
+    languages, urls = zip(*builder_class.urls().items(), strict=True)
+    builder = prepared_builder(builder_class, urls[0])
     lines: dict[str, list[str]] = {language: [] for language in languages}
     for example in read_examples(builder, split="train"):
         lines[languages[example["language"]]].append(example["name"].decode())
     return names_dataset(lines, alphabet, name="names", source="tensorflow-datasets")
+
+
+def list_data_sets(fetch: bool) -> Sequence[tuple[str, str]]:
+    """Every names data set and where it is; ``fetch`` downloads what is missing first.
+
+    Raises:
+        UserError: a download is not possible.
+    """
+    if fetch:
+        load_names(REFERENCE_ALPHABET)
+    return [("names", find_place(_builder())), ("starter names", "bundled")]
+
+
+def survey(config: NamesConfig) -> tuple[Sequence[str], int]:
+    """Facts about the data of a config, and the number of its classes; downloads nothing.
+
+    Raises:
+        UserError: the data cannot be used.
+    """
+    if config.data_dir is None and config.dataset != "starter" and not _is_cached():
+        if config.dataset == "names":
+            return ["data: names, 18 languages, not downloaded yet"], 18
+        return ["data: names, 18 languages, to be downloaded; the bundled starter names where that is impossible"], 18
+    data = load_data(config)
+    counts = data.describe()["counts"]
+    sides = {side: counts[side][0] for side in ("train", "held_out") if counts[side][0]}
+    facts = [
+        f"data: {data.name} ({data.source}), {sum(counts['lines'].values()):,} lines, {len(data.classes)} classes",
+        f"distinct names: {sum(counts['distinct_names'].values()):,}; lines left out: {counts['skipped']:,}",
+        "split of the first seed: " + ", ".join(f"{side} {count:,}" for side, count in sides.items()),
+        f"content: {data.content_hash}",
+    ]
+    return facts, len(data.classes)
+
+
+def _is_cached() -> bool:
+    try:
+        return find_place(_builder()) != NOT_DOWNLOADED
+    except OutOfReachError:
+        return False
+
+
+def _builder() -> Any:
+    # It takes tensorflow-datasets, which the other sources do without.
+    import_tfds()
+    return importlib.import_module("keras_dnnts.datasets.names_builder.builder").KerasDnntsNames

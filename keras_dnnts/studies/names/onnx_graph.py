@@ -19,7 +19,7 @@ def build_names_graph(cell: str, recurrent: list[np.ndarray], head: list[np.ndar
 
     Args:
         cell: ``"rnn"``, ``"gru"`` or ``"lstm"``.
-        recurrent: the weights of :class:`keras_dnnts.studies.names.models.recurrent.Recurrent`, in its order and shapes.
+        recurrent: the weights of :class:`.models.recurrent.Recurrent`, in its order and shapes.
         head: kernel (units, K) and bias (K,) of the dense layer behind it.
         length: of the padded names.
 

@@ -1,22 +1,118 @@
-"""The names model in NumPy: the answer is there long before an engine would have been imported."""
+"""What a names model says of names: in NumPy, long before an engine would have been imported, or through Keras."""
 
-from collections.abc import Callable, Sequence
+import importlib
+import itertools
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from keras_dnnts.config import NamesConfig
+from keras_dnnts.datasets.alphabets import checked_alphabet, ignored_letters, normalise
 from keras_dnnts.datasets.folders import MAX_LINE_LETTERS
-from keras_dnnts.datasets.letters import checked_alphabet, encode, ignored_letters, normalise
+from keras_dnnts.datasets.letters import encode
+from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.predict import Prediction, log_softmax, most_probable
-from keras_dnnts.running.saved_models import SavedModel, read_arrays
+from keras_dnnts.running.saved_models import SavedModel, load_keras_model, read_arrays
+from keras_dnnts.studies.names.config import CELLS, NamesConfig
 
 # Rows of a matrix product: enough to be fast, few enough that the gates of all of them stay in the cache.
 BATCH_SIZE = 512
+BLOCK_SIZE = 8192  # names read before the first is answered: batches of each length are then large
+STDIN = "-"
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 _RECURRENT, _HEAD = "layers/recurrent/vars", "layers/dense/vars"
 
 State = tuple[np.ndarray, ...]
+LogProbabilities = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Letters (N, T) int32 and lengths (N,) int32 to log-probabilities (N, K) float32."""
+
+
+def predict(
+    saved: SavedModel, inputs: Sequence[str], file: Path | None, top: int, backend: str | None, device: str
+) -> Iterator[list[Prediction]]:
+    """Yield what a run's model says of names, a block at a time.
+
+    Args:
+        saved: the model.
+        inputs: names, or ``-`` for the lines of stdin.
+        file: names, one a line.
+        top: number of guesses.
+        backend, device: for a model that is not one of this package's.
+
+    Raises:
+        UserError: the model or an input cannot be used.
+    """
+    assert isinstance(saved.config, NamesConfig)
+    alphabet = checked_alphabet(saved.config.letters)
+    names = read_names(inputs, file, sys.stdin.buffer)
+    model = load_predictor(saved, backend, device)
+    while block := list(itertools.islice(names, BLOCK_SIZE)):
+        yield predict_names(model, block, alphabet, saved.classes, top)
+
+
+def load_predictor(saved: SavedModel, backend: str | None = None, device: str = "auto") -> LogProbabilities:
+    """Read what computes a run's log-probabilities: NumPy for this package's cells, Keras for other models.
+
+    Raises:
+        UserError: the model is damaged, or is not the one that the run's results describe.
+    """
+    assert isinstance(saved.config, NamesConfig)
+    if saved.config.cell in CELLS:
+        return load_numpy_model(saved).log_probabilities
+    model = load_keras_model(saved, backend or saved.config.backend, device)
+    # Imported once the engine has started.
+    evaluate = importlib.import_module("keras_dnnts.studies.names.evaluate")
+    return lambda letters, lengths: evaluate.predict_log_probabilities(model, letters, lengths)
+
+
+def read_names(inputs: Sequence[str], file: Path | None, stdin: BinaryIO) -> Iterator[str]:
+    """Yield names: the arguments, ``-`` among them being the lines of ``stdin``, then the lines of ``file``.
+
+    With neither, the lines of ``stdin``. Blank lines are no names.
+
+    Raises:
+        UserError: there is nothing to read, ``file`` cannot be read, or a line is not UTF-8.
+    """
+    if not inputs and file is None:
+        if stdin.isatty():
+            raise UserError(f"nothing to predict: give names, {option_name('file')} FILE, or pipe names in, one a line")
+        inputs = [STDIN]
+    for text in inputs:
+        if text == STDIN:
+            yield from _read_lines(stdin, "stdin")
+        else:
+            # The bytes of an argument may be no text at all.
+            yield text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+    if file is not None:
+        with _open(file) as lines:
+            yield from _read_lines(lines, str(file))
+
+
+def _open(file: Path) -> BinaryIO:
+    try:
+        return file.open("rb")
+    except OSError as error:
+        raise UserError(
+            f"{option_name('file')} {file}: cannot be read ({error.strerror}); name a file with a name a line"
+        ) from error
+
+
+def _read_lines(lines: BinaryIO, where: str) -> Iterator[str]:
+    number = 0
+    try:
+        for number, line in enumerate(lines, start=1):
+            text = line.decode("utf-8")
+            # As in text mode, "\n", "\r\n" and "\r" end lines; unlike there, a wrong byte's line is known.
+            for name in (text.removeprefix("\ufeff") if number == 1 else text).rstrip("\n").split("\r"):
+                if name.strip():
+                    yield name
+    except UnicodeDecodeError as error:
+        raise UserError(f"{where}, line {number}: not UTF-8 (byte {error.start} of it); convert it to UTF-8") from error
+    except OSError as error:
+        raise UserError(f"{where}, after line {number}: cannot be read ({error.strerror})") from error
 
 
 class NumpyNamesModel:
@@ -24,7 +120,7 @@ class NumpyNamesModel:
 
     Args:
         cell: ``"rnn"``, ``"gru"`` or ``"lstm"``.
-        recurrent: the weights of :class:`keras_dnnts.studies.names.models.recurrent.Recurrent`, in its order and shapes.
+        recurrent: the weights of :class:`.models.recurrent.Recurrent`, in its order and shapes.
         head: kernel (units, K) and bias (K,) of the dense layer behind it.
     """
 
@@ -74,12 +170,12 @@ def load_numpy_model(saved: SavedModel) -> NumpyNamesModel:
 
 
 def predict_names(
-    model: NumpyNamesModel, names: Sequence[str], alphabet: str, classes: Sequence[str], top: int
+    model: LogProbabilities, names: Sequence[str], alphabet: str, classes: Sequence[str], top: int
 ) -> list[Prediction]:
     """Return what the model says of each name; of one without a usable letter, or far too long, that it is.
 
     Args:
-        model: the model.
+        model: computes log-probabilities.
         names: as they were given.
         alphabet: the model's usable letters.
         classes: K names in the order of the model's outputs.
@@ -90,7 +186,7 @@ def predict_names(
     guesses: dict[int, tuple[tuple[str, float], ...]] = {}
     if usable:
         letters, lengths = encode([read_as[i] for i in usable], alphabet)
-        of_usable = most_probable(model.log_probabilities(letters, lengths), classes, top)
+        of_usable = most_probable(model(letters, lengths), classes, top)
         guesses = dict(zip(usable, of_usable, strict=True))
     return [
         Prediction(

@@ -154,7 +154,7 @@ def test_a_network_without_taps_and_features_has_a_whole_run(folder, tmp_path):
     assert call("cifar", *options(folder, "build_bare"), *knobs, "--augmentation", "flip", "--out", out) == 0
     result = load_result(out)
     assert not [name for name in result.arrays if name.startswith(("activation", "embedding"))]
-    assert "neighbour_accuracy" not in result.details
+    assert result.details["neighbour_accuracy"] == {}
     drawn = {path.stem for path in (out / "figures").iterdir()}
     assert drawn == {"curves", "confusion_test", "mistakes"}
     assert (out / "report.html").is_file()

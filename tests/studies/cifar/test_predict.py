@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import shutil
 
 import keras
 import numpy as np
@@ -91,6 +92,29 @@ def test_files_in_their_order(trained, capsys):
     header, *rows = csv.reader(io.StringIO(capsys.readouterr().out))
     assert header == ["input", "problem", "class_1", "probability_1"]
     assert [row[0] for row in rows] == [str(file) for file in files]
+
+
+@pytest.mark.parametrize("shape", [None, [12], "12x10", [12, -1]], ids=["older", "one side", "text", "negative"])
+def test_the_shape_of_images_is_the_data_sets(shape, trained, tmp_path, capsys):
+    animals, run = trained
+    image = animals / "test" / CLASSES[0] / "0.png"
+    assert call("predict", run, image, "--json") == 0
+    expected = capsys.readouterr().out
+
+    copy = shutil.copytree(run, tmp_path / "run")
+    plain = json.loads((copy / "results.json").read_text(encoding="utf-8"))
+    assert plain["dataset"].pop("image_shape") == [12, 10]
+    if shape is not None:
+        plain["dataset"]["image_shape"] = shape
+    (copy / "results.json").write_text(json.dumps(plain), encoding="utf-8")
+    code = call("predict", copy, image, "--json")
+    out, error = capsys.readouterr()
+    if shape is None:  # results of older versions show images of this shape
+        assert (code, out) == (0, expected)
+    else:
+        assert code == 2
+        assert "image_shape" in error
+        assert len(error.splitlines()) == 1
 
 
 @pytest.mark.parametrize("kind", ["missing", "damaged", "text", "empty folder", "none", "stdin", "file"])

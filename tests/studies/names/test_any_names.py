@@ -10,10 +10,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
 from keras_dnnts.datasets.folders import MAX_LINE_LETTERS, load_text_folder
-from keras_dnnts.datasets.letters import REFERENCE_ALPHABET
 from keras_dnnts.errors import UserError
-from keras_dnnts.experiment import names as experiment
+from keras_dnnts.studies.names import data as experiment
 from tests.names_folders import call
 
 ODD = [

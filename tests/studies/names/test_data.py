@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from keras_dnnts.datasets import fetch
+from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
 from keras_dnnts.datasets.folders import load_text_folder
-from keras_dnnts.datasets.letters import REFERENCE_ALPHABET
 from keras_dnnts.errors import UserError
 from keras_dnnts.studies.names import data as names
 from keras_dnnts.studies.names.data import load_names, load_names_dataset
@@ -145,13 +145,13 @@ WITHOUT_TENSORFLOW = """
     )
 
     import tensorflow_datasets as tfds
-    from keras_dnnts.datasets import fetch, letters
+    from keras_dnnts.datasets import alphabets, fetch
     from keras_dnnts.studies.names import data as names
 
     folder = pathlib.Path(sys.argv[1])
     fetch._preflight = lambda url: None
     tfds.download.DownloadManager.download = lambda self, urls: {key: folder / f"{key}.txt" for key in urls}
-    print(names.load_names(letters.REFERENCE_ALPHABET).content_hash, "tensorflow" in sys.modules)
+    print(names.load_names(alphabets.REFERENCE_ALPHABET).content_hash, "tensorflow" in sys.modules)
     try:
         import tensorflow
     except ImportError:

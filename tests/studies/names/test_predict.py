@@ -13,13 +13,13 @@ import h5py
 import numpy as np
 import pytest
 
+from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
 from keras_dnnts.datasets.folders import load_text_folder
-from keras_dnnts.datasets.letters import REFERENCE_ALPHABET
 from keras_dnnts.datasets.splits import split_names
 from keras_dnnts.errors import UserError
-from keras_dnnts.models import build_char_rnn
 from keras_dnnts.results import load_result
 from keras_dnnts.running.saved_models import find_saved_model
+from keras_dnnts.studies.names.models import build_char_rnn
 from keras_dnnts.studies.names.predict import load_numpy_model, predict_names
 from tests.finished_runs import names_result
 from tests.names_folders import call, write_names
@@ -80,7 +80,9 @@ def test_each_name_is_answered_as_the_model_would(tmp_path):
     model = save_run(tmp_path / "run")
     numpy_model = load_numpy_model(find_saved_model(tmp_path / "run"))
 
-    found = predict_names(numpy_model, ["bad", "1", "dad cab", "e1éò", "a" * 201], ALPHABET, CLASSES, top=2)
+    found = predict_names(
+        numpy_model.log_probabilities, ["bad", "1", "dad cab", "e1éò", "a" * 201], ALPHABET, CLASSES, top=2
+    )
 
     assert [prediction.input for prediction in found] == ["bad", "1", "dad cab", "e1éò", "a" * 201]
     assert [prediction.read_as for prediction in found[:4]] == ["bad", "", "dad cab", "eé"]

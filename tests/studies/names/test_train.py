@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from keras_dnnts.config import load_config
+from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
 from keras_dnnts.datasets.folders import load_text_folder
-from keras_dnnts.datasets.letters import REFERENCE_ALPHABET
 from keras_dnnts.datasets.splits import split_names
 from keras_dnnts.results import load_result
 from tests.names_folders import call, write_names

@@ -118,16 +118,25 @@ def compile_char_rnn(model: PerExampleModel, learning_rate: float = 0.005, engin
     """
     layer = model.get_layer(RECURRENT)
     fused = runs_fused(engine, layer.units)
-    if fused:
-        # Imported here: Numba takes half a second, and not every run needs it.
-        from keras_dnnts.backend.fused import update_each
+    if not fused:
+        return compile_per_example(model, learning_rate)
+    # Imported here: Numba takes half a second, and not every run needs it.
+    from keras_dnnts.backend.fused import update_each
 
-        model.update_each_fused = functools.partial(update_each, layer.cell)
-    else:
-        model.update_each_fused = None
-    optimizer = keras.optimizers.SGD(learning_rate)
-    model.compile(optimizer, loss=negative_log_likelihood, run_eagerly=fused)
-    return "fused" if fused else "generic"
+    model.update_each_fused = functools.partial(update_each, layer.cell)
+    model.compile(keras.optimizers.SGD(learning_rate), loss=negative_log_likelihood, run_eagerly=True)
+    return "fused"
+
+
+def compile_per_example(model: PerExampleModel, learning_rate: float = 0.005) -> str:
+    """Compile any model of log-probabilities for per-example training by automatic differentiation.
+
+    Returns:
+        ``"generic"``, as :func:`compile_char_rnn` names it.
+    """
+    model.update_each_fused = None
+    model.compile(keras.optimizers.SGD(learning_rate), loss=negative_log_likelihood)
+    return "generic"
 
 
 def load_torch_weights(

@@ -5,7 +5,12 @@ import numpy as np
 import pytest
 
 from keras_dnnts import backend
-from keras_dnnts.models import build_char_rnn, compile_char_rnn, load_torch_weights, negative_log_likelihood
+from keras_dnnts.studies.names.models import (
+    build_char_rnn,
+    compile_char_rnn,
+    load_torch_weights,
+    negative_log_likelihood,
+)
 from keras_dnnts.studies.names.models.char_rnn import OneHot
 from tests.plain_torch import CELLS, PlainClassifier, Sizes, random_stream
 

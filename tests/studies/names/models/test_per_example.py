@@ -3,7 +3,12 @@ import numpy as np
 import pytest
 
 from keras_dnnts import backend
-from keras_dnnts.models import build_char_rnn, compile_char_rnn, load_torch_weights, negative_log_likelihood
+from keras_dnnts.studies.names.models import (
+    build_char_rnn,
+    compile_char_rnn,
+    load_torch_weights,
+    negative_log_likelihood,
+)
 from tests.plain_torch import CELLS, PlainClassifier, Sizes, Stream, random_stream
 
 SMALL = Sizes(width=11, hidden_units=20, classes=5, longest=7)
