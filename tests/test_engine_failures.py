@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import torch
 
-from keras_dnnts.running import callbacks
+from keras_dnnts.studies.names import callbacks
 from tests.names_folders import call, write_names
 
 

@@ -9,7 +9,7 @@ PACKAGE = Path(__file__).parents[1] / "keras_dnnts"
 # From the ground up. A module may import from its own floor and from those below.
 FLOORS = (
     ("errors", "random_streams", "whole_files", "metrics", "registry"),
-    ("config", "own_models", "study"),
+    ("config", "own_models", "own_model_checks", "study"),
     ("analysis", "datasets", "backend"),
     ("results",),
     ("running", "figures", "report", "predict", "export", "loggers"),

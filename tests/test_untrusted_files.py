@@ -64,7 +64,8 @@ def test_nothing_in_the_package_runs_what_files_say():
     for source in SOURCES:
         tree = ast.parse(source.read_text(encoding="utf-8"))
         where = source.relative_to(PACKAGE).as_posix()
-        assert [*faults(tree)] == [], where
+        # A person's own model runs where a person names it; tests/test_own_models.py says when it does not.
+        assert [*faults(tree)] == (["exec"] if where == "own_models.py" else []), where
         if where not in MAY_UNPICKLE:
             assert not UNPICKLERS & {*imported(tree)}, where
 

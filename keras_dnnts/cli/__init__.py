@@ -38,9 +38,9 @@ class _SpellingFormatter(logging.Formatter):
     """Writes options within messages as the command line spells them."""
 
     def format(self, record: logging.LogRecord) -> str:
-        args = record.args if isinstance(record.args, tuple) else ()
-        record.args = tuple(one.spelled(spell) if isinstance(one, UserError) else one for one in args) or record.args
-        return super().format(record)
+        if isinstance(record.args, tuple):
+            record.args = tuple(one.args[0] if isinstance(one, UserError) else one for one in record.args)
+        return UserError(super().format(record)).spelled(spell)
 
 
 def _run_command(arguments: Sequence[str] | None) -> int:

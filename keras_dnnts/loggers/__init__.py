@@ -41,6 +41,6 @@ def log_result(result: Result, folder: Path, names: Sequence[str]) -> None:
         # A tracking server can fail in any way, and the run is complete without it.
         except Exception as error:
             reason = " ".join(str(error).split()) or type(error).__name__
-            logger.warning("logging to %s failed (%s); the run in %s is complete", name, reason, folder)
+            logger.warning(f"{option_name('log')} %s failed (%s); the run in %s is complete", name, reason, folder)
         else:
             print(f"Logged to {name}: {where}")

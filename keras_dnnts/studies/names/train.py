@@ -108,7 +108,8 @@ class NamesTraining:
         log_probabilities = predict_log_probabilities(model, dataset.letters, dataset.lengths)
         guesses = log_probabilities.argmax(axis=1)
         metrics: dict[str, Any] = {}
-        confusions, arrays = {}, {}
+        confusions: dict[str, np.ndarray] = {}
+        arrays: dict[str, np.ndarray] = {}
         for side, lines in (("train", split.train), ("held_out", split.held_out)):
             if len(lines):
                 labels, names = dataset.labels[lines], [dataset.texts[line] for line in lines]
