@@ -1,0 +1,254 @@
+"""The commands. Each imports what it needs once it is called: ``--help`` must not wait for NumPy's friends."""
+
+import importlib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from keras_dnnts import __version__
+from keras_dnnts.cli.options import (
+    OUTPUT,
+    SectionedCommand,
+    add_options,
+    config_options,
+    default_backend,
+    given_model,
+    given_values,
+    model_options,
+    replacing_options,
+    setting_option,
+    spell,
+)
+from keras_dnnts.cli.output import be_patient
+from keras_dnnts.config import BACKENDS, DEVICES, Config, config_class, config_from_dict, read_toml
+from keras_dnnts.errors import UserError
+from keras_dnnts.own_models import check_allowed
+from keras_dnnts.registry import find_study, study_names
+from keras_dnnts.study import Study
+
+PREDICT_EXAMPLES = """
+\b
+Examples:
+  keras-dnnts predict runs/gru Hinton Schmidhuber Satoshi
+  keras-dnnts predict runs/gru --csv < names.txt > languages.csv
+  keras-dnnts predict runs/alexnet photos/ cat.jpg --top-k 5 --json
+"""
+LOGGERS = ("tensorboard", "mlflow")
+Log = tuple[str, ...]
+
+
+class Commands(click.Group):
+    """The commands, one of each study among them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        """The studies first."""
+        return [*study_names(), *super().list_commands(ctx)]
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        """A command by its name."""
+        if cmd_name in study_names():
+            return study_command(find_study(cmd_name))
+        return super().get_command(ctx, cmd_name)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="keras-dnnts")
+def cli() -> None:
+    """Two studies in Keras 3: CNNs trained from scratch on CIFAR-10, and recurrent cells that tell a surname's
+    language, trained one example at a time.
+    """
+
+
+def _check_loggers(context: click.Context, option: click.Parameter, names: Log) -> Log:
+    if names:
+        importlib.import_module("keras_dnnts.loggers").check_loggers(names)
+    return names
+
+
+def output_options() -> list[click.Option]:
+    """Options of every command that runs something."""
+    return [
+        click.Option(
+            ["--out"], type=click.Path(path_type=Path), help="Run directory.  [default: a new one under runs/]"
+        ),
+        click.Option(["--overwrite"], is_flag=True, help="Replace an earlier run in --out."),
+        click.Option(["--quiet"], is_flag=True, help="No progress, only the summary."),
+        click.Option(
+            ["--log"],
+            type=click.Choice(LOGGERS),
+            multiple=True,
+            callback=_check_loggers,
+            help="Log the finished run there too; may be repeated.",
+        ),
+        click.Option(
+            ["--dry-run"], is_flag=True, help="Only print the complete config, the data and the model's size."
+        ),
+        setting_option(),
+    ]
+
+
+def study_command(study: Study) -> click.Command:
+    """The command that runs a study, with an option for every field of its config."""
+
+    def run_study(resume: Path | None, **values: Any) -> None:
+        output = {name: values.pop(name) for name in ("out", "overwrite", "quiet", "log", "dry_run")}
+        given = given_values(values, values.pop("settings"))
+        if resume is not None:
+            _resume(study, resume, given, **output)
+            return
+        if "backend" not in given:
+            given["backend"] = default_backend()
+        config = study.config.from_dict(given, where=study.name)
+        _run(config, **output)
+
+    resume = click.Option(
+        ["--resume"],
+        metavar="RUN",
+        type=click.Path(path_type=Path),
+        help="Go on with an interrupted run, which knows its options.",
+    )
+    own, shared = config_options(study.config), [resume, *output_options()]
+    sections = {name: about.section for name, about in study.config.options().items()}
+    return SectionedCommand(
+        study.name,
+        callback=run_study,
+        params=[*own, *shared],
+        help=study.about,
+        epilog=study.epilog,
+        sections=sections | {option.name or "": OUTPUT for option in shared},
+    )
+
+
+def run(file: Path, settings: tuple[str, ...], **values: Any) -> None:
+    """Run the experiment a TOML FILE describes, such as experiments/names_gru.toml or a run's config.toml."""
+    output = {name: values.pop(name) for name in ("out", "overwrite", "quiet", "log", "dry_run")}
+    written = read_toml(file)
+    option = config_class(written.get("experiment"), str(file)).model_option
+    if (model := given_model(values)) is not None:
+        values[option] = model
+    given = given_values(values, settings)
+    config = config_from_dict({**written, **given}, where=str(file))
+    check_allowed(config.model, given.get(option), str(file), option)
+    _run(config, **output)
+
+
+add_options(run, [*replacing_options(), *output_options()])
+cli.command()(click.argument("file", type=click.Path(path_type=Path))(run))
+
+
+@cli.command()
+@click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Where to write.  [default: a new folder under runs/]")
+@click.option("--html", is_flag=True, help="Also write report.html: what one may conclude, and every run's details.")
+def compare(runs: tuple[Path, ...], out: Path | None, html: bool) -> None:
+    """Compare finished RUNS: one table (terminal, Markdown, JSON) and one figure."""
+    be_patient()  # what it prints, it also writes
+    _summary().compare_runs(runs, out, html)
+
+
+@cli.command()
+@click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: RUN/report.html]")
+def report(run_directory: Path, out: Path | None) -> None:
+    """Write the HTML page of a finished RUN anew, from its saved results alone."""
+    _summary().redraw_report(run_directory, out)
+
+
+def predict(run: Path, inputs: tuple[str, ...], file: Path | None, **options: Any) -> None:
+    """Ask the model of a finished RUN about INPUTs: names, or image files and folders of them.
+
+    Without INPUT, or for the INPUT "-", names are read from standard input, one a line.
+    """
+    code = given_model(options)
+    importlib.import_module("keras_dnnts.cli.predict").predict_and_print(run, inputs, file, code=code, **options)
+
+
+add_options(
+    predict,
+    [
+        click.Option(["--file"], metavar="FILE", type=click.Path(path_type=Path), help="Names, one a line."),
+        click.Option(
+            ["--top-k", "top"], type=click.IntRange(min=1), default=3, show_default=True, help="Guesses an input."
+        ),
+        click.Option(["--seed"], type=int, help="Whose model, of a run with several seeds.  [default: the first]"),
+        click.Option(["--json", "output"], flag_value="json", type=str, help="One JSON document, a prediction a line."),
+        click.Option(["--csv", "output"], flag_value="csv", type=str, help="A header and a row an input."),
+        click.Option(
+            ["--table", "output"], flag_value="table", type=str, default="table", help="A line an input (default)."
+        ),
+        click.Option(["--backend"], type=click.Choice(BACKENDS), help="Engine, for images.  [default: the run's]"),
+        click.Option(
+            ["--device"],
+            type=click.Choice(DEVICES),
+            default="auto",
+            show_default=True,
+            help="Where, for images.",
+        ),
+        *model_options(),
+    ],
+)
+click.argument("inputs", metavar="[INPUT]...", nargs=-1)(predict)
+cli.command(epilog=PREDICT_EXAMPLES)(click.argument("run", type=click.Path(path_type=Path))(predict))
+
+
+def export(run: Path, format: str, out: Path | None, **options: Any) -> None:
+    """Export the model of a finished RUN, and compare it with the Keras model on the spot."""
+    code = given_model(options)
+    importlib.import_module("keras_dnnts.cli.export").export_and_verify(run, out, code=code, **options)
+
+
+add_options(
+    export,
+    [
+        click.Option(["--format"], type=click.Choice(("onnx",)), required=True, help="What to write."),
+        click.Option(
+            ["--out"], type=click.Path(path_type=Path), help="File to write.  [default: RUN/model-seed-….onnx]"
+        ),
+        click.Option(["--seed"], type=int, help="Whose model, of a run with several seeds.  [default: the first]"),
+        click.Option(
+            ["--length"],
+            type=click.IntRange(min=1),
+            help="Letters of the padded names.  [default: the longest of the run's data, at least 19]",
+        ),
+        click.Option(["--backend"], type=click.Choice(BACKENDS), help="Engine to compare with.  [default: the run's]"),
+        *model_options(),
+    ],
+)
+cli.command()(click.argument("run", type=click.Path(path_type=Path))(export))
+
+
+@cli.command()
+@click.option("--fetch", is_flag=True, help="Download and prepare what is not cached yet.")
+def data(fetch: bool) -> None:
+    """List the data sets and where they are cached."""
+    _summary().list_data(fetch)
+
+
+def _summary() -> Any:
+    return importlib.import_module("keras_dnnts.cli.summary")
+
+
+def _run(config: Config, out: Path | None, overwrite: bool, quiet: bool, log: Log, dry_run: bool) -> None:
+    if dry_run:
+        importlib.import_module("keras_dnnts.cli.dry_run").print_plan(config)
+        return
+    be_patient()
+    _summary().run_and_summarise(config, out, overwrite, quiet, log)
+
+
+def _resume(
+    study: Study,
+    path: Path,
+    given: dict[str, Any],
+    out: Path | None,
+    overwrite: bool,
+    quiet: bool,
+    log: Log,
+    dry_run: bool,
+) -> None:
+    if out is not None or overwrite or dry_run:
+        refused = ", ".join(map(spell, ("out", "overwrite")))
+        raise UserError(f"{spell('resume')} {path}: goes on in that folder, without {refused} and {spell('dry_run')}")
+    be_patient()
+    _summary().resume_and_summarise(path, study.name, given, quiet, log)

@@ -1,0 +1,41 @@
+"""``--dry-run``: the complete config, what data there are, and how large the model is. Downloads and writes nothing."""
+
+import contextlib
+import os
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+from keras_dnnts.config import Config
+from keras_dnnts.registry import find_study
+from keras_dnnts.running.runtime import choose_backend, start_engine
+
+
+def print_plan(config: Config) -> None:
+    """Print the config as TOML, with facts about data and model as comments.
+
+    Raises:
+        UserError: the data, the engine or the model cannot be used.
+    """
+    study = find_study(config.experiment)
+    facts, classes = study.survey(config)
+    choose_backend(config.backend, config.device)
+    with _no_settings_written():
+        start_engine()
+        parameters = study.count_parameters(config, classes)
+    print(config.to_toml(), end="")
+    for fact in (*facts, f"{study.model_title(config.to_dict())}: {parameters:,} parameters"):
+        print(f"# {fact}")
+
+
+@contextlib.contextmanager
+def _no_settings_written() -> Iterator[None]:
+    """Keras writes its settings wherever there are none."""
+    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
+    if (home / "keras.json").is_file() or "keras" in sys.modules:
+        yield
+        return
+    with tempfile.TemporaryDirectory(prefix="keras-dnnts-") as folder:
+        os.environ["KERAS_HOME"] = folder
+        yield

@@ -1,0 +1,73 @@
+"""What a names model says: names in, log-probabilities and probabilities out."""
+
+from typing import Any
+
+import keras
+import numpy as np
+from scipy import special
+
+from keras_dnnts.studies.names.models import HEAD, RECURRENT
+from keras_dnnts.studies.names.models.recurrent import Recurrent
+
+NAMES_A_BATCH = 256  # whose gates stay in the caches
+
+
+def predict_log_probabilities(model: Any, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return (N, K) float32 log-probabilities of names (N, T) int32 with lengths (N,) int32, in large batches.
+
+    Most names are short: those of at most half the padded length go without the other half.
+
+    >>> import numpy as np
+    >>> from keras_dnnts import build_char_rnn, predict_log_probabilities
+    >>> letters, lengths = np.zeros((5, 7), "int32"), np.full(5, 7, "int32")
+    >>> predict_log_probabilities(build_char_rnn("rnn", classes=3), letters, lengths).shape
+    (5, 3)
+    """
+    short = letters.shape[1] // 2
+    groups = {short: np.flatnonzero(lengths <= short), letters.shape[1]: np.flatnonzero(lengths > short)}
+    log_probabilities = np.empty((len(letters), model.output_shape[-1]), np.float32)
+    for length, rows in groups.items():
+        if len(rows):
+            batch = min(NAMES_A_BATCH, len(rows))
+            # Some names twice, so that no batch is smaller: engines that compile do so for every shape they meet.
+            filled = np.resize(rows, -(-len(rows) // batch) * batch)
+            outputs = model.predict((letters[filled, :length], lengths[filled]), batch_size=batch, verbose=0)
+            log_probabilities[rows] = outputs[: len(rows)]
+    return log_probabilities
+
+
+def read_letter_by_letter(model: keras.Model, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """Return what a model believes after every letter of names.
+
+    Args:
+        model: of letters and lengths, to log-probabilities.
+        letters: (N, T) int32 letter indices.
+        lengths: (N,) int32.
+
+    Returns:
+        (N, T, K) float32 probabilities: ``[i, t]`` is what the model would say were letter t the last of name i; NaN
+        from a name's end on.
+
+    >>> import numpy as np
+    >>> from keras_dnnts import build_char_rnn, read_letter_by_letter
+    >>> letters, lengths = np.array([[1, 2, 3], [4, 5, 57]], "int32"), np.array([3, 2], "int32")
+    >>> probabilities = read_letter_by_letter(build_char_rnn("gru", classes=4), letters, lengths)
+    >>> probabilities.shape, bool(np.isnan(probabilities[1, 2]).all())
+    ((2, 3, 4), True)
+    """
+    if any(isinstance(layer, Recurrent) for layer in model.layers):
+        logits = model.get_layer(HEAD)(model.get_layer(RECURRENT).output)
+        reader = keras.Model(model.inputs[0], logits)
+        probabilities = special.softmax(np.asarray(reader.predict(letters, batch_size=2048, verbose=0)), axis=-1)
+    else:
+        probabilities = _read_beginnings(model, letters)
+    probabilities[np.arange(letters.shape[1]) >= lengths[:, None]] = np.nan
+    return probabilities
+
+
+def _read_beginnings(model: keras.Model, letters: np.ndarray) -> np.ndarray:
+    """(N, T, K) float32 probabilities of any model: of every name, cut after every letter."""
+    count, longest = letters.shape
+    ends = np.tile(np.arange(1, longest + 1, dtype=np.int32), count)
+    log_probabilities = predict_log_probabilities(model, np.repeat(letters, longest, axis=0), ends)
+    return np.exp(log_probabilities).reshape(count, longest, -1)

@@ -1,0 +1,62 @@
+"""What a Python program calls in place of the commands, for names."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from rich.console import Console
+
+from keras_dnnts.datasets.alphabets import checked_alphabet
+from keras_dnnts.errors import UserError
+from keras_dnnts.library import run
+from keras_dnnts.predict import Prediction
+from keras_dnnts.results import Result
+from keras_dnnts.running.saved_models import find_saved_model
+from keras_dnnts.studies.names.config import NamesConfig
+from keras_dnnts.studies.names.predict import load_predictor
+from keras_dnnts.studies.names.predict import predict_names as answer
+
+
+def run_names(config: NamesConfig, folder: str | Path | None = None, console: Console | None = None) -> Result:
+    """Train, evaluate and illustrate a recurrent cell on names: ``keras-dnnts names`` without its figures.
+
+    Args:
+        config: all options; ``NamesConfig()`` has the command's defaults.
+        folder: where config, history, models and results go; new or empty. None leaves no files.
+        console: shows progress, e.g. ``rich.console.Console()``; None shows none.
+
+    Raises:
+        UserError: data, backend, device or folder cannot be used, or the loss stopped being finite.
+
+    >>> from keras_dnnts import NamesConfig, run_names
+    >>> result = run_names(NamesConfig(dataset="starter", cell="rnn", hidden_units=8, iterations=200))
+    >>> 0 <= result.metrics["held_out_accuracy_by_class"].mean <= 1
+    True
+    """
+    return run(config, folder, console)
+
+
+def predict_names(
+    run: str | Path, names: Sequence[str], top: int = 3, seed: int | None = None, cell: str | None = None
+) -> list[Prediction]:
+    """Ask a finished names run for the languages of names: ``keras-dnnts predict``, without an engine.
+
+    Args:
+        run: the run directory.
+        names: in any spelling; letters the model does not know are left out, and said to be.
+        top: number of guesses a name.
+        seed: whose model; None for the run's first.
+        cell: of a run whose model comes from your own code, that code again.
+
+    Raises:
+        UserError: there is no such run or model, or it is one of another study.
+
+    >>> from keras_dnnts import predict_names
+    >>> hinton, = predict_names("runs/gru", ["Hinton"], top=2)
+    >>> hinton.input, len(hinton.guesses)
+    ('Hinton', 2)
+    """
+    saved = find_saved_model(Path(run), seed, cell)
+    if not isinstance(saved.config, NamesConfig):
+        raise UserError(f"{run}: is not a model of names")
+    alphabet = checked_alphabet(saved.config.letters)
+    return answer(load_predictor(saved), names, alphabet, saved.classes, min(top, len(saved.classes)))
