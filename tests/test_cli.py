@@ -122,6 +122,7 @@ def test_output_that_cannot_be_a_folder(names, tmp_path, capsys):
     assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.one_engine
 def test_output_is_overwritten_only_on_request(names, tmp_path, capsys):
     out = tmp_path / "run"
     small = ("names", "--data-dir", names, "--out", out, "--iterations", "5", "--hidden-units", "4", "--quiet")
@@ -148,6 +149,7 @@ def test_missing_engine_names_the_extra(names, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.every_engine
 def test_device_that_is_not_there(names, tmp_path, capsys):
     if keras.backend.backend() == "torch" and __import__("torch").cuda.is_available():
         pytest.skip("there is a CUDA device")
@@ -156,6 +158,7 @@ def test_device_that_is_not_there(names, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.one_engine
 def test_without_out_runs_are_numbered(names, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):

@@ -22,6 +22,8 @@ from keras_dnnts.illustrations import make_thumbnails, show_names
 from keras_dnnts.image_batches import ImageBatches
 from keras_dnnts.models import ACTIVATION_TAPS, alexnet, build_alexnet, resnet50
 
+pytestmark = pytest.mark.every_engine
+
 
 @pytest.fixture
 def rng():

@@ -7,6 +7,8 @@ import pytest
 from keras_dnnts.augment import augment_batch, draw_parameters, prepare_batch
 from keras_dnnts.image_batches import ImageBatches
 
+pytestmark = pytest.mark.every_engine
+
 
 @pytest.fixture
 def data():

@@ -14,6 +14,8 @@ from keras_dnnts.errors import UserError
 from keras_dnnts.run_directory import RunDirectory
 from tests.names_folders import call, write_names
 
+pytestmark = pytest.mark.one_engine
+
 SMALL = ("--hidden-units", "8", "--iterations", "3000", "--quiet", "--backend", keras.backend.backend())
 
 

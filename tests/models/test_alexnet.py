@@ -10,6 +10,8 @@ from keras_dnnts.errors import UserError
 from keras_dnnts.models import ACTIVATION_TAPS, PENULTIMATE, build_alexnet
 from keras_dnnts.models.alexnet import AdaptiveAveragePooling2D
 
+pytestmark = pytest.mark.every_engine
+
 
 def test_number_of_parameters():
     assert build_alexnet().count_params() == 57_044_810

@@ -6,6 +6,8 @@ from keras.ops import convert_to_numpy as to_numpy
 
 from keras_dnnts.models.initializers import kaiming_normal, torch_default
 
+pytestmark = pytest.mark.every_engine
+
 
 @pytest.mark.parametrize("build", [torch_default, kaiming_normal])
 def test_one_seed_is_one_set_of_weights(build):

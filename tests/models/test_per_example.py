@@ -6,6 +6,8 @@ from keras_dnnts import backend
 from keras_dnnts.models import build_char_rnn, compile_char_rnn, load_torch_weights, negative_log_likelihood
 from tests.plain_torch import CELLS, PlainClassifier, Sizes, Stream, random_stream
 
+pytestmark = pytest.mark.every_engine
+
 SMALL = Sizes(width=11, hidden_units=20, classes=5, longest=7)
 TOLERANCE = 1e-5 if keras.backend.backend() == "torch" else 1e-4
 

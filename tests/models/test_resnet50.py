@@ -7,6 +7,8 @@ import pytest
 from keras_dnnts.errors import UserError
 from keras_dnnts.models import ACTIVATION_TAPS, PENULTIMATE, build_resnet50
 
+pytestmark = pytest.mark.every_engine
+
 
 def test_number_of_trainable_parameters():
     model = build_resnet50(64)
