@@ -122,6 +122,7 @@ def test_output_that_cannot_be_a_folder(names, tmp_path, capsys):
     assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.slow
 @pytest.mark.one_engine
 def test_output_is_overwritten_only_on_request(names, tmp_path, capsys):
     out = tmp_path / "run"
@@ -167,6 +168,7 @@ def test_without_out_runs_are_numbered(names, tmp_path, monkeypatch):
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["names-rnn-001", "names-rnn-002"]
 
 
+@pytest.mark.slow
 def test_flag_beats_environment(names, tmp_path):
     program = "import sys, keras_dnnts.cli; keras_dnnts.cli.main(sys.argv[1:])"
     options = ["--iterations", "5", "--hidden-units", "4", "--quiet", "--out", str(tmp_path / "run")]

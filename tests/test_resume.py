@@ -20,7 +20,11 @@ from keras_dnnts.checkpoints import Checkpoints
 from tests.datasets.image_trees import encoded, write_folder
 from tests.names_folders import write_names
 
-pytestmark = [pytest.mark.every_engine, pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")]
+pytestmark = [
+    pytest.mark.every_engine,
+    pytest.mark.slow,
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"),
+]
 
 EXPERIMENTS = ("names", "cifar")
 VOLATILE = re.compile("_seconds$|_per_second$")
@@ -39,7 +43,7 @@ class ForkServer:
         self.log = folder / "log.txt"
         # JAX would compile the same again in every child.
         compiled = {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-        environment = os.environ | compiled | {"KERAS_BACKEND": keras.backend.backend(), "MPLBACKEND": "agg"}
+        environment = compiled | os.environ | {"KERAS_BACKEND": keras.backend.backend(), "MPLBACKEND": "agg"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.fork_server"],
             stdin=subprocess.PIPE,

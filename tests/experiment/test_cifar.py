@@ -15,7 +15,7 @@ from keras_dnnts.results import load_result
 from tests.datasets.image_trees import encoded, write_folder
 from tests.names_folders import call
 
-pytestmark = pytest.mark.every_engine
+pytestmark = [pytest.mark.every_engine, pytest.mark.slow]
 
 SIZES = {"alexnet": 63, "resnet50": 33}
 VOLATILE = ("_seconds", "_per_second")

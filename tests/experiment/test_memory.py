@@ -11,7 +11,7 @@ from keras_dnnts.callbacks import EpochHistory
 from tests.datasets.image_trees import encoded, write_folder
 from tests.names_folders import call
 
-pytestmark = pytest.mark.every_engine
+pytestmark = [pytest.mark.every_engine, pytest.mark.slow]
 
 STATUS = Path("/proc/self/status")
 EPOCHS, SETTLED = 50, 20

@@ -13,7 +13,7 @@ from keras_dnnts.results import load_result
 from tests.datasets.image_trees import encoded, write_folder
 from tests.names_folders import call
 
-pytestmark = pytest.mark.one_engine
+pytestmark = [pytest.mark.one_engine, pytest.mark.slow]
 
 CLASSES = ("<bee>", 'cow, "Kuh"', "鶚 owl")
 
