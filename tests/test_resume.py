@@ -117,6 +117,7 @@ def contents(out, figures=False):
     """Everything a run found, but for what depends on the clock, and whether there are ``figures``."""
     result = json.loads((out / "results.json").read_text())
     result["metrics"] = {name: value for name, value in result["metrics"].items() if not VOLATILE.search(name)}
+    names = sorted(str(path.relative_to(out)) for path in out.rglob("*"))
     rows = list(csv.DictReader(io.StringIO((out / "history.csv").read_text())))
     with np.load(out / "results.npz") as arrays:
         numbers = {name: (array.dtype.str, array.shape, array.tobytes()) for name, array in arrays.items()}
@@ -125,9 +126,7 @@ def contents(out, figures=False):
         "arrays": numbers,
         "history": [{name: value for name, value in row.items() if name != "seconds"} for row in rows],
         "models": {path.name: weights(path) for path in sorted(out.glob("*.keras"))},
-        "files": sorted(
-            name for path in out.rglob("*") if figures or not (name := str(path.relative_to(out))).startswith("figures")
-        ),
+        "files": [name for name in names if figures or not name.startswith("figures")],
     }
 
 
