@@ -8,9 +8,11 @@ import errno
 import importlib
 import json
 import os
+import re
 import signal
 import sys
 import time
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -27,6 +29,7 @@ MODULES = (
     "keras_dnnts.cli.summary",
 )
 WRITE_EVENTS = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")
+Site = tuple[str, str]  # what is done, and to which kind of file
 
 
 def run(
@@ -35,41 +38,46 @@ def run(
     kill_after: float | None = None,
     interrupt_after: Sequence[float] = (),
     watched: str | None = None,
-    fault_at: int | None = None,
+    fault_at: int | tuple[str, str, int] | None = None,
     fault: str | None = None,
     largest_file: int | None = None,
+    figures: bool = True,
 ) -> dict:
     """Run ``keras-dnnts`` with ``arguments``; its output goes to ``log``.
 
     Args:
         kill_after: seconds until SIGKILL.
         interrupt_after: seconds until each SIGINT.
-        watched: folder whose writes are counted: everything that creates, opens for writing, renames or removes.
-        fault_at: number (from 1) of the write at which ``fault`` happens.
+        watched: folder whose writes are noted: everything that creates, opens for writing, renames or removes.
+        fault_at: number (from 1) of the write at which ``fault`` happens, or its site and its number among the writes
+            there: what is done, the kind of file, and which time.
         fault: the name of a signal that the process gets, or of an errno that the write fails with.
         largest_file: bytes after which a write to any file fails.
+        figures: whether to draw them, which takes longer than all the rest of a small run.
 
     Returns:
-        ``exit`` (negative: the signal), ``seconds``, and how many ``writes`` there were if it ended by itself.
+        ``exit`` (negative: the signal), ``seconds``, and the sites of all ``writes`` in order if it ended by itself.
     """
     reader, writer = os.pipe()
     started = time.monotonic()
     child = os.fork()
     if child == 0:
         os.close(reader)
+        if not figures:
+            sys.modules["keras_dnnts.figures"].save_figures = lambda result, folder: []
         _be_the_command(arguments, log, writer, watched, fault_at, fault, largest_file)
     os.close(writer)
     if kill_after is not None:
         _signal_later(child, kill_after, signal.SIGKILL)
     for seconds in interrupt_after:
         _signal_later(child, seconds - (time.monotonic() - started), signal.SIGINT)
-    _, status = os.waitpid(child, 0)
-    with os.fdopen(reader) as pipe:
+    with os.fdopen(reader) as pipe:  # to its end, which is the child's
         writes = pipe.read()
+    _, status = os.waitpid(child, 0)
     return {
         "exit": os.waitstatus_to_exitcode(status),
         "seconds": time.monotonic() - started,
-        "writes": int(writes) if writes else None,
+        "writes": json.loads(writes) if writes else None,
     }
 
 
@@ -87,14 +95,14 @@ def _be_the_command(
     log: str,
     writer: int,
     watched: str | None,
-    fault_at: int | None,
+    fault_at: int | tuple[str, str, int] | None,
     fault: str | None,
     largest_file: int | None,
 ) -> None:
     output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(output, 1)
     os.dup2(output, 2)
-    counter = _count_writes(watched, fault_at, fault) if watched else [0]
+    writes = _note_writes(watched, fault_at, fault) if watched else []
     if largest_file is not None:
         import resource
 
@@ -111,18 +119,23 @@ def _be_the_command(
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os.write(writer, str(counter[0]).encode())
+        with os.fdopen(writer, "w") as pipe:
+            json.dump(writes, pipe)
         os._exit(code)
 
 
-def _count_writes(watched: str, fault_at: int | None, fault: str | None) -> list[int]:
-    counter = [0]
+def _note_writes(watched: str, fault_at: int | tuple[str, str, int] | None, fault: str | None) -> list[Site]:
+    writes: list[Site] = []
+    times: Counter[Site] = Counter()
 
     def hook(event: str, arguments: tuple) -> None:
         if not _is_write(event, arguments, watched):
             return
-        counter[0] += 1
-        if counter[0] == fault_at:
+        path = arguments[1 if event == "os.rename" else 0]
+        site = (event, kind_of_file(os.path.relpath(path, watched)))
+        writes.append(site)
+        times[site] += 1
+        if len(writes) == fault_at or [*site, times[site]] == fault_at:
             if fault.startswith("SIG"):
                 os.kill(os.getpid(), getattr(signal, fault))
                 return
@@ -130,7 +143,13 @@ def _count_writes(watched: str, fault_at: int | None, fault: str | None) -> list
             raise OSError(number, os.strerror(number))
 
     sys.addaudithook(hook)
-    return counter
+    return writes
+
+
+def kind_of_file(path: str) -> str:
+    """Its path without what differs between files of a kind: random letters, numbers and the names of figures."""
+    path = re.sub(r"\.unfinished-[0-9a-f]+", ".unfinished", path)
+    return re.sub(r"\d+", "0", re.sub(r"(?<=^figures/)\w+", "figure", path))
 
 
 def _is_write(event: str, arguments: tuple, watched: str) -> bool:

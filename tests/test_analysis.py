@@ -91,6 +91,7 @@ def test_most_frequent_confusions_are_shares_of_the_truth():
     assert most_frequent_confusions(np.eye(3), ["x", "y", "z"]) == []
 
 
+@pytest.mark.every_engine
 def test_names_of_all_lengths_are_predicted_as_one_by_one(monkeypatch):
     monkeypatch.setattr(evaluate, "NAMES_A_BATCH", 8)
     sizes = Sizes(width=11, hidden_units=20, classes=5, longest=7)

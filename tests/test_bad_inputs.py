@@ -404,6 +404,7 @@ BAD_ENVIRONMENTS = {
 }
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize(("variables", "arguments", "culprits"), BAD_ENVIRONMENTS.values(), ids=BAD_ENVIRONMENTS)
 def test_bad_environments(variables, arguments, culprits, place, monkeypatch, capfd):
     for name, value in variables.items():
@@ -457,6 +458,7 @@ def test_bad_options_of_a_real_process(arguments, culprit, place):
     assert snapshot(place) == before
 
 
+@pytest.mark.every_engine
 def test_settings_of_keras_that_it_refuses(place):
     (place / "keras").mkdir()
     (place / "keras" / "keras.json").write_text('{"floatx": "float99"}', encoding="utf-8")

@@ -7,18 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from tests.conftest import skip_unless_asked_for
+
 ENGINES = ("torch", "jax", "tensorflow")
 MODELS = ("rnn", "gru", "lstm", "alexnet", "resnet50")
 
-pytestmark = [
-    pytest.mark.cross_backend,
-    pytest.mark.skipif(not all(map(importlib.util.find_spec, ENGINES)), reason="needs all three engines"),
-]
+pytestmark = pytest.mark.cross_backend
 
 
 @pytest.fixture(scope="module")
-def saved(tmp_path_factory):
+def saved(request, tmp_path_factory):
     """A folder of models that every engine saved, and their outputs on every engine."""
+    if missing := [engine for engine in ENGINES if not importlib.util.find_spec(engine)]:
+        skip_unless_asked_for(request, "cross_backend", f"not installed: {', '.join(missing)}")
     folder = tmp_path_factory.mktemp("saved")
     for task in ("save", "load"):
         for engine in ENGINES:

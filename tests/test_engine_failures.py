@@ -8,6 +8,8 @@ import torch
 from keras_dnnts.studies.names import callbacks
 from tests.names_folders import call, write_names
 
+pytestmark = pytest.mark.every_engine
+
 
 class XlaRuntimeError(RuntimeError):
     """Named like JAX's."""

@@ -15,6 +15,8 @@ from keras_dnnts import NamesConfig, predict_names, run_names
 from keras_dnnts.errors import UserError
 from tests.finished_runs import cifar_result
 
+pytestmark = pytest.mark.one_engine
+
 ENGINES = ("torch", "jax", "tensorflow", "keras", "numpy", "matplotlib")
 HAS_TORCH = keras.backend.backend() == "torch"
 

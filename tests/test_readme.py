@@ -18,6 +18,7 @@ def test_links_lead_to_files(page):
     assert not [link for link in links if not (ROOT / page).parent.joinpath(link).exists()]
 
 
+@pytest.mark.one_engine
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="the programs run on the default backend")
 @pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.splitlines()[-1][:20])
 def test_programs_run(program, tmp_path, monkeypatch):

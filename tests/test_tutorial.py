@@ -19,6 +19,7 @@ def count_pictures(notebook):
     return sum("image/png" in output.get("data", {}) for output in stored_outputs(notebook))
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(keras.backend.backend() != "torch", reason="the tutorial runs on the default backend")
 def test_runs_and_shows_what_it_stores(tmp_path, monkeypatch):
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):

@@ -143,6 +143,7 @@ def run(tmp_path):
     return folder
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("kind", ["Lambda", "os.system", "pathlib", "torch"])
 def test_crafted_models_are_refused(kind, run, tmp_path, capfd):
     crafted(run / "model-seed-0.keras", crafted_layers(tmp_path / "owned")[kind])
@@ -151,6 +152,7 @@ def test_crafted_models_are_refused(kind, run, tmp_path, capfd):
     assert not (tmp_path / "owned").exists()
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("command", ["predict", "export"])
 def test_commands_refuse_crafted_models_in_one_line(command, run, tmp_path, capfd):
     crafted(run / "model-seed-0.keras", crafted_layers(tmp_path / "owned")["Lambda"])
@@ -166,6 +168,7 @@ def test_commands_refuse_crafted_models_in_one_line(command, run, tmp_path, capf
     assert not (tmp_path / "owned").exists()
 
 
+@pytest.mark.every_engine
 def test_models_cannot_fill_the_disk(run, monkeypatch):
     crafted(run / "model-seed-0.keras", {})
     monkeypatch.setattr(saved_models, "LARGEST_WEIGHTS_BYTES", 1000)
@@ -173,6 +176,7 @@ def test_models_cannot_fill_the_disk(run, monkeypatch):
         load_keras_model(find_saved_model(run), keras.backend.backend())
 
 
+@pytest.mark.every_engine
 def test_models_of_names_cannot_fill_the_memory(tmp_path, monkeypatch):
     (tmp_path / "run").mkdir()
     names_result().save(tmp_path / "run")

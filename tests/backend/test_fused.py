@@ -188,6 +188,7 @@ def words_of_two_processes(program, cache):
     return [run.stdout.split() for run in runs]
 
 
+@pytest.mark.slow
 def test_a_second_process_compiles_nothing(tmp_path):
     assert words_of_two_processes(COMPILE, tmp_path) == [[b"0", b"0"], [b"1", b"1"]]
 
@@ -207,6 +208,7 @@ for cell, gates in (("rnn", 1), ("gru", 3), ("lstm", 4)):
 """
 
 
+@pytest.mark.slow
 def test_kernel_from_the_disk_cache_computes_what_the_one_just_compiled_does(tmp_path):
     compiled, cached = words_of_two_processes(TRAIN, tmp_path)
     assert len(compiled) == 6

@@ -5,6 +5,8 @@ from keras.ops import convert_to_numpy as to_numpy
 from keras_dnnts.backend.initializers import InitialWeights
 from keras_dnnts.studies.cifar.models import build_alexnet, build_resnet50
 
+pytestmark = pytest.mark.every_engine
+
 KINDS = ("torch_default", "kaiming_normal")
 
 

@@ -10,6 +10,8 @@ from torch.nn import functional as F
 from keras_dnnts.backend import BatchNormalization, Conv2D, MaxPooling2D
 from tests.training_step import gradients_of_training_step
 
+pytestmark = pytest.mark.every_engine
+
 MAPS = np.random.default_rng(0).normal(0.3, 1.0, (5, 9, 7, 3)).astype("float32")
 CONVOLUTIONS = {
     "plain": {"kernel_size": 3},

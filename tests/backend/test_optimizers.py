@@ -5,6 +5,8 @@ import torch
 
 from keras_dnnts.backend import Adam, Conv2D
 
+pytestmark = pytest.mark.every_engine
+
 SHAPES = [(4, 3), (7,), (2, 2, 3, 5)]
 STEPS = 12
 

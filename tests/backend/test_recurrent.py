@@ -7,6 +7,8 @@ from keras_dnnts.backend import recurrent_outputs
 from keras_dnnts.studies.names.models.recurrent import LastOutput, Recurrent
 from tests.plain_torch import CELLS, PlainClassifier, Sizes
 
+pytestmark = pytest.mark.every_engine
+
 cells = pytest.mark.parametrize("cell", CELLS)
 SIZES = Sizes(width=7, hidden_units=20, classes=2, longest=9)
 

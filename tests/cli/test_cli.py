@@ -121,6 +121,8 @@ def test_output_that_cannot_be_a_folder(names, tmp_path, capsys):
     assert (tmp_path / "file").read_text(encoding="utf-8") == "mine"
 
 
+@pytest.mark.slow
+@pytest.mark.one_engine
 def test_output_is_overwritten_only_on_request(names, tmp_path, capsys):
     out = tmp_path / "run"
     small = ("names", "--data-dir", names, "--out", out, "--iterations", "5", "--hidden-units", "4", "--quiet")
@@ -147,6 +149,7 @@ def test_missing_engine_names_the_extra(names, tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.every_engine
 def test_device_that_is_not_there(names, tmp_path, capsys):
     if keras.backend.backend() == "torch" and __import__("torch").cuda.is_available():
         pytest.skip("there is a CUDA device")
@@ -155,6 +158,7 @@ def test_device_that_is_not_there(names, tmp_path, capsys):
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.one_engine
 def test_without_out_runs_are_numbered(names, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
@@ -163,6 +167,7 @@ def test_without_out_runs_are_numbered(names, tmp_path, monkeypatch):
     assert sorted(path.name for path in (tmp_path / "runs").iterdir()) == ["names-rnn-001", "names-rnn-002"]
 
 
+@pytest.mark.slow
 def test_flag_beats_environment(names, tmp_path):
     program = "import sys, keras_dnnts.cli; keras_dnnts.cli.main(sys.argv[1:])"
     options = ["--iterations", "5", "--hidden-units", "4", "--quiet", "--out", str(tmp_path / "run")]

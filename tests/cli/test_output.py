@@ -38,6 +38,7 @@ def test_who_has_read_enough_hears_nothing_more():
     assert (done.returncode, done.stderr) == (141, "")
 
 
+@pytest.mark.slow
 def test_a_run_goes_on_where_nobody_reads(tmp_path):
     with closed_pipe() as pipe:
         command = [*PROGRAM, *small_names(tmp_path)]
@@ -47,6 +48,7 @@ def test_a_run_goes_on_where_nobody_reads(tmp_path):
     assert list((tmp_path / "new" / "figures").iterdir())
 
 
+@pytest.mark.slow
 def test_a_comparison_is_written_where_nobody_reads(run, tmp_path):
     with closed_pipe() as pipe:
         command = [*PROGRAM, "compare", run, "--out", tmp_path / "out"]
@@ -54,6 +56,7 @@ def test_a_comparison_is_written_where_nobody_reads(run, tmp_path):
     assert (tmp_path / "out" / "comparison.json").is_file()
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
 @pytest.mark.parametrize("command", [["--help"], ["compare", "run", "--out", "out"]])
 def test_a_full_device_is_one_line(run, command, tmp_path):

@@ -221,7 +221,7 @@ def test_encrypted_zips_are_refused(tmp_path):
     assert "password" in complaint(tmp_path / "a.zip")
 
 
-fuzz = settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz = settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 @fuzz

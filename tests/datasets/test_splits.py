@@ -55,7 +55,7 @@ def test_two_names_of_its_own_are_enough_for_a_category(lines, fraction, seed):
     assert len(split.train) + len(split.held_out) == sum(map(len, lines.values()))
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 4)
 @given(FRACTIONS, SEEDS)
 def test_each_category_and_the_whole_are_held_out_to_the_fraction(fraction, seed):
     rng = np.random.default_rng(seed)

@@ -1,11 +1,11 @@
 """The report in a real browser: it shows what it says, to everyone, on every screen, and asks nobody else."""
 
-import os
 import shutil
 
 import pytest
 
 from keras_dnnts.report import write_comparison, write_report
+from tests.conftest import skip_unless_asked_for
 from tests.report.illustrated import illustrated_cifar, illustrated_names, save
 
 pytestmark = pytest.mark.browser
@@ -15,13 +15,10 @@ PAGES = ("names", "cifar", "compared-names", "compared-cifar")
 
 
 @pytest.fixture(scope="module")
-def browser():
+def browser(request):
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
     if path is None:
-        message = "no Chromium is installed (Debian: apt-get install chromium)"
-        if os.environ.get("CI"):
-            pytest.fail(message)
-        pytest.skip(message)
+        skip_unless_asked_for(request, "browser", "no Chromium is installed (Debian: apt-get install chromium)")
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:

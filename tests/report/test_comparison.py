@@ -100,6 +100,7 @@ def test_command_writes_the_page_only_where_it_is_asked_for(tmp_path, capsys):
     assert "run1" in (tmp_path / "page" / "report.html").read_text(encoding="utf-8")
 
 
+@pytest.mark.slow
 def test_four_runs_of_images_stay_small(tmp_path):
     classes = tuple(f"class {i}" for i in range(10))
     runs = {f"run {i}": illustrated_cifar(classes, embedded=2000) for i in range(4)}

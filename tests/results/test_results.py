@@ -234,7 +234,6 @@ def assert_result_or_complaint(files):
             assert "results." in str(error)
 
 
-@settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_any_damage_to_the_bytes_is_a_result_or_a_complaint(finished, data):
     files = {file.name: file.read_bytes() for file in finished.iterdir()}
@@ -259,7 +258,7 @@ JSON = st.recursive(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=3 * settings().max_examples // 2)
 @given(data=st.data())
 def test_any_edit_of_a_field_is_a_result_or_a_complaint(finished, data):
     plain = json.loads((finished / "results.json").read_bytes())

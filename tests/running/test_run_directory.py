@@ -14,6 +14,8 @@ from keras_dnnts.running.run_directory import RunDirectory
 from keras_dnnts.studies.names.config import NamesConfig
 from tests.names_folders import call, write_names
 
+pytestmark = pytest.mark.one_engine
+
 SMALL = ("--hidden-units", "8", "--iterations", "3000", "--quiet", "--backend", keras.backend.backend())
 
 

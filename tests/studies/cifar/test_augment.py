@@ -11,6 +11,8 @@ from sklearn.datasets import load_sample_images
 
 from keras_dnnts.studies.cifar.augment import AugmentParameters, augment_batch, draw_parameters, prepare_batch
 
+pytestmark = pytest.mark.every_engine
+
 # One step of an 8-bit pixel, in the range [-1, 1].
 LEVEL = 2 / 255
 # (height, width) of the images and the side they are resized to: larger, smaller, and one of each.

@@ -18,6 +18,8 @@ from keras_dnnts.studies.cifar.illustrate import make_thumbnails
 from keras_dnnts.studies.cifar.image_batches import ImageBatches
 from keras_dnnts.studies.cifar.models import alexnet, build_alexnet, resnet50
 
+pytestmark = pytest.mark.every_engine
+
 
 @pytest.fixture
 def rng():

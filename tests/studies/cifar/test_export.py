@@ -10,6 +10,8 @@ from keras_dnnts.studies.cifar.models import build_alexnet, build_resnet50
 from tests.finished_runs import CLASSES, cifar_result
 from tests.names_folders import call
 
+pytestmark = pytest.mark.one_engine
+
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -42,6 +44,7 @@ def export(run, *options):
     return call("export", run, "--format", "onnx", "--backend", keras.backend.backend(), *options)
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize(("arch", "size"), [("alexnet", 63), ("alexnet", 224), ("resnet50", 33), ("resnet50", 46)])
 def test_outputs_equal_the_keras_models(arch, size, tmp_path, capsys):
     model = save_run(tmp_path / "run", arch, size)
@@ -57,6 +60,7 @@ def test_outputs_equal_the_keras_models(arch, size, tmp_path, capsys):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4 * abs(expected).max())
 
 
+@pytest.mark.every_engine
 def test_a_bfloat16_run_is_exported_in_float32(tmp_path):
     model = save_run(tmp_path / "run", "alexnet", 63, precision="bfloat16")
     exact = build_alexnet(63, len(CLASSES), WIDTH)

@@ -7,6 +7,8 @@ import pytest
 from keras_dnnts.studies.cifar.augment import augment_batch, draw_parameters, prepare_batch
 from keras_dnnts.studies.cifar.image_batches import ImageBatches
 
+pytestmark = pytest.mark.every_engine
+
 
 @pytest.fixture
 def data():

@@ -11,6 +11,8 @@ from keras_dnnts.running.callbacks import EpochHistory
 from tests.datasets.image_trees import encoded, write_folder
 from tests.names_folders import call
 
+pytestmark = [pytest.mark.every_engine, pytest.mark.slow]
+
 STATUS = Path("/proc/self/status")
 EPOCHS, SETTLED = 50, 20
 GROWTH_AN_EPOCH = 300e3  # bytes; allocators reach 113e3, and one batch of the images below takes 760e3

@@ -14,6 +14,8 @@ from keras_dnnts.results import load_result
 from tests.datasets.image_trees import encoded, write_folder
 from tests.names_folders import call
 
+pytestmark = [pytest.mark.one_engine, pytest.mark.slow]
+
 CLASSES = ("<bee>", 'cow, "Kuh"', "鶚 owl")
 
 
@@ -56,6 +58,7 @@ def trained_on_mixed(tmp_path_factory):
     return train(tmp_path_factory.mktemp("mixed"), [(12, 10), (30, 44), (90, 70), (20, 20), (25, 20)])
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("run_of", ["trained", "trained_on_mixed"])
 def test_predictions_are_the_runs_own_evaluation(run_of, request, capsys):
     animals, run = request.getfixturevalue(run_of)

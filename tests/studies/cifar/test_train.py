@@ -15,6 +15,8 @@ from keras_dnnts.studies.cifar.augment import augment_batch, draw_parameters, pr
 from tests.datasets.image_trees import encoded, write_folder
 from tests.names_folders import call
 
+pytestmark = [pytest.mark.every_engine, pytest.mark.slow]
+
 SIZES = {"alexnet": 63, "resnet50": 33}
 VOLATILE = ("_seconds", "_per_second")
 CLASSES = ("bee", "cow", "owl")

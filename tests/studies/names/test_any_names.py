@@ -78,7 +78,7 @@ def folder(tmp_path_factory):
     return tmp_path_factory.mktemp("names")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=3 * settings().max_examples)
 @given(content=contents, alphabet=alphabets)
 @example(content=b"\xef\xbb\xbfAda\rBob\r\nCarl\n\n", alphabet=REFERENCE_ALPHABET)
 @example(content="Ada\u2028Bob\nCarl\x85".encode(), alphabet=REFERENCE_ALPHABET)
@@ -116,7 +116,6 @@ def run_up_to_the_data(folder):
     return loaded, code, said.getvalue()
 
 
-@settings(max_examples=100, deadline=None)
 @given(content=contents)
 def test_the_command_line_loses_nothing_and_never_crashes(content, folder):
     oracle = expected(content, REFERENCE_ALPHABET)
@@ -131,7 +130,6 @@ def test_the_command_line_loses_nothing_and_never_crashes(content, folder):
         assert [text for text, label in zip(loaded[0].texts, loaded[0].labels, strict=True) if label == 0] == oracle[0]
 
 
-@settings(max_examples=100, deadline=None)
 @given(name=st.text(st.characters(codec="utf-8", exclude_characters="/\0"), min_size=1, max_size=20))
 def test_any_category_name(name, tmp_path_factory):
     folder = tmp_path_factory.mktemp("names")

@@ -10,6 +10,8 @@ import pytest
 from tests.names_folders import call
 from tests.studies.names.test_predict import ALPHABET, CLASSES, save_run
 
+pytestmark = pytest.mark.one_engine
+
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
@@ -18,6 +20,7 @@ def export(run, *options):
     return call("export", run, "--format", "onnx", "--backend", keras.backend.backend(), *options)
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_outputs_equal_the_keras_models(cell, tmp_path, capsys):
     model = save_run(tmp_path / "run", cell)

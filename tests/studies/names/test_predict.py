@@ -24,6 +24,8 @@ from keras_dnnts.studies.names.predict import load_numpy_model, predict_names
 from tests.finished_runs import names_result
 from tests.names_folders import call, write_names
 
+pytestmark = pytest.mark.one_engine
+
 CLASSES = ("Elbisch", "<b>精霊</b>", "الجن", "🧝, elf")
 ALPHABET = "abcdeéABC '"
 LONGEST = 23
@@ -52,6 +54,7 @@ def random_names(count=700):
     return letters, lengths
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_numpy_equals_keras(cell, tmp_path):
     model = save_run(tmp_path / "run", cell)
@@ -64,6 +67,7 @@ def test_numpy_equals_keras(cell, tmp_path):
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
+@pytest.mark.every_engine
 def test_gates_far_from_zero_do_not_overflow(tmp_path):
     model = save_run(tmp_path / "run", "lstm")
     model.set_weights([300 * weight for weight in model.get_weights()])
@@ -76,6 +80,7 @@ def test_gates_far_from_zero_do_not_overflow(tmp_path):
     np.testing.assert_allclose(found, model.predict((letters, lengths), verbose=0), rtol=1e-3)
 
 
+@pytest.mark.every_engine
 def test_each_name_is_answered_as_the_model_would(tmp_path):
     model = save_run(tmp_path / "run")
     numpy_model = load_numpy_model(find_saved_model(tmp_path / "run"))
@@ -108,6 +113,7 @@ def trained(tmp_path_factory):
     return names, folder / "run"
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("seed", [3, 4])
 def test_predictions_are_the_runs_own_evaluation(trained, seed, capsys):
     names, run = trained

@@ -20,6 +20,7 @@ def names():
     return letters, lengths
 
 
+@pytest.mark.every_engine
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_every_letter_is_as_if_it_were_the_last(cell, names):
     letters, lengths = names
@@ -44,6 +45,7 @@ def test_late_changes_are_those_within_the_last_letters():
     np.testing.assert_allclose(shares, [2 / 4, 3 / 4, 1, 1])
 
 
+@pytest.mark.one_engine
 def test_right_and_wrong_names_are_shown_from_different_classes(names):
     letters, lengths = names
     model = build_char_rnn("gru", 7, 3, 8, seed=2)

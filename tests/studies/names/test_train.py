@@ -17,6 +17,8 @@ from keras_dnnts.datasets.splits import split_names
 from keras_dnnts.results import load_result
 from tests.names_folders import call, write_names
 
+pytestmark = [pytest.mark.every_engine, pytest.mark.slow]
+
 SMALL = ("--hidden-units", "8", "--iterations", "2300", "--learning-rate", "0.05", "--quiet")
 VOLATILE = ("_seconds", "_per_second")
 

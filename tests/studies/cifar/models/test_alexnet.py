@@ -11,6 +11,8 @@ from keras_dnnts.studies.cifar.architectures import ARCHITECTURES, PENULTIMATE
 from keras_dnnts.studies.cifar.models import build_alexnet
 from keras_dnnts.studies.cifar.models.alexnet import AdaptiveAveragePooling2D
 
+pytestmark = pytest.mark.every_engine
+
 
 def test_number_of_parameters():
     assert build_alexnet().count_params() == 57_044_810

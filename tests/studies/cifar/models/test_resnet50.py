@@ -8,6 +8,8 @@ from keras_dnnts.errors import UserError
 from keras_dnnts.studies.cifar.architectures import ARCHITECTURES, PENULTIMATE
 from keras_dnnts.studies.cifar.models import build_resnet50
 
+pytestmark = pytest.mark.every_engine
+
 
 def test_number_of_trainable_parameters():
     model = build_resnet50(64)

@@ -11,6 +11,8 @@ from keras_dnnts.studies.cifar.models import build_alexnet, build_resnet50, load
 from tests.studies.cifar.models import torch_references
 from tests.training_step import gradients_of_training_step, relative_error
 
+pytestmark = pytest.mark.every_engine
+
 CLASSES = 7
 SMALLEST = {"alexnet": 63, "resnet50": 33}
 

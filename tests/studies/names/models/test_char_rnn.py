@@ -14,6 +14,8 @@ from keras_dnnts.studies.names.models import (
 from keras_dnnts.studies.names.models.char_rnn import OneHot
 from tests.plain_torch import CELLS, PlainClassifier, Sizes, random_stream
 
+pytestmark = pytest.mark.every_engine
+
 SIZES = Sizes(width=11, hidden_units=20, classes=5, longest=9)
 NAMES = Sizes(width=58, hidden_units=128, classes=18, longest=19)
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}

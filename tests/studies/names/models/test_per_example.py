@@ -11,6 +11,8 @@ from keras_dnnts.studies.names.models import (
 )
 from tests.plain_torch import CELLS, PlainClassifier, Sizes, Stream, random_stream
 
+pytestmark = pytest.mark.every_engine
+
 SMALL = Sizes(width=11, hidden_units=20, classes=5, longest=7)
 TOLERANCE = 1e-5 if keras.backend.backend() == "torch" else 1e-4
 
