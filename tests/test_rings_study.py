@@ -55,7 +55,7 @@ def test_results_and_page(whole):
 
 
 def load_result_of_rings(folder):
-    import tests.rings_study  # noqa: F401, PLC0415  registers the study, only here: other tests see two studies
+    import tests.rings_study  # noqa: F401  registers the study, only here: other tests see two studies
 
     return load_result(folder)
 
