@@ -21,6 +21,8 @@ from keras_dnnts.own_models import (
 from keras_dnnts.studies.cifar.config import CifarConfig
 from keras_dnnts.studies.cifar.train import build_model
 
+pytestmark = pytest.mark.every_engine
+
 GOOD = '''
 import keras
 from keras import ops

@@ -14,6 +14,8 @@ import pytest
 from keras_dnnts.results import load_result
 from tests.running.test_resume import contents
 
+pytestmark = [pytest.mark.one_engine, pytest.mark.slow]
+
 ROOT = Path(__file__).parents[1]
 SMALL = ("--epochs", "25", "--seeds", "2", "--points", "300", "--checkpoint-seconds", "0", "--quiet")
 

@@ -13,7 +13,7 @@ from keras_dnnts.cli.options import spell
 from keras_dnnts.config import Config
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.loggers import log_result
-from keras_dnnts.own_models import check_code
+from keras_dnnts.own_models import check_code, is_own_model
 from keras_dnnts.registry import all_studies, find_study
 from keras_dnnts.report import write_comparison, write_report, write_report_or_warn
 from keras_dnnts.results import Result, load_result
@@ -72,14 +72,17 @@ def resume_and_summarise(
     resume = f"{option_name('resume')} {path}"
     if config.experiment != experiment:
         raise UserError(f"{resume}: use keras-dnnts {config.experiment}, whose run it is")
+    asked = type(config).from_dict({**_values(config), **given}, where=resume)
+    own = is_own_model(config.model)
     for name, about in config.options().items():
-        was, value = getattr(config, name), given.get(name)
-        if name in given and about.results_depend and value != was:
+        was, value = getattr(config, name), getattr(asked, name)
+        may_move = own and name == config.model_option  # then its content counts
+        if name in given and about.results_depend and value != was and not may_move:
             advice = "leave the option out, or start a new run"
             raise UserError(f"{resume}: was started with {option_name(name)} {was}, not with {value}: {advice}")
-    check_code(config, given.get(config.model_option), path)
-    config = type(config).from_dict({**_values(config), **given}, where=resume)
-    _run_to_the_end(config, directory, quiet, log)
+    if own:
+        check_code(config, given.get(config.model_option), path)
+    _run_to_the_end(asked, directory, quiet, log)
 
 
 def _values(config: Config) -> dict[str, Any]:

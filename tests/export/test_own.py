@@ -15,7 +15,11 @@ onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 pytest.importorskip("onnxscript")
 
-pytestmark = pytest.mark.skipif(keras.backend.backend() != ENGINE, reason="exported there, whatever a run's engine was")
+pytestmark = [
+    pytest.mark.one_engine,
+    pytest.mark.slow,
+    pytest.mark.skipif(keras.backend.backend() != ENGINE, reason="exported there, whatever a run's engine was"),
+]
 
 TOLERANCE = 1e-5  # of outputs that are no larger than a few units
 

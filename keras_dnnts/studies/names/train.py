@@ -53,6 +53,8 @@ class NamesTraining:
         self.config: NamesConfig = run.config
         self.data: NamesData = run.data
         self.steps = self.config.iterations
+        if is_own_model(self.config.cell):  # before there is a run folder: it may not fit
+            build_model(self.config, len(self.data.classes), self.config.seed)
         # The fused kernel leaves Python free.
         self.side_by_side = self.config.seeds if self._is_fused() else 1
 

@@ -8,6 +8,8 @@ import torch
 from keras_dnnts.studies.cifar.compiling import build_loss, build_optimizer, compile_model
 from keras_dnnts.studies.cifar.config import CifarConfig
 
+pytestmark = pytest.mark.every_engine
+
 OPTIMIZERS = {
     "adam": ({"optimizer": "adam"}, lambda p, lr: torch.optim.Adam(p, lr)),
     "adamw": ({"optimizer": "adamw", "weight_decay": 0.2}, lambda p, lr: torch.optim.AdamW(p, lr, weight_decay=0.2)),

@@ -12,6 +12,8 @@ from keras_dnnts.studies.cifar.train import CifarTraining
 from tests.datasets.image_trees import encoded, write_folder
 from tests.names_folders import call
 
+pytestmark = pytest.mark.one_engine
+
 NET = """
 import keras
 
