@@ -170,6 +170,7 @@ def test_a_missing_extra_is_named_before_anything_starts(name, package, tmp_path
 
 
 @pytest.mark.slow
+@pytest.mark.one_engine
 def test_a_run_is_logged_when_it_is_complete(tmp_path, capsys):
     pytest.importorskip("tensorboardX")
     names = write_names(tmp_path / "names")
@@ -185,6 +186,7 @@ def test_a_run_is_logged_when_it_is_complete(tmp_path, capsys):
 
 
 @pytest.mark.slow
+@pytest.mark.one_engine
 def test_a_run_that_cannot_be_logged_is_complete(tmp_path, monkeypatch, capsys):
     def fail(*arguments):
         raise ConnectionError("no server\nanywhere")
