@@ -293,7 +293,7 @@ def test_a_damaged_cache_is_named(server, data_dir, damage):
 
 def test_where_tensorflow_datasets_cannot_be_imported(monkeypatch):
     monkeypatch.setitem(sys.modules, "array_record.python.array_record_module", None)
-    with pytest.raises(OutOfReachError, match="--data-dir"):
+    with pytest.raises(OutOfReachError, match="data_dir"):
         fetch.import_tfds()
 
 

@@ -57,7 +57,7 @@ def test_fewer_training_images_leave_the_other_parts_alone():
     np.testing.assert_allclose(shares, 60 / 140, atol=0.05)
 
 
-@pytest.mark.parametrize(("images", "train_images", "culprit"), [(9, None, "validation"), (40, 29, "--train-images")])
+@pytest.mark.parametrize(("images", "train_images", "culprit"), [(9, None, "validation"), (40, 29, "train_images")])
 def test_too_few_images_are_an_error(images, train_images, culprit):
     with pytest.raises(UserError, match=culprit):
         split_images(numbered(images), 0, train_images)

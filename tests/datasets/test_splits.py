@@ -98,7 +98,7 @@ def test_the_seed_also_draws_the_one_name_of_a_small_category():
 )
 def test_a_category_with_one_name_cannot_be_split(small):
     data = dataset({"English": ["Ann", "Bob", "Cleo"], "Korean": small})
-    with pytest.raises(UserError, match=r"category Korean .* --protocol reference"):
+    with pytest.raises(UserError, match=r"category Korean .* protocol reference"):
         split_names(data, 0.2, seed=0)
 
 
