@@ -27,14 +27,36 @@ def from_module(path: str) -> Callable[..., Any]:
     return call
 
 
+class Dataset(Protocol):
+    """What is known of a data set, as :class:`keras_dnnts.datasets.NamesDataset` has it."""
+
+    @property
+    def name(self) -> str:
+        """What results and titles call it."""
+
+    @property
+    def source(self) -> str:
+        """Where it came from, for a person."""
+
+    @property
+    def stand_in(self) -> bool:
+        """Whether it stands in for other data that were out of reach."""
+
+    @property
+    def content_hash(self) -> str:
+        """``"sha256:<hex>"`` over all that it holds."""
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """K class names in the order of labels."""
+
+
 class StudyData(Protocol):
     """The data of a run, read and split for every seed before an engine starts."""
 
-    name: str
-    source: str
-    stand_in: bool
-    content_hash: str
-    classes: tuple[str, ...]
+    @property
+    def dataset(self) -> Dataset:
+        """The data set."""
 
     def describe(self) -> dict[str, Any]:
         """What results say of it: ``counts``, by what is counted, and whatever else the study wants to keep."""

@@ -39,6 +39,7 @@ class RingsData:
     name, source, stand_in, classes = "rings", "drawn", False, CLASSES
 
     def __init__(self, config: RingsConfig) -> None:
+        self.dataset = self
         self.train, self.test = (self._draw(config, part) for part in ("train", "test"))
         self.content_hash = "sha256:" + hashlib.sha256(self.train[0].tobytes()).hexdigest()
 

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+STDIN = "-"
+"""The input that stands for the lines of standard input."""
+
 
 @dataclass(frozen=True)
 class Prediction:

@@ -60,7 +60,7 @@ def run_study(
     run = Run(config, data, directory, progress, interruption or Interruption())
     training = study.training(run)
     progress.plan(training.steps * config.seeds, training.unit, training.round_size)
-    with directory.open(config, data.content_hash):
+    with directory.open(config, data.dataset.content_hash):
         with progress:
             outcomes = _run_seeds(run, training)
         result = _gather(config, data, outcomes)
@@ -132,13 +132,13 @@ def _cores() -> int:
 
 
 def _gather(config: Config, data: StudyData, outcomes: Sequence[SeedOutcome]) -> Result:
-    first, classes = outcomes[0], data.classes
+    first, dataset = outcomes[0], data.dataset
     confusions = {part: np.stack([outcome.confusions[part] for outcome in outcomes]) for part in first.confusions}
     details = {
         "parameters": first.parameters,
-        "recall": {part: _recall(counts, classes) for part, counts in confusions.items()},
+        "recall": {part: _recall(counts, dataset.classes) for part, counts in confusions.items()},
         "most_frequent_confusions": {
-            part: most_frequent_confusions(counts.sum(axis=0), classes) for part, counts in confusions.items()
+            part: most_frequent_confusions(counts.sum(axis=0), dataset.classes) for part, counts in confusions.items()
         },
         "illustrated_seed": config.seed,
     }
@@ -146,11 +146,11 @@ def _gather(config: Config, data: StudyData, outcomes: Sequence[SeedOutcome]) ->
         experiment=config.experiment,
         config=config.to_dict(),
         dataset={
-            "name": data.name,
-            "source": data.source,
-            "stand_in": data.stand_in,
-            "content_hash": data.content_hash,
-            "classes": list(classes),
+            "name": dataset.name,
+            "source": dataset.source,
+            "stand_in": dataset.stand_in,
+            "content_hash": dataset.content_hash,
+            "classes": list(dataset.classes),
             **data.describe(),
         },
         environment=describe_environment() | first.environment,

@@ -33,31 +33,6 @@ class CifarData:
     splits: dict[int, ImageSplit]
 
     @property
-    def name(self) -> str:
-        """What results and titles call the data."""
-        return self.dataset.name
-
-    @property
-    def source(self) -> str:
-        """Where they came from."""
-        return self.dataset.source
-
-    @property
-    def stand_in(self) -> bool:
-        """Whether they stand in for the real data."""
-        return self.dataset.stand_in
-
-    @property
-    def content_hash(self) -> str:
-        """Of classes and images."""
-        return self.dataset.content_hash
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """K class names."""
-        return self.dataset.classes
-
-    @property
     def train_images(self) -> int:
         """Number of images that are trained on."""
         return len(self._first_split.train)

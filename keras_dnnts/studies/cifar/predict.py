@@ -17,8 +17,7 @@ from keras_dnnts.datasets.image_folders import (
     strict_decoding,
 )
 from keras_dnnts.errors import UserError, option_name
-from keras_dnnts.predict import Prediction, log_softmax, most_probable
-from keras_dnnts.predict.inputs import STDIN
+from keras_dnnts.predict import STDIN, Prediction, log_softmax, most_probable
 from keras_dnnts.running.saved_models import SavedModel, load_keras_model
 from keras_dnnts.studies.cifar.config import CifarConfig
 

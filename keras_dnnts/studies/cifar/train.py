@@ -88,7 +88,7 @@ class CifarTraining:
         self._built: dict[int, keras.Model] = {}
         if is_own_model(str(self.config.arch)):
             # Before the run has a folder: a file that does not fit leaves none.
-            self._built[self.config.seed] = build_model(self.config, len(self.data.classes), self.config.seed)
+            self._built[self.config.seed] = build_model(self.config, len(self.data.dataset.classes), self.config.seed)
 
     def prepare(self, seed: int) -> Prepared:
         """Put the images on the device, and build and compile the network."""
@@ -97,7 +97,7 @@ class CifarTraining:
         batches = _make_batches(config, train, validation, test, seed)
         model = self._built.pop(seed, None)
         if model is None:
-            model = build_model(config, len(self.data.classes), seed)
+            model = build_model(config, len(self.data.dataset.classes), seed)
         compile_model(model, config)
         embedded = _draw(test, config.embedding_images, seed, Purpose.EMBEDDED_IMAGES)
         extractor = build_feature_extractor(model) if has_features(model) else None
@@ -147,7 +147,7 @@ class CifarTraining:
         prepared, history = trained.prepared, trained.history
         self._save(seed, prepared.model, history)
         labels = prepared.test_images[1]
-        classes = len(self.data.classes)
+        classes = len(self.data.dataset.classes)
         logits = predict(prepared.model, prepared.test)
         guesses = logits.argmax(axis=1)
         accuracy = measure_accuracy(labels, guesses, classes, copies_of=range(len(logits)))

@@ -42,31 +42,6 @@ class NamesData:
     dataset: NamesDataset
     splits: dict[int, NamesSplit]
 
-    @property
-    def name(self) -> str:
-        """What results and titles call the data."""
-        return self.dataset.name
-
-    @property
-    def source(self) -> str:
-        """Where they came from."""
-        return self.dataset.source
-
-    @property
-    def stand_in(self) -> bool:
-        """Whether they stand in for the real data."""
-        return self.dataset.stand_in
-
-    @property
-    def content_hash(self) -> str:
-        """Of classes, alphabet and names."""
-        return self.dataset.content_hash
-
-    @property
-    def classes(self) -> tuple[str, ...]:
-        """K class names."""
-        return self.dataset.classes
-
     def describe(self) -> dict[str, Any]:
         """Counts of lines, of distinct names and of the splits' sides."""
         dataset, splits = self.dataset, self.splits.values()
@@ -169,15 +144,16 @@ def survey(config: NamesConfig) -> tuple[Sequence[str], int]:
             return ["data: names, 18 languages, not downloaded yet"], 18
         return ["data: names, 18 languages, to be downloaded; the bundled starter names where that is impossible"], 18
     data = load_data(config)
+    dataset = data.dataset
     counts = data.describe()["counts"]
     sides = {side: counts[side][0] for side in ("train", "held_out") if counts[side][0]}
     facts = [
-        f"data: {data.name} ({data.source}), {sum(counts['lines'].values()):,} lines, {len(data.classes)} classes",
+        f"data: {dataset.name} ({dataset.source}), {len(dataset.texts):,} lines, {len(dataset.classes)} classes",
         f"distinct names: {sum(counts['distinct_names'].values()):,}; lines left out: {counts['skipped']:,}",
         "split of the first seed: " + ", ".join(f"{side} {count:,}" for side, count in sides.items()),
-        f"content: {data.content_hash}",
+        f"content: {dataset.content_hash}",
     ]
-    return facts, len(data.classes)
+    return facts, len(dataset.classes)
 
 
 def _is_cached() -> bool:

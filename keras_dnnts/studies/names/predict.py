@@ -14,14 +14,13 @@ from keras_dnnts.datasets.alphabets import checked_alphabet, ignored_letters, no
 from keras_dnnts.datasets.folders import MAX_LINE_LETTERS
 from keras_dnnts.datasets.letters import encode
 from keras_dnnts.errors import UserError, option_name
-from keras_dnnts.predict import Prediction, log_softmax, most_probable
+from keras_dnnts.predict import STDIN, Prediction, log_softmax, most_probable
 from keras_dnnts.running.saved_models import SavedModel, load_keras_model, read_arrays
 from keras_dnnts.studies.names.config import CELLS, NamesConfig
 
 # Rows of a matrix product: enough to be fast, few enough that the gates of all of them stay in the cache.
 BATCH_SIZE = 512
 BLOCK_SIZE = 8192  # names read before the first is answered: batches of each length are then large
-STDIN = "-"
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 _RECURRENT, _HEAD = "layers/recurrent/vars", "layers/dense/vars"
 

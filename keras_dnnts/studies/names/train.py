@@ -54,13 +54,13 @@ class NamesTraining:
         self.data: NamesData = run.data
         self.steps = self.config.iterations
         if is_own_model(self.config.cell):  # before there is a run folder: it may not fit
-            build_model(self.config, len(self.data.classes), self.config.seed)
+            build_model(self.config, len(self.data.dataset.classes), self.config.seed)
         # The fused kernel leaves Python free.
         self.side_by_side = self.config.seeds if self._is_fused() else 1
 
     def prepare(self, seed: int) -> tuple[Any, str]:
         """The compiled model of a seed, and what will make its updates."""
-        model = build_model(self.config, len(self.data.classes), seed)
+        model = build_model(self.config, len(self.data.dataset.classes), seed)
         if is_own_model(self.config.cell):
             return model, compile_per_example(model, self.config.learning_rate)
         return model, compile_char_rnn(model, self.config.learning_rate, self.config.engine)
