@@ -62,6 +62,11 @@ def source_hash(path: Path) -> str:
     return _hash(_read(path))
 
 
+def describe_code(model: str) -> dict[str, str]:
+    """What results say of an own model's file: its hash; nothing for other models."""
+    return {"model_code": source_hash(split_own_model(model)[0])} if is_own_model(model) else {}
+
+
 def keep_code(model: str, folder: Path) -> None:
     """Keep a copy of an own model's file in a run's folder; where there is one, compare it. Nothing for other models.
 

@@ -14,7 +14,7 @@ from keras_dnnts.analysis import count_confusions, mean_cross_entropy, measure_a
 from keras_dnnts.datasets.image_dataset import LabelledImages
 from keras_dnnts.datasets.image_split import select_parts
 from keras_dnnts.errors import UserError, option_name
-from keras_dnnts.own_models import is_own_model, source_hash, split_own_model
+from keras_dnnts.own_models import describe_code, is_own_model
 from keras_dnnts.random_streams import Purpose, random_stream
 from keras_dnnts.running.callbacks import (
     Checkpoint,
@@ -166,7 +166,7 @@ class CifarTraining:
             },
             arrays=arrays,
             details=details,
-            environment=self._describe_code(),
+            environment=describe_code(str(self.config.arch)),
         )
 
     def _extract_features(self, prepared: Prepared) -> np.ndarray:
@@ -232,10 +232,6 @@ class CifarTraining:
         labels = arrays["embedding_label"]
         shares = {when: neighbour_accuracy(arrays[f"embedding_{when}"], labels) for when in ("first", "final")}
         return arrays, {"neighbour_accuracy": shares}
-
-    def _describe_code(self) -> dict[str, str]:
-        arch = str(self.config.arch)
-        return {"model_code": source_hash(split_own_model(arch)[0])} if is_own_model(arch) else {}
 
 
 def build_model(config: CifarConfig, classes: int, seed: int) -> keras.Model:

@@ -10,7 +10,7 @@ import numpy as np
 from keras_dnnts.analysis import count_confusions, measure_accuracy
 from keras_dnnts.datasets.alphabets import checked_alphabet
 from keras_dnnts.errors import UserError, option_name
-from keras_dnnts.own_models import build_own_model, is_own_model
+from keras_dnnts.own_models import build_own_model, describe_code, is_own_model
 from keras_dnnts.running.callbacks import Checkpoint, ModelState
 from keras_dnnts.running.run import Run
 from keras_dnnts.running.seeding import seed_all
@@ -136,7 +136,7 @@ class NamesTraining:
             rows=rows,
             curves={"loss": np.array(history.losses)},
             arrays={"loss_step": np.array([step for step, _ in rows], np.int64), **arrays},
-            environment={"engine": trained.updater},
+            environment={"engine": trained.updater, **describe_code(self.config.cell)},
         )
 
     def _is_fused(self) -> bool:

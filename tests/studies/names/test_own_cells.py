@@ -1,5 +1,6 @@
 """A model from a person's own file goes the whole way in the names study, and runs only where it is named."""
 
+import hashlib
 import json
 import shutil
 from pathlib import Path
@@ -43,6 +44,7 @@ def test_results_page_and_copy(home):
     assert result.reported == {}
     assert result.arrays["loss"][0, -1] < result.arrays["loss"][0, 0]
     assert (home / "run" / "model.py").read_bytes() == SOURCE.read_bytes()
+    assert result.environment["model_code"] == f"sha256:{hashlib.sha256(SOURCE.read_bytes()).hexdigest()}"
     page = (home / "run" / "report.html").read_text(encoding="utf-8")
     assert "build_model" in page and "Letter by letter" in page
     assert "reported by the reference" not in page
