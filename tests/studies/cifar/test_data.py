@@ -33,7 +33,7 @@ def test_data_are_described_with_their_counts_and_shape(images):
         "counts": {"images": {"bee": 24, "cow": 24}, "train": 28, "validation": 4, "test": 8},
     }
     dataset = load_image_dataset(data_dir=images, largest_side=63)
-    assert loaded.content_hash == dataset.content_hash
+    assert loaded.dataset.content_hash == dataset.content_hash
     for seed in (3, 4):
         np.testing.assert_array_equal(loaded.splits[seed].train, split_images(dataset, seed).train)
 

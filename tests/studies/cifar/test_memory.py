@@ -11,7 +11,8 @@ from keras_dnnts.running.callbacks import EpochHistory
 from tests.datasets.image_trees import encoded, write_folder
 from tests.names_folders import call
 
-pytestmark = [pytest.mark.every_engine, pytest.mark.slow]
+# The loop is the same on every engine, and how an engine keeps freed memory is its own affair.
+pytestmark = [pytest.mark.one_engine, pytest.mark.slow]
 
 STATUS = Path("/proc/self/status")
 EPOCHS, SETTLED = 50, 20

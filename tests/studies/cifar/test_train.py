@@ -83,6 +83,7 @@ def test_leaves_a_complete_run_behind(animals, tmp_path, capsys):
         np.testing.assert_allclose([float(row[name]) for row in rows], result.arrays[f"history_{name}"].ravel())
 
 
+@pytest.mark.one_engine
 def test_results_json_keeps_its_contract(animals, tmp_path):
     run(animals, tmp_path / "run", "--epochs", "1")
 
@@ -138,6 +139,7 @@ def losses_of(logits, labels):
     return np.log(np.exp(shifted).sum(axis=1)) - shifted[np.arange(len(labels)), labels]
 
 
+@pytest.mark.one_engine
 def test_sound_recipe_keeps_the_best_weights_and_tests_on_plain_images(animals, tmp_path):
     result = run(animals, tmp_path / "run", *UNSTABLE)
 
@@ -152,6 +154,7 @@ def test_sound_recipe_keeps_the_best_weights_and_tests_on_plain_images(animals, 
     assert result.metrics["best_epoch"].mean == history.argmin() + 1
 
 
+@pytest.mark.one_engine
 def test_reference_recipe_keeps_the_last_weights_and_augments_what_it_tests_on(animals, tmp_path):
     result = run(animals, tmp_path / "run", *UNSTABLE, "--recipe", "reference")
 
@@ -171,6 +174,7 @@ def test_reference_recipe_keeps_the_last_weights_and_augments_what_it_tests_on(a
         assert losses_of(logits, labels).mean() == pytest.approx(result.metrics[f"{name}_loss"].mean, rel=1e-4)
 
 
+@pytest.mark.one_engine
 def test_rate_steps_after_epochs_five_and_ten(animals, tmp_path):
     more = ("--epochs", "11", "--patience", "99", "--step-factor", "0.5", "--train-images", 16)
     rates = run(animals, tmp_path / "run", *more).arrays["history_learning_rate"][0]
@@ -202,6 +206,7 @@ def test_loss_that_is_not_finite_ends_the_run_with_what_it_had(animals, tmp_path
     assert all(np.isfinite(weights).all() for weights in load_model(out).get_weights())
 
 
+@pytest.mark.one_engine
 def test_results_are_saved_before_figures_are_drawn(animals, tmp_path, monkeypatch):
     def fail(*_):
         raise MemoryError
@@ -241,6 +246,7 @@ BAD_OPTIONS = {
 }
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(("options", "culprit"), BAD_OPTIONS.values(), ids=BAD_OPTIONS)
 def test_bad_options_are_one_clear_line_and_leave_no_folder(options, culprit, animals, tmp_path, capsys):
     assert call("cifar", *small(animals), "--out", tmp_path / "run", *options) == 2
@@ -251,6 +257,7 @@ def test_bad_options_are_one_clear_line_and_leave_no_folder(options, culprit, an
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.one_engine
 def test_comparison_of_two_networks(animals, tmp_path, capsys):
     runs = [tmp_path / name for name in ("one", "two")]
     for folder, more in zip(runs, ((), ("--width", 0.1)), strict=True):
@@ -264,6 +271,7 @@ def test_comparison_of_two_networks(animals, tmp_path, capsys):
     assert (tmp_path / "comparison" / "comparison.png").is_file()
 
 
+@pytest.mark.one_engine
 def test_saved_config_runs_again(animals, tmp_path):
     first = run(animals, tmp_path / "one", "--epochs", "1")
     assert call("run", tmp_path / "one" / "config.toml", "--out", tmp_path / "two", "--quiet") == 0
