@@ -2,6 +2,7 @@
 
 import importlib.metadata
 import importlib.util
+import logging
 import os
 import platform
 import sys
@@ -71,6 +72,8 @@ def _import_tensorflow_quietly() -> None:
     try:
         os.dup2(silence, 2)
         importlib.import_module("tensorflow")
+        # It warns of functions that it traces anew, as those of a second seed's model must be.
+        logging.getLogger("tensorflow").setLevel(logging.ERROR)
     finally:
         os.dup2(stderr, 2)
         os.close(stderr)
