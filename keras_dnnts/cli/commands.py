@@ -211,7 +211,11 @@ add_options(
             type=click.IntRange(min=1),
             help="Letters of the padded names.  [default: the longest of the run's data, at least 19]",
         ),
-        click.Option(["--backend"], type=click.Choice(BACKENDS), help="Engine to compare with.  [default: the run's]"),
+        click.Option(
+            ["--backend"],
+            type=click.Choice(BACKENDS),
+            help="Engine to compare with.  [default: the run's; torch for your own model]",
+        ),
         *model_options(),
     ],
 )
