@@ -51,6 +51,17 @@ def import_tfds() -> ModuleType:
         ) from error
 
 
+def import_builder(path: str) -> "type[DatasetBuilder]":
+    """Return the builder at ``"package.module:name"``; other sources of data do without what it imports.
+
+    Raises:
+        OutOfReachError: tensorflow-datasets cannot be imported.
+    """
+    import_tfds()
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
 def data_dir() -> Path:
     """Where data sets are kept: ``TFDS_DATA_DIR``, else tensorflow-datasets' own ``~/tensorflow_datasets``.
 
@@ -72,6 +83,14 @@ def is_cached(builder_class: "type[DatasetBuilder]") -> bool:
     """Whether the builder's data lie prepared in :func:`data_dir`, so that reading them needs no network."""
     # Preparing ends in renaming a finished folder, so the folder is never there half made.
     return builder_class(data_dir=data_dir()).data_path.exists()
+
+
+def is_ready(builder: str) -> bool:
+    """Whether the data of the builder at ``"package.module:name"`` can be read here and now, without the network."""
+    try:
+        return is_cached(import_builder(builder))
+    except OutOfReachError:
+        return False
 
 
 def find_place(builder_class: "type[DatasetBuilder]") -> str:

@@ -1,6 +1,5 @@
 """The images of a run, and their split for every seed."""
 
-import importlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,13 +10,15 @@ import numpy as np
 from keras_dnnts.datasets import ImageDataset, cifar10
 from keras_dnnts.datasets.archives import iterate_members
 from keras_dnnts.datasets.digits import load_digits
-from keras_dnnts.datasets.fetch import NOT_DOWNLOADED, OutOfReachError, find_place, import_tfds
+from keras_dnnts.datasets.fetch import find_place, import_builder, is_ready
 from keras_dnnts.datasets.image_folders import list_images
 from keras_dnnts.datasets.image_split import ImageSplit, split_images
 from keras_dnnts.datasets.images import load_image_dataset
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.own_models import is_own_model, source_hash, split_own_model
 from keras_dnnts.studies.cifar.config import CifarConfig
+
+BUILDER = "keras_dnnts.datasets.cifar10.builder:KerasDnntsCifar10"
 
 
 @dataclass(frozen=True)
@@ -84,7 +85,7 @@ def list_data_sets(fetch: bool) -> Sequence[tuple[str, str]]:
     """
     if fetch:
         cifar10.load_cifar10()
-    return [("CIFAR-10", find_place(_builder())), ("scikit-learn digits", "bundled")]
+    return [("CIFAR-10", find_place(import_builder(BUILDER))), ("scikit-learn digits", "bundled")]
 
 
 def survey(config: CifarConfig) -> tuple[Sequence[str], int]:
@@ -100,7 +101,7 @@ def survey(config: CifarConfig) -> tuple[Sequence[str], int]:
         digits = load_digits()
         return [f"data: {digits.name} ({digits.source}), {len(digits.train_images):,} images, 10 classes"], 10
     facts = "data: CIFAR-10, 50,000 training and 10,000 test images, 10 classes"
-    if _is_cached():
+    if is_ready(BUILDER):
         return [facts], 10
     otherwise = "" if config.dataset == "cifar10" else "; scikit-learn's digits where that is impossible"
     return [f"{facts}, to be downloaded{otherwise}"], 10
@@ -119,16 +120,3 @@ def _check_code(config: CifarConfig) -> None:
     """Where a model is a person's own, see that its file is there, before minutes go into the data."""
     if is_own_model(str(config.arch)):
         source_hash(split_own_model(str(config.arch))[0])
-
-
-def _is_cached() -> bool:
-    try:
-        return find_place(_builder()) != NOT_DOWNLOADED
-    except OutOfReachError:
-        return False
-
-
-def _builder() -> Any:
-    # It takes tensorflow-datasets, which the other sources do without.
-    import_tfds()
-    return importlib.import_module("keras_dnnts.datasets.cifar10.builder").KerasDnntsCifar10

@@ -1,7 +1,6 @@
 """The data of the names study: the real names, and what is used in their place."""
 
 import dataclasses
-import importlib
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,10 +13,10 @@ from keras_dnnts.datasets import NamesDataset
 from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
 from keras_dnnts.datasets.bundled import load_starter_names
 from keras_dnnts.datasets.fetch import (
-    NOT_DOWNLOADED,
     OutOfReachError,
     find_place,
-    import_tfds,
+    import_builder,
+    is_ready,
     prepared_builder,
     read_examples,
 )
@@ -28,6 +27,8 @@ from keras_dnnts.errors import UserError
 from keras_dnnts.studies.names.config import SOURCES, NamesConfig
 
 logger = logging.getLogger("keras_dnnts")
+
+BUILDER = "keras_dnnts.datasets.names_builder.builder:KerasDnntsNames"
 
 
 @dataclass(frozen=True)
@@ -113,7 +114,7 @@ def load_names(alphabet: str) -> NamesDataset:
         OutOfReachError: they are not cached and cannot be downloaded.
         UserError: a download is not what was expected, the cache is damaged, or ``alphabet`` is not one.
     """
-    builder_class = _builder()
+    builder_class: Any = import_builder(BUILDER)
     languages, urls = zip(*builder_class.urls().items(), strict=True)
     builder = prepared_builder(builder_class, urls[0])
     lines: dict[str, list[str]] = {language: [] for language in languages}
@@ -130,7 +131,7 @@ def list_data_sets(fetch: bool) -> Sequence[tuple[str, str]]:
     """
     if fetch:
         load_names(REFERENCE_ALPHABET)
-    return [("names", find_place(_builder())), ("starter names", "bundled")]
+    return [("names", find_place(import_builder(BUILDER))), ("starter names", "bundled")]
 
 
 def survey(config: NamesConfig) -> tuple[Sequence[str], int]:
@@ -139,7 +140,7 @@ def survey(config: NamesConfig) -> tuple[Sequence[str], int]:
     Raises:
         UserError: the data cannot be used.
     """
-    if config.data_dir is None and config.dataset != "starter" and not _is_cached():
+    if config.data_dir is None and config.dataset != "starter" and not is_ready(BUILDER):
         if config.dataset == "names":
             return ["data: names, 18 languages, not downloaded yet"], 18
         return ["data: names, 18 languages, to be downloaded; the bundled starter names where that is impossible"], 18
@@ -154,16 +155,3 @@ def survey(config: NamesConfig) -> tuple[Sequence[str], int]:
         f"content: {dataset.content_hash}",
     ]
     return facts, len(dataset.classes)
-
-
-def _is_cached() -> bool:
-    try:
-        return find_place(_builder()) != NOT_DOWNLOADED
-    except OutOfReachError:
-        return False
-
-
-def _builder() -> Any:
-    # It takes tensorflow-datasets, which the other sources do without.
-    import_tfds()
-    return importlib.import_module("keras_dnnts.datasets.names_builder.builder").KerasDnntsNames

@@ -53,7 +53,7 @@ def test_surveys_of_what_is_known(monkeypatch):
         10,
     )
     for cached, words in ((True, "10 classes"), (False, "to be downloaded; scikit-learn's digits")):
-        monkeypatch.setattr(data, "_is_cached", lambda cached=cached: cached)
+        monkeypatch.setattr(data, "is_ready", lambda builder, cached=cached: cached)
         facts, classes = survey(CifarConfig())
         assert classes == 10
         assert words in facts[0]
