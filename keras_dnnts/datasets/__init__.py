@@ -47,6 +47,8 @@ class ImageDataset:
         train_labels: (N,) int32 indices into ``classes``.
         test_images: (M, H, W, 3) uint8, or None where the source has no test part (it is then split off).
         test_labels: (M,) int32, or None with ``test_images``.
+        train_paths: (N,) str, the images' files within the source; None where they have none.
+        test_paths: (M,) str, likewise.
     """
 
     name: str
@@ -58,3 +60,5 @@ class ImageDataset:
     train_labels: np.ndarray
     test_images: np.ndarray | None
     test_labels: np.ndarray | None
+    train_paths: np.ndarray | None = None
+    test_paths: np.ndarray | None = None

@@ -17,8 +17,8 @@ from keras_dnnts.datasets import ImageDataset
 from keras_dnnts.datasets.archives import refuse_circles
 from keras_dnnts.whole_files import remove_unfinished, write_whole
 
-_FORMAT = 2
-_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels")
+_FORMAT = 3
+_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels", "train_paths", "test_paths")
 
 logger = logging.getLogger("keras_dnnts")
 

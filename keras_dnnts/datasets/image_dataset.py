@@ -17,11 +17,13 @@ def build_image_dataset(
     classes: tuple[str, ...],
     train: LabelledImages,
     test: LabelledImages | None,
+    train_paths: np.ndarray | None = None,
+    test_paths: np.ndarray | None = None,
 ) -> ImageDataset:
     """The data set of these parts; the same images in the same order have one hash wherever they come from."""
     test_images, test_labels = test if test is not None else (None, None)
     arrays = (*train, test_images, test_labels)
-    return ImageDataset(name, source, False, _content_hash(classes, arrays), classes, *arrays)
+    return ImageDataset(name, source, False, _content_hash(classes, arrays), classes, *arrays, train_paths, test_paths)
 
 
 def _content_hash(classes: tuple[str, ...], arrays: tuple[np.ndarray | None, ...]) -> str:

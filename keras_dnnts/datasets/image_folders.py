@@ -72,8 +72,12 @@ def read_image_folders(members: Iterable[Member], source: Path, largest_side: in
     layout = _find_layout(tree, source)
     images = _one_size(tree.images)
     parts = {part: _gather(classes, images) for part, classes in layout.items()}
+    paths = {part: _list_paths(classes) for part, classes in layout.items()}
     name = source.name.split(".")[0] if source.is_file() else source.resolve().name
-    return build_image_dataset(name, str(source), tuple(layout["train"]), parts["train"], parts.get("test"))
+    classes = tuple(layout["train"])
+    return build_image_dataset(
+        name, str(source), classes, parts["train"], parts.get("test"), paths["train"], paths.get("test")
+    )
 
 
 def list_images(members: Iterable[Member], source: Path) -> Layout:
@@ -239,6 +243,12 @@ def _one_size(images: dict[PurePosixPath, np.ndarray]) -> dict[PurePosixPath, np
 def fit_image(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """An (H, W, 3) uint8 image cut centrally to the shape wanted and resized (bilinear) to (height, width, 3)."""
     return np.asarray(ImageOps.fit(Image.fromarray(image), (width, height), Image.Resampling.BILINEAR))
+
+
+def _list_paths(classes: dict[str, list[PurePosixPath]]) -> np.ndarray:
+    """The paths of images in the order of :func:`_gather`; bytes of a file name that are no text are escaped."""
+    paths = itertools.chain(*classes.values())
+    return np.array([os.fsencode(path).decode("utf-8", "backslashreplace") for path in paths])
 
 
 def _gather(classes: dict[str, list[PurePosixPath]], images: dict[PurePosixPath, np.ndarray]) -> LabelledImages:

@@ -66,6 +66,12 @@ def split_images(dataset: ImageDataset, seed: int = 0, train_images: int | None 
     return ImageSplit(train, validation, test)
 
 
+def select_test_paths(dataset: ImageDataset, split: ImageSplit) -> np.ndarray | None:
+    """The files (T,) str of the test part's images within the source; None where they have none."""
+    paths = dataset.train_paths if dataset.test_images is None else dataset.test_paths
+    return None if paths is None else paths[split.test]
+
+
 def select_parts(dataset: ImageDataset, split: ImageSplit) -> tuple[LabelledImages, LabelledImages, LabelledImages]:
     """The images and labels of the train, validation and test part.
 

@@ -56,6 +56,13 @@ def test_images_and_labels_in_order(folder):
         np.testing.assert_array_equal(labels, np.array([0, 0, 0, 1, 1], np.int32), strict=True)
 
 
+def test_every_image_keeps_its_path_in_the_source(folder, tmp_path):
+    names = ["cat/1.png", "cat/2.png", "cat/3.png", "dog/a.png", "dog/b.png"]
+    for data in (read(folder), read(pack_zip(tmp_path / "pets.zip", small_tree()))):
+        assert data.train_paths.tolist() == [f"train/{name}" for name in names]
+        assert data.test_paths.tolist() == [f"test/{name}" for name in names]
+
+
 def test_a_single_tree_has_no_test_part(tmp_path):
     data = read(write_folder(tmp_path / "pets", small_tree(parts=[""])))
     assert data.train_labels.tolist() == [0, 0, 0, 1, 1]
