@@ -6,21 +6,37 @@ import hashlib
 import json
 import logging
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import filelock
 import numpy as np
 
 from keras_dnnts.datasets import ImageDataset
-from keras_dnnts.datasets.archives import refuse_circles
-from keras_dnnts.whole_files import remove_unfinished, write_whole
+from keras_dnnts.datasets.archives import iterate_members
+from keras_dnnts.errors import UserError
+from keras_dnnts.whole_files import UNFINISHED, remove_unfinished, write_whole
 
 _FORMAT = 3
+_FILES = "images-*.npz"
 _ARRAYS = ("train_images", "train_labels", "test_images", "test_labels", "train_paths", "test_paths")
 
 logger = logging.getLogger("keras_dnnts")
+
+
+class CachedImages(NamedTuple):
+    """A file of decoded images.
+
+    Attributes:
+        path: the file.
+        source: the folder or archive the images were read from; empty where the file does not say.
+        bytes: the file's size.
+    """
+
+    path: Path
+    source: str
+    bytes: int
 
 
 def cache_dir() -> Path:
@@ -47,34 +63,99 @@ def cached(source: Path, options: dict[str, int], read: Callable[[], ImageDatase
     except RuntimeError as error:  # there is no home folder
         logger.info("decoded images are not kept (%s)", error)
         return read()
-    state = _digest(json.dumps(_fingerprint(source)))
-    dataset = _load(path, state)
+    state = _fingerprint(source)
+    dataset = _load(path, state) if state else None
     if dataset is None:
         dataset = read()
-        try:
-            _save(path, state, dataset)
-        except OSError as error:
-            logger.info("decoded images are not kept in %s (%s)", path.parent, error)
+        if state:
+            _keep(path, {"state": state, "location": str(source.absolute())}, dataset)
     return dataset
+
+
+def cached_images() -> list[CachedImages]:
+    """Every file of decoded images in :func:`cache_dir`, the largest first; none where there is no such folder."""
+    found = [_describe(path) for path in _cache_files()]
+    return sorted((one for one in found if one is not None), key=lambda one: (-one.bytes, one.path))
+
+
+def clear_image_cache() -> int:
+    """Remove every file of decoded images, and say how many bytes that frees.
+
+    Raises:
+        UserError: one cannot be removed.
+    """
+    if not _cache_files():
+        return 0
+    folder = cache_dir()
+    try:
+        with filelock.FileLock(folder / ".lock"):
+            remove_unfinished(folder)
+            freed = sum(path.stat().st_size for path in _cache_files())
+            for path in _cache_files():
+                path.unlink()
+    except OSError as error:
+        raise UserError(f"{folder}: cannot be cleared ({error.strerror}): remove {_FILES} in it by hand") from error
+    return freed
+
+
+def _cache_files() -> list[Path]:
+    # Without a home folder, or in one that may not be read, nothing is kept.
+    with contextlib.suppress(OSError, RuntimeError):
+        folder = cache_dir()
+        return sorted([*folder.glob(_FILES), *folder.glob(f"{UNFINISHED}*")])
+    return []
+
+
+def _describe(path: Path) -> CachedImages | None:
+    try:
+        size = path.stat().st_size
+    except OSError:  # another process has just removed it
+        return None
+    about = _read_about(path)
+    return CachedImages(path, about.get("location") or about.get("source") or "", size)
+
+
+def _read_about(path: Path) -> dict[str, Any]:
+    """What a file says of itself; empty for a damaged one."""
+    with contextlib.suppress(Exception), np.load(path, allow_pickle=False) as archive:
+        about = json.loads(str(archive["about"]))
+        return about if isinstance(about, dict) else {}
+    return {}
+
+
+def _remove_orphans(folder: Path) -> None:
+    """Remove the files whose source is gone, and those of earlier versions, which nothing reads."""
+    for path in folder.glob(_FILES):
+        location = _read_about(path).get("location")
+        if location is None or not os.path.lexists(location):
+            path.unlink(missing_ok=True)
 
 
 def _digest(text: str) -> str:
     return hashlib.sha256(text.encode()).hexdigest()
 
 
-def _fingerprint(source: Path) -> list[tuple[str, int, int]]:
-    files = _files_in(source)
-    # What is missing or cannot be read is for ``read`` to complain of.
-    with contextlib.suppress(OSError):
-        states = [(str(file), file.stat()) for file in (source, *files)]
-        return sorted((name, state.st_size, state.st_mtime_ns) for name, state in states)
-    return []
+def _fingerprint(source: Path) -> str | None:
+    """A digest of the names, sizes and times of all that is read; None where that cannot be told.
+
+    What is missing or cannot be read is for ``read`` to complain of.
+    """
+    try:
+        if not source.is_dir():
+            return _digest(json.dumps(_state(source)))
+        states = {str(member.path): member.read and _state(source / member.path) for member in iterate_members(source)}
+    except (OSError, UserError):
+        return None
+    return _digest(json.dumps(states))
 
 
-def _files_in(source: Path) -> Iterator[Path]:
-    for folder, _, names in os.walk(source, followlinks=True):
-        refuse_circles(Path(folder), source)
-        yield from (Path(folder, name) for name in names)
+def _state(path: Path) -> tuple[int, int, int]:
+    try:
+        state = path.stat()
+    except OSError:  # a link that leads nowhere
+        state = path.lstat()
+    # The last is of every change: copying may keep the time of the content.
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def _load(path: Path, state: str) -> ImageDataset | None:
@@ -84,6 +165,7 @@ def _load(path: Path, state: str) -> ImageDataset | None:
             about: dict[str, Any] = json.loads(str(archive["about"]))
             if about.pop("state") != state:
                 return None
+            del about["location"]
             arrays: dict[str, Any] = {name: archive.get(name) for name in _ARRAYS}
             return ImageDataset(**about | arrays | {"classes": tuple(about["classes"])})
     except FileNotFoundError:
@@ -94,12 +176,20 @@ def _load(path: Path, state: str) -> ImageDataset | None:
         return None
 
 
-def _save(path: Path, state: str, dataset: ImageDataset) -> None:
-    about = {field.name: getattr(dataset, field.name) for field in dataclasses.fields(dataset)}
-    arrays = {name: array for name in _ARRAYS if (array := about.pop(name)) is not None}
-    arrays["about"] = np.array(json.dumps(about | {"state": state}))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    # One at a time, so that what killed processes left can be removed: it may be as large as the data.
-    with filelock.FileLock(path.parent / ".lock"):
-        remove_unfinished(path.parent)
-        write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+def _keep(path: Path, about: dict[str, str], dataset: ImageDataset) -> None:
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # One at a time, so that what killed processes left can be removed: it may be as large as the data.
+        with filelock.FileLock(path.parent / ".lock"):
+            remove_unfinished(path.parent)
+            _remove_orphans(path.parent)
+            _save(path, about, dataset)
+    except OSError as error:
+        logger.info("decoded images are not kept in %s (%s)", path.parent, error)
+
+
+def _save(path: Path, about: dict[str, str], dataset: ImageDataset) -> None:
+    fields = {field.name: getattr(dataset, field.name) for field in dataclasses.fields(dataset)}
+    arrays = {name: array for name in _ARRAYS if (array := fields.pop(name)) is not None}
+    arrays["about"] = np.array(json.dumps(fields | about))
+    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))

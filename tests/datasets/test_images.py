@@ -9,6 +9,7 @@ import pytest
 from keras_dnnts.datasets import cifar10, image_cache, images
 from keras_dnnts.datasets.digits import load_digits
 from keras_dnnts.datasets.fetch import OutOfReachError
+from keras_dnnts.datasets.image_cache import cached_images, clear_image_cache
 from keras_dnnts.datasets.images import load_image_dataset
 from keras_dnnts.errors import UserError
 from keras_dnnts.whole_files import UNFINISHED
@@ -132,6 +133,76 @@ def test_any_change_of_the_images_is_noticed(folder, cache, reads):
     assert load_image_dataset(data_dir=folder).content_hash != changed.content_hash
     assert len(reads) == 4
     assert len(list(cache.glob("*.npz"))) == 1
+
+
+def test_a_change_that_keeps_size_and_time_is_noticed(folder):
+    path = folder / "train" / "cat" / "1.bmp"
+    path.write_bytes(encoded(random_image(98), "BMP"))
+    first, before = load_image_dataset(data_dir=folder), path.stat()
+    path.write_bytes(encoded(random_image(99), "BMP"))
+    os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert path.stat().st_size == before.st_size
+    assert load_image_dataset(data_dir=folder).content_hash != first.content_hash
+
+
+@pytest.mark.parametrize("link", [".#notes.txt", "notes.txt", "train/.#labels.csv"])
+def test_a_link_that_leads_nowhere_hides_no_change(folder, reads, link):
+    (folder / link).symlink_to("nowhere")
+    first = load_image_dataset(data_dir=folder)
+    assert load_image_dataset(data_dir=folder).content_hash == first.content_hash
+    assert len(reads) == 1
+    for part in ("train", "test"):
+        write_folder(folder, {f"{part}/fox/1.png": encoded(random_image(99))})
+    assert load_image_dataset(data_dir=folder).classes == ("cat", "dog", "fox")
+
+
+def test_an_empty_class_folder_is_noticed_when_images_are_cached(folder):
+    load_image_dataset(data_dir=folder)
+    (folder / "train" / "fox").mkdir()
+    with pytest.raises(UserError, match="fox"):
+        load_image_dataset(data_dir=folder)
+
+
+def test_hidden_files_decode_nothing_again(folder, reads):
+    load_image_dataset(data_dir=folder)
+    write_folder(folder, {".DS_Store": b"x", ".git/index": b"x", "train/cat/.DS_Store": b"x"})
+    load_image_dataset(data_dir=folder)
+    assert len(reads) == 1
+
+
+def test_cached_images_are_listed_and_cleared(folder, tmp_path, cache, reads):
+    assert (cached_images(), clear_image_cache()) == ([], 0)
+    assert not cache.exists()
+    other = write_folder(tmp_path / "more", small_tree([""]))
+    for source in (folder, other):
+        load_image_dataset(data_dir=source)
+    (cache / "images-1.npz").write_bytes(b"damaged")
+    listed = cached_images()
+    assert {one.source for one in listed} == {str(folder), str(other), ""}
+    assert [one.bytes for one in listed] == sorted((path.stat().st_size for path in cache.glob("*.npz")), reverse=True)
+    assert clear_image_cache() == sum(one.bytes for one in listed)
+    assert cached_images() == []
+    load_image_dataset(data_dir=folder)
+    assert len(reads) == 3
+
+
+def test_what_is_cached_of_sources_that_are_gone_goes_with_the_next(folder, tmp_path, cache):
+    other = write_folder(tmp_path / "more", small_tree([""]))
+    load_image_dataset(data_dir=folder)
+    (cache / "images-of-an-earlier-version.npz").write_bytes(b"x")
+    folder.rename(tmp_path / "moved")
+    load_image_dataset(data_dir=other)
+    assert [one.source for one in cached_images()] == [str(other)]
+
+
+def test_a_cache_that_cannot_be_cleared_is_one_line(folder, monkeypatch):
+    def unlink(path, missing_ok=False):
+        raise PermissionError(13, "Permission denied")
+
+    load_image_dataset(data_dir=folder)
+    monkeypatch.setattr(Path, "unlink", unlink)
+    with pytest.raises(UserError, match="cannot be cleared"):
+        clear_image_cache()
 
 
 def test_the_largest_side_is_part_of_what_is_cached(folder):
