@@ -20,11 +20,32 @@ class Accuracy:
         by_class: mean recall over classes, every class weighted equally, and its interval.
         overall: fraction of distinct examples right, every one weighted equally, and its interval.
         recall: (K,) fraction right of each class, copies counted; NaN for a class without examples.
+        distinct: (K,) number of distinct examples of each class.
+        effective: (K,) effective number of distinct examples of each class, 0 for a class without examples.
     """
 
     by_class: tuple[float, tuple[float, float]]
     overall: tuple[float, tuple[float, float]]
     recall: np.ndarray
+    distinct: np.ndarray
+    effective: np.ndarray
+
+
+@dataclass(frozen=True)
+class ClassScores:
+    """How well each of K classes is told from the others; the mean over seeds, of those where it is defined.
+
+    Attributes:
+        examples: (K,) examples of the class; a whole number for one seed.
+        recall: (K,) share of its examples that are guessed right; NaN without examples.
+        precision: (K,) share of the guesses of it that are right; NaN where it is never guessed.
+        f1: (K,) harmonic mean of both, 0 where it is never guessed; NaN without examples.
+    """
+
+    examples: np.ndarray
+    recall: np.ndarray
+    precision: np.ndarray
+    f1: np.ndarray
 
 
 def count_confusions(labels: np.ndarray, guesses: np.ndarray, classes: int) -> np.ndarray:
@@ -68,35 +89,71 @@ def measure_accuracy(labels: np.ndarray, guesses: np.ndarray, classes: int, copi
     lines = np.bincount(labels, minlength=classes)
     squares = np.bincount(labels[first], copies.astype(float) ** 2, classes)
     seen = lines > 0
-    effective = lines[seen] ** 2 / squares[seen]
+    effective = np.zeros(classes)
+    effective[seen] = lines[seen] ** 2 / squares[seen]
     recall = np.full(classes, np.nan)
     recall[seen] = np.bincount(labels, right, classes)[seen] / lines[seen]
-    low, high = _wilson(recall[seen], effective)
+    low, high = wilson_interval(recall[seen], effective[seen])
     mean = recall[seen].mean()
     below = np.sqrt(((recall[seen] - low) ** 2).sum()) / len(low)
     above = np.sqrt(((high - recall[seen]) ** 2).sum()) / len(high)
     by_class = float(mean), (float(mean - below), float(mean + above))
-    return Accuracy(by_class, _fraction_with_interval(right[first]), recall)
+    distinct = np.bincount(labels[first], minlength=classes)
+    return Accuracy(by_class, _fraction_with_interval(right[first]), recall, distinct, effective)
+
+
+def score_classes(confusions: np.ndarray) -> ClassScores:
+    """Score each class from confusion counts (seeds, K, K), row = truth, column = guess."""
+    right = confusions.diagonal(axis1=1, axis2=2).astype(float)
+    examples, guessed = confusions.sum(axis=2), confusions.sum(axis=1)
+    return ClassScores(
+        examples=examples.mean(axis=0),
+        recall=_mean_defined(right, examples, examples > 0),
+        precision=_mean_defined(right, guessed, guessed > 0),
+        f1=_mean_defined(2 * right, examples + guessed, examples > 0),
+    )
+
+
+def _mean_defined(numerators: np.ndarray, denominators: np.ndarray, defined: np.ndarray) -> np.ndarray:
+    """(K,) mean over seeds of fractions (seeds, K) where they are defined, NaN where they never are."""
+    fractions = np.where(defined, numerators / np.maximum(denominators, 1), 0.0).sum(axis=0)
+    times = defined.sum(axis=0)
+    return np.where(times > 0, fractions / np.maximum(times, 1), np.nan)
 
 
 def most_frequent_confusions(counts: np.ndarray, names: Sequence[str], most: int = 10) -> list[dict[str, Any]]:
-    """Return the ``most`` largest off-diagonal cells of (K, K) counts as fractions of their rows, largest first.
+    """Return the ``most`` largest off-diagonal cells of (K, K) counts with their fractions of their rows.
+
+    The largest count comes first; of equal ones, the larger fraction.
 
     >>> import numpy as np
     >>> from keras_dnnts import most_frequent_confusions
     >>> most_frequent_confusions(np.array([[3, 1], [0, 5]]), ["cat", "dog"])
-    [{'truth': 'cat', 'guess': 'dog', 'fraction': 0.25}]
+    [{'truth': 'cat', 'guess': 'dog', 'count': 1, 'fraction': 0.25}]
     """
-    totals = np.maximum(counts.sum(axis=1, keepdims=True), 1)
-    fractions = counts / totals
-    np.fill_diagonal(fractions, 0)
-    order = np.argsort(-fractions, axis=None, kind="stable")[:most]
+    fractions = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
+    wrong = np.array(counts)
+    np.fill_diagonal(wrong, 0)
+    order = np.lexsort((-fractions.ravel(), -wrong.ravel()))[:most]
     cells = [np.unravel_index(cell, counts.shape) for cell in order]
     return [
-        {"truth": names[row], "guess": names[column], "fraction": float(fractions[row, column])}
+        {
+            "truth": names[row],
+            "guess": names[column],
+            "count": int(wrong[row, column]),
+            "fraction": float(fractions[row, column]),
+        }
         for row, column in cells
-        if fractions[row, column] > 0
+        if wrong[row, column] > 0
     ]
+
+
+def wilson_interval(fraction: Any, count: Any) -> tuple[Any, Any]:
+    """Wilson's (1927) 95 % interval of fractions, each of ``count`` examples, which may be an effective number."""
+    centre = (fraction + Z_95**2 / (2 * count)) / (1 + Z_95**2 / count)
+    spread = np.sqrt(fraction * (1 - fraction) / count + (Z_95 / (2 * count)) ** 2) * Z_95 / (1 + Z_95**2 / count)
+    # A fraction of 0 or 1 is an end of its interval, but for rounding.
+    return np.clip(centre - spread, 0, fraction), np.clip(centre + spread, fraction, 1)
 
 
 def late_changes(probabilities: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -202,12 +259,5 @@ def _number_pairs(labels: np.ndarray, copies_of: Sequence[Any]) -> np.ndarray:
 
 def _fraction_with_interval(right: np.ndarray) -> tuple[float, tuple[float, float]]:
     fraction = right.mean()
-    low, high = _wilson(fraction, len(right))
+    low, high = wilson_interval(fraction, len(right))
     return float(fraction), (float(low), float(high))
-
-
-def _wilson(fraction: Any, count: Any) -> tuple[Any, Any]:
-    centre = (fraction + Z_95**2 / (2 * count)) / (1 + Z_95**2 / count)
-    spread = np.sqrt(fraction * (1 - fraction) / count + (Z_95 / (2 * count)) ** 2) * Z_95 / (1 + Z_95**2 / count)
-    # A fraction of 0 or 1 is an end of its interval, but for rounding.
-    return np.clip(centre - spread, 0, fraction), np.clip(centre + spread, fraction, 1)

@@ -19,6 +19,8 @@ class MetricKind:
             several, the first is the most telling.
         part: the part of the data it is about, where not every run has that part; None where all have the metric.
         weighting: how examples are weighted, in words that may follow a headline.
+        over_classes: whether it is a mean over classes, so that every class weighs the same; otherwise every example
+            does.
     """
 
     name: str
@@ -28,6 +30,7 @@ class MetricKind:
     headline: str | None = None
     part: str | None = None
     weighting: str = ""
+    over_classes: bool = False
 
     def __post_init__(self) -> None:
         assert self.unit in UNITS

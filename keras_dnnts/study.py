@@ -114,8 +114,22 @@ class Training(Protocol):
         """Save the model, measure it and pick what is shown. In the main thread, seed after seed."""
 
 
+NOTEBOOK_TITLE = "Deep Neural Networks and Time-Series Models"
+NOTEBOOK_URL = "https://github.com/Jayadeep-Potarlanka/deep-neural-networks-and-time-series-models"
+
+
 class Reference(Protocol):
-    """Numbers that somebody else reports for a study."""
+    """Numbers that somebody else reports for a study.
+
+    They are shown only beside the same metric of a run that had the very data and changed no setting.
+
+    Attributes:
+        title: what it is called.
+        url: where it is.
+    """
+
+    title: str
+    url: str
 
     def reported(self, config: Mapping[str, Any]) -> dict[str, float]:
         """The reported numbers for a config's model, by metric; empty for a model that it lacks."""
@@ -164,6 +178,10 @@ class Study:
         metrics: all that is measured, in the order of tables.
         parts: the parts of the data that models are judged on, in words, the most telling first.
         parts_of: those of them that a run of a config has.
+        training_loss: the array (seeds, points) in which results keep the loss while a model was trained, or None.
+        finding: of a result and a share in per cent, the first heading of its page: how many examples of the most
+            telling part are told right, in a sentence.
+        has_copies: whether examples may be copies of one another, so that their number alone gives no interval.
         example: what an example is called, and what counts of examples count, both in the plural.
         model_title: how titles write a config's model.
         use: how a config uses the data, in a word or two.
@@ -198,6 +216,9 @@ class Study:
     metrics: tuple[MetricKind, ...]
     parts: Mapping[str, str]
     parts_of: Callable[[Mapping[str, Any]], tuple[str, ...]]
+    training_loss: str | None = None
+    finding: Callable[[Any, str], str] | None = None
+    has_copies: bool = False
     example: tuple[str, str] = ("examples", "examples")
     model_title: Callable[[Mapping[str, Any]], str]
     use: Callable[[Mapping[str, Any]], str] = lambda config: ""

@@ -18,7 +18,13 @@ from keras_dnnts.registry import all_studies, find_study
 from keras_dnnts.report import write_comparison, write_report, write_report_or_warn
 from keras_dnnts.results import Result, load_result
 from keras_dnnts.results.comparison import find_differences, format_metric, load_runs, save_tables, tabulate
-from keras_dnnts.results.findings import count_skipped
+from keras_dnnts.results.conclusions import (
+    Difference,
+    are_comparable,
+    find_pairwise_differences,
+    headline_metrics,
+)
+from keras_dnnts.results.findings import count_skipped, describe_method, state_conclusions, state_failure
 from keras_dnnts.running.interruption import Interrupted, Interruption, exit_interrupted, interruptible
 from keras_dnnts.running.run import run_study
 from keras_dnnts.running.run_directory import FIGURES, RunDirectory, next_free_directory
@@ -153,6 +159,8 @@ def print_summary(result: Result, folder: Path) -> None:
     console = Console()
     console.print(title, highlight=False, markup=False, soft_wrap=True)
     console.print(table)
+    if failure := state_failure(result):
+        console.print(f"Warning: {result.model_name} is {failure}", highlight=False, markup=False, soft_wrap=True)
     if skipped := count_skipped(result):
         console.print(f"Left out: {skipped}", highlight=False)
     for line in result.study.summary(result):
@@ -201,7 +209,19 @@ def compare_runs(folders: Sequence[Path], out: Path | None, html: bool = False) 
         save_comparison(results, folder / "comparison.png")
         if html:
             print(f"Report: {write_comparison(results, folder)}")
+    for line in state_conclusions(results):
+        console.print(line, highlight=False, markup=False, soft_wrap=True)
+    if note := describe_method(_all_differences(results)):
+        console.print(note, highlight=False, markup=False)
     console.print(f"Table and figure: {folder}", highlight=False, markup=False, soft_wrap=True)
+
+
+def _all_differences(results: Mapping[str, Result]) -> list[Difference]:
+    """The differences that the conclusions are about, of the most telling metric."""
+    metrics = headline_metrics(*results.values())
+    if len(results) < 2 or not metrics or not are_comparable(*results.values()):
+        return []
+    return find_pairwise_differences(results, next(iter(metrics)))
 
 
 @contextlib.contextmanager

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 
 from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, save_figure, styled
 from keras_dnnts.results import Metric, Result
+from keras_dnnts.results.conclusions import headline_metrics
 from keras_dnnts.results.findings import state_ranking
 
 
@@ -59,7 +60,8 @@ def plot_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], a
     ax.set_yticks(range(0, 101, 20))
     ax.grid(axis="x", visible=False)
     ax.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12))
-    lines = [state_ranking(results), _title(results), data_label(*results.values())]
+    ranked = [state_ranking(results, name) for name in headline_metrics(*results.values())] if results else []
+    lines = [*ranked, _title(results), data_label(*results.values())]
     ax.set_title("\n".join(filter(None, lines)), fontsize=9)
     return ax
 

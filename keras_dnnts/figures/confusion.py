@@ -9,9 +9,9 @@ from matplotlib.ticker import PercentFormatter
 
 from keras_dnnts.figures.style import PAGE_WIDTH, data_label, new_axes, styled, write_inside
 from keras_dnnts.results import Result
-from keras_dnnts.results.findings import shorten, state_accuracy, state_confusion
+from keras_dnnts.results.findings import MOST_WRITTEN, shorten, state_accuracy, state_confusion, write_cell
 
-MOST_WRITTEN = 20  # with more classes, cells are too small for a number
+ROOMY = 20  # with more classes, numbers are smaller
 MOST_NAMED = 160  # with more, not every class has room for its name
 LARGEST_SIDE = 14.0  # inches
 
@@ -63,7 +63,8 @@ def plot_confusion(counts: np.ndarray, classes: Sequence[str], title: str, ax: A
 
 
 def _write_cells(ax: Axes, shares: np.ndarray) -> None:
+    size = 6 if len(shares) <= ROOMY else 4.5
     for (row, column), share in np.ndenumerate(shares):
-        if share >= 0.005:
+        if number := write_cell(share):
             colour = "white" if share > 0.55 else "black"
-            write_inside(ax, column, row, f"{100 * share:.0f}", colour)
+            write_inside(ax, column, row, number, colour, size)

@@ -2,16 +2,18 @@
 
 import functools
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, ParamSpec, TypeVar
 
 import matplotlib.pyplot as plt
+import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from keras_dnnts.results import Result
+from keras_dnnts.results.axes import choose_axis
 
 # Okabe & Ito's colours: distinguishable with every common colour blindness.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
@@ -79,9 +81,16 @@ def new_axes(width: float, height: float) -> Axes:
     return ax
 
 
-def write_inside(ax: Axes, x: float, y: float, text: str, colour: str) -> None:
+def set_value_axis(ax: Axes, values: Sequence[np.ndarray], from_zero: bool = True) -> None:
+    """Give the y axis the range and the ticks that the page's chart of the same values has."""
+    axis = choose_axis(values, from_zero)
+    ax.set_ylim(axis.low, axis.high + 0.02 * (axis.high - axis.low))  # a line on the edge is seen whole
+    ax.set_yticks(axis.ticks)
+
+
+def write_inside(ax: Axes, x: float, y: float, text: str, colour: str, size: float = 6) -> None:
     """Write a small text centred on a point inside the axes, which the layout therefore need not measure."""
-    ax.text(x, y, text, ha="center", va="center", fontsize=6, color=colour).set_in_layout(False)
+    ax.text(x, y, text, ha="center", va="center", fontsize=size, color=colour).set_in_layout(False)
 
 
 def save_figure(ax: Axes, path: Path) -> list[Path]:

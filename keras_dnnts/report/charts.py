@@ -1,10 +1,11 @@
 """Line charts for the page: curves to SVG paths and ticks in per cent of the plot, so that text stays text."""
 
-import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+
+from keras_dnnts.results.axes import choose_axis, ticks
 
 MOST_POINTS = 300
 WIDTH, HEIGHT = 1000, 400
@@ -58,30 +59,17 @@ def build_chart(
     """Lay out curves; the summary tells their first and last values to those who do not see them."""
     thinned = [_thin(one) for one in series]
     x_low, x_high = min(one.x[0] for one in thinned), max(one.x[-1] for one in thinned)
-    lowest = min(float(np.nanmin(one.values)) for one in thinned)
-    highest = max(float(np.nanmax(one.values)) for one in thinned)
-    low = min(0.0, lowest) if from_zero else lowest
-    y_values = ticks(low, highest, 5)
-    y_low, y_high = min(low, y_values[0]), max(highest, y_values[-1])
-    place = _Place(x_low, x_high or 1, y_low, y_high)
+    axis = choose_axis([one.values for one in series], from_zero)
+    place = _Place(x_low, x_high or 1, axis.low, axis.high)
     x_values = [value for value in ticks(x_low, x_high, 6) if x_low <= value <= x_high and value == int(value)]
     return Chart(
         lines=[_draw(one, place) for one in thinned],
         x_ticks=[(100 * place.across(value), f"{value:,.0f}") for value in x_values or [x_low]],
-        y_ticks=[(100 * place.up(value), format_y(value)) for value in y_values if y_low <= value <= y_high],
+        y_ticks=[(100 * place.up(value), format_y(value)) for value in axis.ticks],
         x_label=x_label,
         y_label=y_label,
         summary=f"{y_label} by {x_label}. " + " ".join(_summarise(one, format_y) for one in series),
     )
-
-
-def ticks(low: float, high: float, count: int) -> list[float]:
-    """About ``count`` round numbers that reach from at most ``low`` to at least ``high``."""
-    span = (high - low) or abs(high) or 1.0
-    step = 10.0 ** math.floor(math.log10(span / count))
-    step *= next(factor for factor in (1, 2, 2.5, 5, 10) if span / (step * factor) <= count)
-    first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
-    return [round(i * step, 12) for i in range(first, last + 1)]
 
 
 @dataclass(frozen=True)
@@ -113,20 +101,31 @@ def _thin(series: Series) -> Series:
 
 
 def _draw(series: Series, place: _Place) -> Line:
-    known = ~np.isnan(series.values).all(axis=0)
-    x, values = series.x[known].tolist(), series.values[:, known]
-    means = np.nanmean(values, axis=0).tolist()
-    path = "M" + "L".join(map(place.point, x, means))
-    if len(x) == 1:
+    x, values = _finite(series)
+    if not len(x):
+        return Line(series.label, "", "", series.colour, series.dashed)
+    points = x.tolist()
+    path = "M" + "L".join(map(place.point, points, np.nanmean(values, axis=0).tolist()))
+    if len(points) == 1:
         path += "h0"  # a dot, by its round cap
     band = ""
     if len(values) > 1:
         low, high = np.nanmin(values, axis=0).tolist(), np.nanmax(values, axis=0).tolist()
-        band = "M" + "L".join([*map(place.point, x, high), *map(place.point, x[::-1], low[::-1])]) + "Z"
+        band = "M" + "L".join([*map(place.point, points, high), *map(place.point, points[::-1], low[::-1])]) + "Z"
     return Line(series.label, path, band, series.colour, series.dashed)
 
 
+def _finite(series: Series) -> tuple[np.ndarray, np.ndarray]:
+    """Positions where some seed has a finite value, and the values there, NaN for those that are not finite."""
+    values = np.where(np.isfinite(series.values), series.values, np.nan)
+    known = ~np.isnan(values).all(axis=0)
+    return series.x[known], values[:, known]
+
+
 def _summarise(series: Series, format_y: Callable[[float], str]) -> str:
-    means = np.nanmean(series.values, axis=0)
+    x, values = _finite(series)
+    if not len(x):
+        return f"{series.label}: no finite value."
+    means = np.nanmean(values, axis=0)
     first, last = format_y(float(means[0])), format_y(float(means[-1]))
-    return f"{series.label}: from {first} at {series.x[0]:,.0f} to {last} at {series.x[-1]:,.0f}."
+    return f"{series.label}: from {first} at {x[0]:,.0f} to {last} at {x[-1]:,.0f}."

@@ -8,8 +8,16 @@ from keras_dnnts.report import confusion, heat, numbers, reproduction, text
 from keras_dnnts.report.run import EXAMPLES_BYTES
 from keras_dnnts.report.sections import MOST_BYTES
 from keras_dnnts.results import Result
+from keras_dnnts.results.baselines import Baseline, find_baseline
 from keras_dnnts.results.comparison import find_differences, format_metric
-from keras_dnnts.results.conclusions import Difference, find_pairwise_differences, headline_metrics
+from keras_dnnts.results.conclusions import Difference, are_comparable, find_pairwise_differences, headline_metrics
+from keras_dnnts.results.findings import (
+    describe_interval,
+    describe_method,
+    state_difference,
+    state_failure,
+    state_ranking,
+)
 
 
 def describe_comparison(results: Mapping[str, Result]) -> dict[str, Any]:
@@ -20,10 +28,10 @@ def describe_comparison(results: Mapping[str, Result]) -> dict[str, Any]:
     trainings = dict.fromkeys(study.describe_training(result.config) for result in runs)
     return {
         "title": f"{len(runs)} runs side by side" if len(runs) > 1 else "One run",
+        "finding": state_ranking(results),
         "kicker": study.question,
         "warnings": find_differences(results),
         "groups": groups,
-        "has_intervals": any(one["interval"] for group in groups for one in group["conclusions"]),
         "trainings": list(filter(None, trainings)),
         "runs": [_describe(label, result) for label, result in results.items()],
         "measures": _tabulate(results),
@@ -49,35 +57,42 @@ def _show_details(label: str, result: Result, identity: str, runs: int) -> dict[
 
 
 def _compare_by(results: Mapping[str, Result], name: str, what: str) -> dict[str, Any]:
-    differences = find_pairwise_differences(results, name)
+    kind = next(iter(results.values())).study.kind(name)
+    comparable = are_comparable(*results.values())
+    differences = find_pairwise_differences(results, name) if comparable else []
     return {
-        "what": what,
-        "conclusions": [conclude(difference) for difference in differences],
+        "what": what + ("" if kind is None else kind.weighting),
+        "ranking_said": state_ranking(results, name),
+        "differences": [describe_difference(difference) for difference in differences],
+        "method": describe_method(differences),
         "reach": _reach(differences),
         "ranking": _rank(results, name),
+        "baseline": _common_baseline(results, name),
     }
 
 
-def conclude(difference: Difference) -> dict[str, Any]:
-    """A difference in words: shown, not shown, or not to be told from one seed."""
-    value = f"{100 * abs(difference.value):.1f}"
+def describe_difference(difference: Difference) -> dict[str, Any]:
+    """A difference in words, and the places of its interval."""
     interval = difference.interval_95
-    if interval is None:
-        verdict, words = "single", f"{value} points apart; one seed allows no conclusion"
-    elif difference.is_shown:
-        verdict, words = "shown", f"is ahead by {value} points"
-    else:
-        verdict, words = "none", f"no difference shown ({value} points)"
     return {
-        "first": difference.first,
-        "second": difference.second,
-        "verdict": verdict,
-        "words": words,
+        "words": state_difference(difference),
         "value": difference.value,
         "low": None if interval is None else interval[0],
         "high": None if interval is None else interval[1],
-        "interval": None if interval is None else f"{text.points(interval[0])} to {text.points(interval[1])} points",
+        "interval": describe_interval(difference),
+        "is_shown": difference.is_shown,
     }
+
+
+def _common_baseline(results: Mapping[str, Result], name: str) -> str | None:
+    """What always giving the same answer scores, where that is the same for all runs."""
+    found = {numbers.describe_baseline(_baseline(result, name)) for result in results.values()}
+    return found.pop() if len(found) == 1 else None
+
+
+def _baseline(result: Result, name: str) -> Baseline | None:
+    kind = result.study.kind(name)
+    return None if kind is None else find_baseline(result, kind)
 
 
 def _reach(differences: list[Difference]) -> float:
@@ -98,7 +113,9 @@ def _rank(results: Mapping[str, Result], name: str) -> list[dict[str, Any]]:
                 "value": text.percent(metric.mean),
                 "interval": text.percent_range(interval) if interval else None,
                 "over": over,
-                "strip": numbers.place_on_line(metric.mean, interval, text.reported(result).get(name), result),
+                "strip": numbers.place_on_line(
+                    metric.mean, interval, text.reported(result).get(name), _baseline(result, name)
+                ),
             }
         )
     return rows
@@ -113,6 +130,7 @@ def _describe(label: str, result: Result) -> dict[str, Any]:
         "use": result.study.use(result.config),
         "seeds": text.count_seeds(result),
         "changes": text.list_changes(result),
+        "failure": state_failure(result),
     }
 
 
@@ -125,7 +143,7 @@ def _tabulate(results: Mapping[str, Result]) -> list[dict[str, Any]]:
         others = [text.reported(result).get(kind.name) for result in results.values()]
         if any(metrics) and any(other is not None for other in others):
             shown = [_show_reference(kind, other) for other in others]
-            rows.append({"title": f"{kind.title}, reference's report", "values": shown})
+            rows.append({"title": f"{kind.title}, reported by the reference", "values": shown})
     return rows
 
 

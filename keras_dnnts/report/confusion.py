@@ -1,14 +1,15 @@
-"""What a model takes for what: the confusion matrix, and the examples its cells open."""
+"""The confusion matrix, and the examples its cells open."""
 
 from typing import Any
 
 import numpy as np
 
+from keras_dnnts.analysis import most_frequent_confusions
 from keras_dnnts.report import heat, text
 from keras_dnnts.report.images import build_sprite
 from keras_dnnts.results import Result
+from keras_dnnts.results.findings import MOST_WRITTEN, state_confusion, write_cell
 
-MOST_CLASSES_IN_MATRIX = 30
 MOST_FREQUENT = 8
 EXAMPLES_BESIDE = 4
 
@@ -29,14 +30,15 @@ def _build_confusion(result: Result, part: str, title: str, identity: str, most_
     examples = _collect_examples(result, part)
     images = result.arrays.get(f"example_{part}_image")
     sprite = build_sprite(images, most_bytes) if images is not None and len(images) else None
-    frequent = result.details["most_frequent_confusions"].get(part, [])[:MOST_FREQUENT]
+    frequent = most_frequent_confusions(counts, classes, MOST_FREQUENT)
     return {
         "id": identity,
         "title": title,
+        "finding": state_confusion(result, part),
         "classes": classes,
-        "rows": _build_rows(counts, shares, classes) if len(classes) <= MOST_CLASSES_IN_MATRIX else None,
+        "rows": _build_rows(counts, shares, classes) if len(classes) <= MOST_WRITTEN else None,
         "sprite": sprite,
-        "frequent": [_build_frequent(cell, classes, counts, examples) for cell in frequent],
+        "frequent": [_build_frequent(cell, classes, examples) for cell in frequent],
         "seed": text.name_seed(result),
         "data": {
             "classes": classes,
@@ -57,7 +59,7 @@ def _build_rows(counts: np.ndarray, shares: np.ndarray, classes: list[str]) -> l
                     "guess": classes[j],
                     "count": int(counts[i, j]),
                     "level": heat.level(shares[i, j]),
-                    "number": f"{100 * shares[i, j]:.0f}" if shares[i, j] > 0.005 else "",
+                    "number": write_cell(shares[i, j]),
                     "share": text.percent(shares[i, j], 1),
                 }
                 for j in range(len(classes))
@@ -81,16 +83,12 @@ def _collect_examples(result: Result, part: str) -> dict[str, list[list[Any]]]:
     return {cell: sorted(members, key=lambda member: -member[1]) for cell, members in examples.items()}
 
 
-def _build_frequent(
-    cell: dict[str, Any], classes: list[str], counts: np.ndarray, examples: dict[str, Any]
-) -> dict[str, Any]:
-    i, j = classes.index(cell["truth"]), classes.index(cell["guess"])
+def _build_frequent(cell: dict[str, Any], classes: list[str], examples: dict[str, Any]) -> dict[str, Any]:
+    place = f"{classes.index(cell['truth'])},{classes.index(cell['guess'])}"
     return {
         "truth": cell["truth"],
         "guess": cell["guess"],
-        "cell": f"{i},{j}",
         "share": text.percent(cell["fraction"]),
-        "width": 100 * cell["fraction"],
-        "count": int(counts[i, j]),
-        "examples": [what for what, _ in examples.get(f"{i},{j}", [])[:EXAMPLES_BESIDE]],
+        "count": cell["count"],
+        "examples": [what for what, _ in examples.get(place, [])[:EXAMPLES_BESIDE]],
     }

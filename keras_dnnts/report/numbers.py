@@ -1,10 +1,14 @@
-"""A run in numbers: its metrics beside the reference's, and the share right of each class."""
+"""A run in numbers: its metrics beside the reference's, and how well each class is told."""
 
 import math
 from typing import Any
 
+import numpy as np
+
+from keras_dnnts.analysis import ClassScores, score_classes, wilson_interval
 from keras_dnnts.report import text
 from keras_dnnts.results import Result
+from keras_dnnts.results.baselines import Baseline, find_baseline
 from keras_dnnts.results.comparison import format_metric
 
 
@@ -16,7 +20,7 @@ def list_measures(result: Result) -> list[dict[str, Any]]:
         if (metric := result.metrics.get(kind.name)) is None:
             continue
         interval, over = text.interval_of(metric)
-        other = reference.get(kind.name)
+        other, baseline = reference.get(kind.name), find_baseline(result, kind)
         rows.append(
             {
                 "title": kind.title,
@@ -24,14 +28,22 @@ def list_measures(result: Result) -> list[dict[str, Any]]:
                 "interval": text.percent_range(interval) if interval and kind.is_share else None,
                 "over": over,
                 "reference": None if other is None else text.reported_number(kind, other),
-                "strip": place_on_line(metric.mean, interval, other, result) if kind.is_share else None,
+                "strip": place_on_line(metric.mean, interval, other, baseline) if kind.is_share else None,
+                "baseline": describe_baseline(baseline),
             }
         )
     return rows
 
 
-def place_on_line(mean: float, interval: Any, reference: float | None, result: Result) -> dict[str, Any]:
-    """The places of a share, its interval, the reference's and chance on a line from 0 to 100 per cent."""
+def describe_baseline(baseline: Baseline | None) -> str | None:
+    """What always giving the same answer scores, in words."""
+    return None if baseline is None else f"always answering {baseline.label}: {text.percent(baseline.share)}"
+
+
+def place_on_line(
+    mean: float, interval: Any, reference: float | None, baseline: Baseline | None
+) -> dict[str, float | None]:
+    """The places of a share, its interval, the reference's and the baseline on a line from 0 to 100 per cent."""
     low, high = interval or (mean, mean)
     low, high = max(low, 0.0), min(high, 1.0)
     return {
@@ -39,29 +51,60 @@ def place_on_line(mean: float, interval: Any, reference: float | None, result: R
         "low": 100 * low,
         "length": 100 * (high - low),
         "reference": None if reference is None else 100 * reference,
-        "chance": 100 / len(result.dataset["classes"]),
+        "baseline": None if baseline is None else 100 * baseline.share,
     }
 
 
-def list_recall(result: Result) -> dict[str, Any] | None:
-    """The share right of each class, the best first, on every part of the data; None where nothing is known."""
-    recall = {part: result.details["recall"].get(part) for part in result.study.parts}
-    parts = [part for part, shares in recall.items() if shares]
+def list_classes(result: Result) -> dict[str, Any] | None:
+    """Scores of each class on the most telling part of the data, and the share right on the others.
+
+    The best recall comes first; None where nothing is known.
+    """
+    parts = [part for part in result.parts if f"confusion_{part}" in result.arrays]
     if not parts:
         return None
-    first = recall[parts[0]]
-    order = sorted(first, key=lambda name: -1.0 if first[name] is None else first[name], reverse=True)
-    unit = result.study.example[1]
-    counts = result.dataset["counts"].get(unit) or {}
+    scores = {part: score_classes(result.arrays[f"confusion_{part}"]) for part in parts}
+    first = scores[parts[0]]
+    intervals = _class_intervals(result, parts[0], first)
+    classes = result.dataset["classes"]
     return {
-        "titles": [result.study.parts[part] for part in parts],
-        "unit": unit,
+        "title": result.parts[parts[0]],
+        "unit": result.study.example[1],
+        "others": [result.parts[part] for part in parts[1:]],
+        "seeds": result.config["seeds"],
+        "has_copies": result.study.has_copies,
+        "has_intervals": any(intervals),
         "rows": [
-            {"name": name, "count": counts.get(name), "shares": [_share(recall[part].get(name)) for part in parts]}
-            for name in order
+            {
+                "name": classes[i],
+                "count": _count(first.examples[i]),
+                "recall": _share(first.recall[i]),
+                "interval": intervals[i],
+                "precision": _share(first.precision[i]),
+                "f1": _share(first.f1[i]),
+                "others": [_share(scores[part].recall[i]) for part in parts[1:]],
+            }
+            for i in np.argsort(-np.nan_to_num(first.recall, nan=-1.0), kind="stable").tolist()
         ],
     }
 
 
-def _share(value: float | None) -> dict[str, Any] | None:
-    return None if value is None or math.isnan(value) else {"text": text.percent(value), "width": 100 * value}
+def _class_intervals(result: Result, part: str, scores: ClassScores) -> list[str | None]:
+    """Wilson's intervals of recall, from as many examples as one seed has."""
+    effective = result.arrays.get(f"effective_{part}")
+    if effective is None and result.study.has_copies:
+        return [None] * len(scores.recall)
+    counts = scores.examples if effective is None else effective.mean(axis=0)
+    known = ~np.isnan(scores.recall) & (counts > 0)
+    low, high = wilson_interval(scores.recall[known], counts[known])
+    found = dict(zip(np.flatnonzero(known).tolist(), zip(low.tolist(), high.tolist(), strict=True), strict=True))
+    return [text.percent_range(found[i], "\N{EN DASH}") if i in found else None for i in range(len(scores.recall))]
+
+
+def _count(examples: float) -> str:
+    """A number of examples, a mean over seeds where it is not whole."""
+    return f"{examples:,.0f}" if examples == round(examples) else f"{examples:,.1f}"
+
+
+def _share(value: float) -> dict[str, Any] | None:
+    return None if math.isnan(value) else {"text": text.percent(value), "width": 100 * value}

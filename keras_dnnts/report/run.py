@@ -6,6 +6,7 @@ from keras_dnnts.report import confusion, numbers, reproduction, text
 from keras_dnnts.results import Result
 from keras_dnnts.results.comparison import format_metric
 from keras_dnnts.results.conclusions import headline_metrics
+from keras_dnnts.results.findings import describe_headline, state_failure, state_result
 
 EXAMPLES_BYTES = 500_000  # of the page's 3 MB
 
@@ -15,6 +16,9 @@ def describe_run(result: Result) -> dict[str, Any]:
     study, config = result.study, result.config
     return {
         "title": f"{result.model_name} on {result.dataset['name']}",
+        "finding": state_result(result),
+        "failure": state_failure(result),
+        "reference": text.name_reference(result),
         "kicker": study.question,
         "headline": _describe_headline(result),
         "data_warning": text.warn_about_data(result),
@@ -29,26 +33,26 @@ def describe_run(result: Result) -> dict[str, Any]:
         "has_reference": bool(text.reported(result)),
         "curves": list(study.curves({result.model_name: result})),
         "confusions": confusion.build_confusions(result, "confusion", EXAMPLES_BYTES),
-        "recall": numbers.list_recall(result),
+        "by_class": numbers.list_classes(result),
         "sections": list(study.sections(result)),
         "reproduction": reproduction.describe_reproduction(result),
     }
 
 
 def _describe_headline(result: Result) -> dict[str, Any] | None:
-    """The number that a run is judged by, beside the reference's; None for a study without."""
+    """The number that a run is judged by, beside the reference's of the same measure; None for a study without."""
     kinds = [kind for kind in result.study.metrics if kind.name in headline_metrics(result)]
     if not kinds:
         return None
-    kind, reported = kinds[0], text.reported(result)
-    metric = result.metrics[kind.name]
+    kind = kinds[0]
+    metric, other = result.metrics[kind.name], text.reported(result).get(kind.name)
     interval, over = text.interval_of(metric)
     return {
         "value": text.percent(metric.mean) if kind.is_share else format_metric(kind, metric),
-        "what": text.describe_headline(kind),
+        "what": describe_headline(kind),
         "weighting": kind.weighting,
         "interval": text.percent_range(interval) if interval and kind.is_share else None,
         "over": over,
-        "reference": text.percent(next(iter(reported.values()))) if reported else None,
-        "reference_what": result.study.reference.measured_on() if reported and result.study.reference else None,
+        "reference": None if other is None else text.reported_number(kind, other),
+        "reference_what": result.study.reference.measured_on() if result.study.reference else None,
     }

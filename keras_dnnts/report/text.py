@@ -7,18 +7,16 @@ from keras_dnnts.metrics import MetricKind
 from keras_dnnts.results import Metric, Result
 from keras_dnnts.results.conclusions import interval_over_seeds
 
-ACCURACY_ON = "accuracy on "
-
 
 def percent(share: float, digits: int = 1) -> str:
     """A share in per cent, with a no-break space."""
     return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
-def percent_range(interval: tuple[float, float]) -> str:
+def percent_range(interval: tuple[float, float], between: str = " to ") -> str:
     """An interval of shares in per cent."""
     low, high = (100 * min(max(bound, 0.0), 1.0) for bound in interval)
-    return f"{low:.1f} to {high:.1f}\N{NO-BREAK SPACE}%"
+    return f"{low:.1f}{between}{high:.1f}\N{NO-BREAK SPACE}%"
 
 
 def points(difference: float) -> str:
@@ -35,16 +33,25 @@ def interval_of(metric: Metric) -> tuple[tuple[float, float] | None, str]:
     return None, ""
 
 
-def describe_headline(kind: MetricKind) -> str:
-    """What a headline's number is, in words that follow it: ``of test images right``."""
-    what = kind.headline or kind.title
-    return f"of {what.removeprefix(ACCURACY_ON)} right" if what.startswith(ACCURACY_ON) else what
-
-
 def reported(result: Result) -> dict[str, float]:
-    """The reference's numbers for a run's model, by metric; empty where there are none."""
+    """The reference's numbers by metric, where a run's data and settings are the reference's; empty elsewhere."""
+    return result.reported if is_like_the_reference(result) else {}
+
+
+def is_like_the_reference(result: Result) -> bool:
+    """Whether a run had the reference's model, data and settings, so that its numbers may stand beside the run's."""
     reference = result.study.reference
-    return {} if reference is None else reference.reported(result.config)
+    if reference is None or not result.reported or not reference.has_data_of(result.dataset):
+        return False
+    return not reference.changed_settings(result.config)
+
+
+def name_reference(result: Result) -> dict[str, str] | None:
+    """What the reference is called and where it is, for a run of a model and data that it has."""
+    reference = result.study.reference
+    if reference is None or not result.reported or not reference.has_data_of(result.dataset):
+        return None
+    return {"title": reference.title, "url": reference.url}
 
 
 def reported_number(kind: MetricKind, value: float) -> str:
@@ -59,22 +66,19 @@ def describe_data(result: Result) -> str:
 
 
 def warn_about_data(result: Result) -> str | None:
-    """Say plainly that the data are not the real ones or not the reference's, or None where there is nothing to say."""
-    data, reference = result.dataset, result.study.reference
-    is_compared = bool(reported(result))
-    used = f"this run used {data['name']} ({data['source']})"
-    if data["stand_in"]:
-        compared = " Its numbers cannot be compared with the reference's." if is_compared else ""
-        return f"Stand-in data: the real data were out of reach, and {used} in their place.{compared}"
-    if not is_compared or reference is None or reference.has_data_of(data):
+    """Say plainly that the data are not the real ones, or None where there is nothing to say."""
+    data = result.dataset
+    if not data["stand_in"]:
         return None
-    return f"Not the reference's data: {used}. The reference's numbers are shown for orientation only."
+    compared = " Its numbers cannot be compared with the reference’s." if result.reported else ""
+    used = f"{data['name']} ({data['source']})"
+    return f"Stand-in data: the real data were out of reach, and this run used {used} in their place.{compared}"
 
 
 def list_changes(result: Result) -> list[str]:
-    """The settings in which a run departs from the reference, a phrase each; none where it has no such model."""
+    """The settings in which a run differs from the reference, a phrase each; none where data or model are others."""
     reference = result.study.reference
-    if reference is None or not reported(result):
+    if reference is None or name_reference(result) is None:
         return []
     return [
         f"{name.replace('_', ' ')} {_setting(own)} (reference: {_setting(default)})"

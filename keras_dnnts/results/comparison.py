@@ -2,13 +2,14 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from keras_dnnts.errors import UserError
 from keras_dnnts.metrics import MetricKind
 from keras_dnnts.results import FORMAT_VERSION, Metric, Result, load_result
+from keras_dnnts.results.findings import state_conclusions
 
 
 def load_runs(folders: Iterable[Path]) -> dict[str, Result]:
@@ -64,22 +65,25 @@ def format_metric(kind: MetricKind, metric: Metric | None) -> str:
     return "–" if metric is None else kind.format(metric.mean, metric.sd)
 
 
-def to_markdown(header: list[str], rows: list[list[str]], warnings: list[str]) -> str:
-    """Return the table and the warnings as Markdown."""
+def to_markdown(header: list[str], rows: list[list[str]], warnings: list[str], conclusions: Sequence[str] = ()) -> str:
+    """Return the table, the warnings and the conclusions as Markdown."""
     escaped = [[cell.replace("|", "\\|") for cell in row] for row in rows]
     lines = [header, ["---"] + ["---:"] * (len(header) - 1), *escaped]
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     notes = "".join(f"\n**Warning:** {warning}.\n" for warning in warnings)
-    return f"{table}\n{notes}"
+    concluded = "\n## Conclusions\n\n" if conclusions else ""
+    concluded += "".join(f"{line[: len(line) - len(line.lstrip())]}- {line.strip()}\n" for line in conclusions)
+    return f"{table}\n{notes}{concluded}"
 
 
 def save_tables(results: Mapping[str, Result], folder: Path) -> None:
     """Write ``comparison.md`` and ``comparison.json``."""
     header, rows = tabulate(results)
-    warnings = find_differences(results)
+    warnings, conclusions = find_differences(results), state_conclusions(results)
     plain: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "warnings": warnings,
+        "conclusions": [line.strip() for line in conclusions],
         "runs": {
             label: {
                 "parameters": result.details["parameters"],
@@ -90,6 +94,6 @@ def save_tables(results: Mapping[str, Result], folder: Path) -> None:
             for label, result in results.items()
         },
     }
-    (folder / "comparison.md").write_text(to_markdown(header, rows, warnings), encoding="utf-8")
+    (folder / "comparison.md").write_text(to_markdown(header, rows, warnings, conclusions), encoding="utf-8")
     text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "comparison.json").write_text(text + "\n", encoding="utf-8")

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_dnnts.report.charts import HEIGHT, WIDTH, Series, build_chart, ticks
+from keras_dnnts.report.charts import HEIGHT, WIDTH, Series, build_chart
 from keras_dnnts.report.heat import LEVELS, THEMES, contrast, level, ramp
 from keras_dnnts.report.images import build_sprite, encode_maps, encode_photo
+from keras_dnnts.results.axes import ticks
 from keras_dnnts.studies.cifar.page import build_curves
 from tests.finished_runs import cifar_result
 

@@ -30,7 +30,7 @@
     const examples = data.examples[truth + "," + guess] || [];
     const heading = element("h4");
     if (truth === guess) heading.append(label(data.classes[truth]), ", recognised");
-    else heading.append(label(data.classes[truth]), " taken for ", label(data.classes[guess]));
+    else heading.append(label(data.classes[truth]), " guessed as ", label(data.classes[guess]));
     const amount = `${percent(row[guess] / total)}: ${row[guess].toLocaleString("en")} of ${total.toLocaleString("en")}`;
     const list = element("ul", { className: "examples" + (data.sprite ? " images" : "") });
     for (const [what, confidence] of examples) {
@@ -40,7 +40,7 @@
       item.append(element("span", { className: "quiet", textContent: percent(confidence, 0) }));
       list.append(item);
     }
-    const said = examples.length ? "The surest, with the model’s confidence:" : "No examples were saved.";
+    const said = examples.length ? "The most confident, with the model’s confidence:" : "No examples were saved.";
     panel.replaceChildren(heading, element("p", { className: "quiet", textContent: amount }));
     panel.append(element("p", { className: "quiet", textContent: said }), list);
   }
@@ -74,12 +74,9 @@
       });
     }));
     let most = null;
-    data.counts.forEach((row, truth) => {
-      const total = row.reduce((sum, count) => sum + count, 0);
-      row.forEach((count, guess) => {
-        if (truth !== guess && count && (!most || count / total > most.share)) most = { truth, guess, share: count / total };
-      });
-    });
+    data.counts.forEach((row, truth) => row.forEach((count, guess) => {
+      if (truth !== guess && count && (!most || count > most.count)) most = { truth, guess, count };
+    }));
     if (most) choose(most.truth, most.guess);
   }
 

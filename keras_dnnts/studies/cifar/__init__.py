@@ -61,12 +61,6 @@ def _note(config: Mapping[str, Any]) -> str:
     return "augmented test images" if knobs["evaluation"] == "augmented" else ""
 
 
-def _summarise(result: Any) -> list[str]:
-    recall = result.details["recall"]["test"]
-    shares = ", ".join(f"{name} {share:.1%}" for name, share in recall.items() if share is not None)
-    return [f"Test accuracy by class: {shares}"]
-
-
 STUDY = Study(
     name="cifar",
     config=CifarConfig,
@@ -76,6 +70,8 @@ STUDY = Study(
     metrics=METRICS,
     parts={"test": "test images"},
     parts_of=lambda config: ("test",),
+    training_loss="history_train_loss",
+    finding=from_module(f"{HERE}.findings:state_headline"),
     example=("images", "images"),
     model_title=title_of_config,
     use=lambda config: str(complete(config)["recipe"]),
@@ -122,7 +118,7 @@ STUDY = Study(
     figures=from_module(f"{HERE}.figures:cifar_figures"),
     sections=from_module(f"{HERE}.page:build_sections"),
     comparison_sections=from_module(f"{HERE}.page:build_comparison_sections"),
-    summary=_summarise,
+    summary=from_module(f"{HERE}.findings:summarise"),
     predict=from_module(f"{HERE}.predict:predict"),
     export=from_module(f"{HERE}.export:export"),
     register_layers=from_module(f"{HERE}.models:register_layers"),

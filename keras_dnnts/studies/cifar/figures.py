@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from keras_dnnts.figures.confusion import confusion_figures, plot_part_confusion
-from keras_dnnts.figures.style import PAGE_WIDTH, class_markers, colours, data_label, new_axes, styled
+from keras_dnnts.figures.style import PAGE_WIDTH, class_markers, colours, data_label, new_axes, set_value_axis, styled
 from keras_dnnts.results import Result
 from keras_dnnts.results.findings import shorten
 from keras_dnnts.studies.cifar.findings import state_epochs, state_mistakes, state_neighbours
@@ -92,6 +92,7 @@ def plot_history(results: Mapping[str, Result], quantity: str, ax: Axes | None =
     ax.set_xlabel("epoch")
     ax.set_ylabel(AXIS_LABELS[quantity])
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    set_value_axis(ax, [result.arrays[f"history_{part}_{quantity}"] for result in results.values() for part in PARTS])
     if quantity == "accuracy":
         ax.yaxis.set_major_formatter(PercentFormatter(1))
     ax.legend(frameon=False, fontsize=8)

@@ -3,9 +3,20 @@
 import math
 
 from keras_dnnts.results import Result
+from keras_dnnts.results.findings import state_recall
 from keras_dnnts.studies.cifar.illustrations import Embedding, ImageMistakes
 
 Z_95 = 1.96
+
+
+def state_headline(result: Result, share: str) -> str:
+    """The first heading of a run's page."""
+    return f"{result.model_name} recognises {share} of test images"
+
+
+def summarise(result: Result) -> list[str]:
+    """Lines to print after a run."""
+    return [f"Test accuracy by class: {state_recall(result, 'test')}"]
 
 
 def state_epochs(result: Result) -> str:

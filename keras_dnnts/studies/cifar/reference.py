@@ -5,6 +5,7 @@ from typing import Any
 
 from keras_dnnts.studies.cifar.architectures import ARCHITECTURES
 from keras_dnnts.studies.cifar.config import CifarConfig
+from keras_dnnts.study import NOTEBOOK_TITLE, NOTEBOOK_URL
 
 SETTINGS = (
     "image_size",
@@ -27,6 +28,8 @@ SETTINGS = (
 
 class CifarReference:
     """The notebook's CIFAR-10 part, see :class:`keras_dnnts.study.Reference`."""
+
+    title, url = NOTEBOOK_TITLE, NOTEBOOK_URL
 
     def reported(self, config: Mapping[str, Any]) -> dict[str, float]:
         """The reported numbers for a config's network, by metric; empty for another network."""

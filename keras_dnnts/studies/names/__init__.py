@@ -22,28 +22,30 @@ seed) returns a Keras functional model of inputs letters (batch, time) int32 and
 lengths (batch,) int32, with log-probabilities (batch, classes). The letters are
 numbered from 0; padding has the number letters - 1.
 """
-EQUAL_WEIGHTS = ", each language weighted equally"
+EQUAL_WEIGHTS = ", averaged over languages"
 METRICS = (
     MetricKind(
         "held_out_accuracy_by_class",
-        "held-out, by class",
+        "held-out, averaged over languages",
         "share",
         higher_is_better=True,
         headline="accuracy on held-out names",
         part="held_out",
         weighting=EQUAL_WEIGHTS,
+        over_classes=True,
     ),
-    MetricKind("held_out_accuracy", "held-out, by name", "share", higher_is_better=True, part="held_out"),
+    MetricKind("held_out_accuracy", "held-out, over all names", "share", higher_is_better=True, part="held_out"),
     MetricKind(
         "train_accuracy_by_class",
-        "training, by class",
+        "training, averaged over languages",
         "share",
         higher_is_better=True,
         headline="accuracy on training names",
         part="train",
         weighting=EQUAL_WEIGHTS,
+        over_classes=True,
     ),
-    MetricKind("train_accuracy", "training, by name", "share", higher_is_better=True, part="train"),
+    MetricKind("train_accuracy", "training, over all names", "share", higher_is_better=True, part="train"),
     MetricKind("final_loss", "final loss", "nats", higher_is_better=False),
     MetricKind("train_seconds", "train seconds", "seconds", higher_is_better=False),
     MetricKind("steps_per_second", "steps/s", "per second", higher_is_better=True),
@@ -77,6 +79,9 @@ STUDY = Study(
     metrics=METRICS,
     parts=PARTS,
     parts_of=_parts_of,
+    training_loss="loss",
+    finding=from_module(f"{HERE}.findings:state_headline"),
+    has_copies=True,
     example=("names", "lines"),
     model_title=title_of,
     use=lambda config: config["protocol"],
@@ -92,7 +97,8 @@ STUDY = Study(
             "dataset": {"counts": {"lines": {"*": int}, "train": [int], "held_out": [int], "skipped": int}},
         },
         arrays={"loss": "finite seeds points", "loss_step": "count points"},
-        optional=illustration_axes(PARTS),
+        optional=illustration_axes(PARTS)
+        | {f"{what}_{part}": "finite seeds classes" for part in PARTS for what in ("distinct", "effective")},
         may_be_empty=axes_that_may_be_empty(PARTS),
     ),
     reference=NamesReference(),

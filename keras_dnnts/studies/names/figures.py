@@ -7,7 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import StrMethodFormatter
 
 from keras_dnnts.figures.confusion import confusion_figures, plot_part_confusion
-from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, styled
+from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, set_value_axis, styled
 from keras_dnnts.results import Result
 from keras_dnnts.studies.names.findings import state_names_loss
 from keras_dnnts.studies.names.reading_figure import plot_reading
@@ -53,6 +53,7 @@ def plot_training_loss(results: Mapping[str, Result], ax: Axes | None = None) ->
     seeds = {len(result.arrays["loss"]) for result in results.values()}
     ax.set_xlabel("updates (one name each)")
     ax.set_ylabel("mean loss of 1,000 updates (nats)")
+    set_value_axis(ax, [result.arrays["loss"] for result in results.values()])
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     count = f"{max(seeds)} " if len(seeds) == 1 else ""
     spread = f", mean and range of {count}seeds" if max(seeds) > 1 else ""

@@ -4,6 +4,12 @@ from keras_dnnts.results import Result
 from keras_dnnts.studies.names.illustrations import Reading
 
 
+def state_headline(result: Result, share: str) -> str:
+    """The first heading of a run's page."""
+    names = "unseen surnames" if "held_out" in result.parts else "the surnames it was trained on"
+    return f"{result.model_name} names the language of {share} of {names}"
+
+
 def state_names_loss(result: Result) -> str:
     """Say from where to where the mean loss of a run fell, or name it where it did not fall."""
     first, last = result.arrays["loss"][:, 0], result.arrays["loss"][:, -1]

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from keras_dnnts.studies.names.config import NamesConfig
+from keras_dnnts.study import NOTEBOOK_TITLE, NOTEBOOK_URL
 
 REPORTED = {
     "rnn": {"train_accuracy_by_class": 0.6530},
@@ -20,6 +21,8 @@ SETTINGS = ("hidden_units", "iterations", "learning_rate")
 
 class NamesReference:
     """The notebook's names part, see :class:`keras_dnnts.study.Reference`."""
+
+    title, url = NOTEBOOK_TITLE, NOTEBOOK_URL
 
     def reported(self, config: Mapping[str, Any]) -> dict[str, float]:
         """The reported numbers for a config's cell, by metric; empty for another model."""

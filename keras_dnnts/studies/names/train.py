@@ -112,12 +112,15 @@ class NamesTraining:
         metrics: dict[str, Any] = {}
         confusions: dict[str, np.ndarray] = {}
         arrays: dict[str, np.ndarray] = {}
+        examples: dict[str, np.ndarray] = {}
         for side, lines in (("train", split.train), ("held_out", split.held_out)):
             if len(lines):
                 labels, names = dataset.labels[lines], [dataset.texts[line] for line in lines]
                 accuracy = measure_accuracy(labels, guesses[lines], len(dataset.classes), copies_of=names)
                 metrics[f"{side}_accuracy_by_class"] = accuracy.by_class
                 metrics[f"{side}_accuracy"] = accuracy.overall
+                examples[f"distinct_{side}"] = accuracy.distinct
+                examples[f"effective_{side}"] = accuracy.effective
                 confusions[side] = count_confusions(labels, guesses[lines], len(dataset.classes))
                 arrays |= show_names(dataset, lines, log_probabilities, side)
         unseen = "held_out" if len(split.held_out) else "train"
@@ -134,7 +137,7 @@ class NamesTraining:
             parameters=model.count_params(),
             columns=COLUMNS,
             rows=rows,
-            curves={"loss": np.array(history.losses)},
+            curves={"loss": np.array(history.losses), **examples},
             arrays={"loss_step": np.array([step for step, _ in rows], np.int64), **arrays},
             environment={"engine": trained.updater, **describe_code(self.config.cell)},
         )
