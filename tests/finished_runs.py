@@ -96,7 +96,7 @@ def cifar_result(
 
 
 def _accuracy(rng: np.random.Generator, seeds: int) -> Metric:
-    return Metric(tuple(rng.uniform(0.2, 0.8, seeds)), ((0.1, 0.95),) * seeds)
+    return Metric(tuple(rng.uniform(0.5, 0.8, seeds)), ((0.45, 0.95),) * seeds)
 
 
 def _dataset(name: str, classes: tuple[str, ...], counts: dict[str, Any]) -> dict[str, Any]:

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
-from sklearn.metrics import balanced_accuracy_score, confusion_matrix
+from sklearn.metrics import balanced_accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from keras_dnnts.analysis import count_confusions, measure_accuracy, most_frequent_confusions
+from keras_dnnts.analysis import count_confusions, measure_accuracy, most_frequent_confusions, score_classes
 from keras_dnnts.studies.names import evaluate
 from keras_dnnts.studies.names.models import build_char_rnn, load_torch_weights
 from tests.plain_torch import PlainClassifier, Sizes, random_stream
@@ -82,13 +82,39 @@ def test_intervals_contain_the_estimate_and_stay_in_the_unit_interval(pairs):
         assert value - 1e-12 <= high <= 1 + 1e-12
 
 
-def test_most_frequent_confusions_are_shares_of_the_truth():
-    counts = np.array([[8, 2, 0], [5, 5, 0], [1, 0, 99]])
+def test_most_frequent_confusions_are_ranked_by_count():
+    counts = np.array([[8, 2, 0], [5, 5, 0], [0, 6, 994]])
     assert most_frequent_confusions(counts, ["x", "y", "z"], most=2) == [
-        {"truth": "y", "guess": "x", "fraction": 0.5},
-        {"truth": "x", "guess": "y", "fraction": 0.2},
+        {"truth": "z", "guess": "y", "count": 6, "fraction": 0.006},
+        {"truth": "y", "guess": "x", "count": 5, "fraction": 0.5},
     ]
+    assert most_frequent_confusions(np.array([[9, 1], [1, 1]]), ["x", "y"])[0]["truth"] == "y"
     assert most_frequent_confusions(np.eye(3), ["x", "y", "z"]) == []
+
+
+def test_class_scores_equal_scikit_learn(guesses):
+    labels, guessed = guesses
+    counts = np.stack([count_confusions(labels, guessed, 5), count_confusions(labels[:150], guessed[:150], 5)])
+    found = score_classes(counts)
+    parts = [
+        precision_recall_fscore_support(labels[:n], guessed[:n], labels=range(5), zero_division=0) for n in (300, 150)
+    ]
+    scores = found.precision, found.recall, found.f1, found.examples
+    for score, *expected in zip(scores, *parts, strict=True):
+        np.testing.assert_allclose(score, np.mean(expected, axis=0))
+
+
+def test_scores_that_are_not_defined_are_left_out():
+    found = score_classes(np.array([[[3, 1, 0], [0, 0, 0], [2, 0, 0]]]))
+    np.testing.assert_allclose(found.recall, [0.75, np.nan, 0])
+    np.testing.assert_allclose(found.precision, [0.6, 0, np.nan])
+    np.testing.assert_allclose(found.f1, [2 * 0.75 * 0.6 / 1.35, np.nan, 0])
+
+
+def test_effective_examples_are_fewer_where_names_repeat():
+    accuracy = measure_accuracy(np.array([0, 0, 0, 1]), np.array([0, 0, 0, 1]), 3, ["Lee", "Lee", "Kim", "Ito"])
+    assert accuracy.distinct.tolist() == [2, 1, 0]
+    np.testing.assert_allclose(accuracy.effective, [9 / 5, 1, 0])
 
 
 @pytest.mark.every_engine

@@ -73,9 +73,9 @@ def _compare_by(results: Mapping[str, Result], name: str, what: str) -> dict[str
 
 def describe_difference(difference: Difference) -> dict[str, Any]:
     """A difference in words, and the places of its interval."""
-    interval = difference.interval_95
+    interval, words = difference.interval_95, state_difference(difference)
     return {
-        "words": state_difference(difference),
+        "words": words if words.startswith(difference.first) else words[0].upper() + words[1:],
         "value": difference.value,
         "low": None if interval is None else interval[0],
         "high": None if interval is None else interval[1],

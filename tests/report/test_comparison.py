@@ -1,16 +1,16 @@
 """The page of several runs, and what it lets one conclude."""
 
 import dataclasses
+import json
 
 import numpy as np
 import pytest
-import torch  # noqa: F401  before SciPy's statistics, as everywhere
-from scipy import stats
 
+from keras_dnnts.figures.comparison import plot_comparison
 from keras_dnnts.report import write_comparison
-from keras_dnnts.report.comparison import conclude
 from keras_dnnts.results import Metric
-from keras_dnnts.results.conclusions import find_pairwise_differences, headline_metrics, interval_over_seeds
+from keras_dnnts.results.conclusions import headline_metrics, interval_over_seeds
+from keras_dnnts.results.findings import state_ranking
 from tests.finished_runs import cifar_result, names_result
 from tests.names_folders import call
 from tests.report.illustrated import illustrated_cifar, illustrated_names, save
@@ -25,48 +25,12 @@ def run_with(values, **changes):
     return dataclasses.replace(result, metrics=result.metrics | {NAME: metric})
 
 
-def test_welch_interval_equals_its_formula():
-    rng = np.random.default_rng(3)
-    first, second = rng.normal(0.5, 0.02, 5), rng.normal(0.4, 0.05, 3)
-    (difference,) = find_pairwise_differences({"b": run_with(second), "a": run_with(first)}, NAME)
-    parts = first.var(ddof=1) / 5, second.var(ddof=1) / 3
-    freedom = sum(parts) ** 2 / (parts[0] ** 2 / 4 + parts[1] ** 2 / 2)
-    reach = stats.t.ppf(0.975, freedom) * np.sqrt(sum(parts))
-    value = first.mean() - second.mean()
-    assert (difference.first, difference.second) == ("a", "b")
-    assert difference.value == pytest.approx(value)
-    assert difference.interval_95 == pytest.approx((value - reach, value + reach))
-
-
 def test_seed_interval_covers_its_mean_as_often_as_it_says():
     rng = np.random.default_rng(0)
     intervals = [interval_over_seeds(Metric(tuple(rng.normal(0.3, 0.1, 4)))) for _ in range(2000)]
     covered = np.mean([low <= 0.3 <= high for low, high in intervals])
     assert 0.935 < covered < 0.965
     assert interval_over_seeds(Metric((0.3,))) is None
-
-
-def test_conclusions_are_shown_not_shown_or_not_to_be_told():
-    runs = {
-        "far": run_with([0.80, 0.81, 0.82]),
-        "near": run_with([0.50, 0.52, 0.54]),
-        "too near": run_with([0.49, 0.51, 0.56]),
-        "alone": run_with([0.3]),
-    }
-    verdicts = {(d.first, d.second): conclude(d) for d in find_pairwise_differences(runs, NAME)}
-    assert verdicts["far", "near"]["words"] == "is ahead by 29.0 points"
-    assert verdicts["near", "too near"]["verdict"] == "none"
-    assert "no difference shown" in verdicts["near", "too near"]["words"]
-    assert verdicts["far", "alone"]["verdict"] == "single"
-    assert verdicts["far", "alone"]["interval"] is None
-    assert "one seed allows no conclusion" in verdicts["far", "alone"]["words"]
-
-
-def test_equal_values_show_no_difference():
-    runs = {"a": run_with([0.5, 0.5]), "b": run_with([0.5, 0.5])}
-    (difference,) = find_pairwise_differences(runs, NAME)
-    assert not difference.is_shown
-    assert conclude(difference)["verdict"] == "none"
 
 
 def test_runs_are_judged_by_what_all_have():
@@ -76,19 +40,34 @@ def test_runs_are_judged_by_what_all_have():
     assert list(headline_metrics(cifar_result())) == ["test_accuracy"]
 
 
-def test_page_opens_with_the_conclusions(tmp_path):
+def test_page_figure_and_terminal_say_the_same(tmp_path, capsys):
     runs = {"rnn <1>": run_with([0.8, 0.81, 0.82], cell="rnn"), "gru": run_with([0.5, 0.52, 0.54])}
+    said = "Accuracy on held-out names, averaged over languages: rnn <1> is ahead of gru by 29.0 points"
+    assert state_ranking(runs) == said
     text = Page(write_comparison(runs, tmp_path).read_text(encoding="utf-8")).text
-    assert "rnn <1> is ahead by 29.0 points of gru" in text
-    assert text.index("What one may conclude") < text.index("is ahead by") < text.index("Numbers")
+    assert text.index(said) < text.index("Conclusions") < text.index("Numbers")
+    assert "Rnn <1> is ahead of gru" not in text
     assert "81.0 ± 1.0 %" in text
+    title = plot_comparison(runs, {NAME: "held-out"}).get_title()
+    assert " ".join(title.split()).startswith(said)
+    folders = [save(result, tmp_path / label) for label, result in runs.items()]
+    assert call("compare", *folders, "--out", tmp_path / "out") == 0
+    printed = capsys.readouterr().out
+    for lines in (printed.splitlines(), (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8").splitlines()):
+        assert any(line.strip(" -") == said for line in lines)
+    assert printed.index(said) > printed.index("train seconds")
+    assert "Nadeau & Bengio" in printed
+    plain = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
+    assert plain["conclusions"][0] == said
 
 
 def test_different_data_are_said_before_any_conclusion(tmp_path):
     runs = {"a": names_result(seed=1), "b": names_result(seed=2, name="others", content_hash="sha256:2")}
     text = Page(write_comparison(runs, tmp_path).read_text(encoding="utf-8")).text
-    assert "hese runs used different data" in text
-    assert text.index("different data") < text.index("95 % interval")
+    assert "These runs used different data" in text
+    assert text.index("no conclusion is drawn") < text.index("95 % interval")
+    assert "is ahead of" not in text
+    assert "is shown" not in text
 
 
 def test_command_writes_the_page_only_where_it_is_asked_for(tmp_path, capsys):

@@ -43,11 +43,13 @@ class Reference:
     def reported(self, config):
         return {"test_accuracy": 0.875} if config["known"] else {}
 
+    title, url = "Numbers of others", "https://example.org/numbers"
+
     def has_data_of(self, dataset):
-        return False
+        return dataset["name"] == "round shapes"
 
     def changed_settings(self, config):
-        return {"depth": (3, 4)}
+        return {"depth": (config["depth"], 4)} if config["depth"] != 4 else {}
 
     def measured_on(self):
         return "round shapes"
@@ -69,7 +71,7 @@ def result(monkeypatch):
             "counts": {"examples": dict.fromkeys(CLASSES, 7), "test": 12},
         },
         environment={"backend": "torch"},
-        metrics={"test_accuracy": Metric((0.5, 0.6), ((0.4, 0.7),) * 2), "train_seconds": Metric((1.0, 2.0))},
+        metrics={"test_accuracy": Metric((0.5, 0.6), ((0.48, 0.7),) * 2), "train_seconds": Metric((1.0, 2.0))},
         details={
             "parameters": 5,
             "recall": {"test": {"a": 0.5, "b": 0.25, "c": None}},
@@ -88,18 +90,18 @@ def test_the_page_is_whole_without_reference_curves_and_sections(result):
     assert "Which shape is this?" in page.text
     assert "55.0 % of test shapes right 95 % interval" in page.text
     assert "12 examples" in page.text
-    assert "class examples right, test shapes" in page.text
+    assert "class test shapes recall, 95 % interval precision F1" in page.text
     for absent in ("reference", "How it learned", "protocol"):
         assert absent not in page.text
     headings = [attributes for tag, attributes in page.attributes if tag == "th" and attributes.get("scope") == "col"]
-    assert len(headings) == 3 + len(CLASSES) + 3  # measures, matrix, recall
+    assert len(headings) == 3 + len(CLASSES) + 5  # measures, matrix, classes
 
 
 def test_the_comparison_is_whole_too(result):
     page = Page(render("comparison.html.jinja", describe_comparison({"one": result, "other": result})))
     assert "Which shape is this?" in page.text
     assert "Accuracy on test shapes" in page.text
-    assert "one : what it takes for what" in page.text
+    assert "one : confusion matrix" in page.text
     for absent in ("reference", "How they learned", "protocol"):
         assert absent not in page.text
 
@@ -107,10 +109,34 @@ def test_the_comparison_is_whole_too(result):
 def test_a_reference_is_shown_only_for_the_models_it_has(result, monkeypatch):
     monkeypatch.setitem(registry._registered, "plain", dataclasses.replace(PLAIN, reference=Reference()))
     assert "reference" not in read(result).text
-    page = read(dataclasses.replace(result, config=result.config | {"known": True}))
-    assert "87.5 % reported by the reference, on round shapes" in page.text
-    assert "Apart from the reference’s settings: depth 3 (reference: 4)" in page.text
-    assert "Not the reference's data" in page.text
+
+    def page_of(data="shapes", **config):
+        dataset = result.dataset | {"name": data}
+        return read(dataclasses.replace(result, config=result.config | {"known": True} | config, dataset=dataset)).text
+
+    assert "reference" not in page_of()
+    assert "reference" not in page_of(depth=4)
+    other_settings = page_of("round shapes")
+    assert "Differs from the reference in: depth 3 (reference: 4)" in other_settings
+    assert "87.5 %" not in other_settings
+    alike = page_of("round shapes", depth=4)
+    assert "87.5 % reported by the reference , on round shapes" in alike
+    assert "Differs from" not in alike
+    assert "Numbers of others (example.org/numbers)" in alike
+
+
+def test_a_reference_stands_only_beside_the_same_measure(result, monkeypatch):
+    class OfTime(Reference):
+        def reported(self, config):
+            return {"train_seconds": 77.0}
+
+    monkeypatch.setitem(registry._registered, "plain", dataclasses.replace(PLAIN, reference=OfTime()))
+    alike = dataclasses.replace(
+        result, config=result.config | {"depth": 4}, dataset=result.dataset | {"name": "round shapes"}
+    )
+    described = describe_run(alike)
+    assert described["headline"]["reference"] is None
+    assert [row["reference"] for row in described["measures"]] == ["77", None]
 
 
 def test_stand_in_data_are_called_so_without_a_reference(result):

@@ -17,6 +17,7 @@ from keras_dnnts.cli import commands
 from keras_dnnts.cli.summary import print_summary
 from keras_dnnts.report import text, write_report, write_report_or_warn
 from keras_dnnts.results import Metric
+from keras_dnnts.study import NOTEBOOK_URL
 from tests.finished_runs import cifar_result, names_result
 from tests.names_folders import call
 from tests.report.illustrated import NASTY, illustrated_cifar, illustrated_names, save
@@ -71,7 +72,7 @@ def test_asks_for_nothing_outside(tmp_path):
         addresses = [
             value for _, attributes in page.attributes for name, value in attributes.items() if name in ("src", "href")
         ]
-        assert all(address.startswith(("data:", "#")) for address in addresses)
+        assert all(address.startswith(("data:", "#", NOTEBOOK_URL)) for address in addresses)
         source = (tmp_path / make.__name__ / "run" / "report.html").read_text(encoding="utf-8")
         assert re.findall(r"url\((?!data:)", source) == []
 
@@ -86,12 +87,11 @@ def test_numbers_are_those_of_the_result(tmp_path):
     assert f"{values.mean():.1f} % of held-out names right" in page.text
     assert f"{low:.1f} to {high:.1f} %" in page.text
     assert f"{values.mean():.1f} ± {values.std(ddof=1):.1f} %" in page.text
-    assert "54.7 %" in page.text
     assert "over 4 seeds" in page.text
     counts = result.arrays["confusion_held_out"].sum(axis=0)
     assert page.data[0]["counts"] == counts.tolist()
     labels = [attributes.get("aria-label") for tag, attributes in page.attributes if tag == "button"]
-    assert f"A taken for B: {100 * counts[0, 1] / counts[0].sum():.1f}\xa0%" in labels
+    assert f"A guessed as B: {100 * counts[0, 1] / counts[0].sum():.1f}\xa0%" in labels
 
 
 def test_one_seed_has_the_interval_of_its_examples(tmp_path):
@@ -99,23 +99,33 @@ def test_one_seed_has_the_interval_of_its_examples(tmp_path):
     result = cifar_result()
     page = read(dataclasses.replace(result, metrics=result.metrics | {"test_accuracy": accuracy}), tmp_path)
     assert "50.0 % of test images right 95 % interval 41.0 to 59.0 % over the examples, one seed" in page.text
-    assert "62.5 %" in page.text
+    assert "62.5 %" not in page.text  # neither the data nor the recipe are the reference's
 
 
 def test_says_plainly_whose_data_these_are(tmp_path):
     stand_in = read(names_result(name="starter names", source="bundled", stand_in=True), tmp_path / "a")
     assert "Stand-in data: the real data were out of reach" in stand_in.text
+    assert "cannot be compared with the reference’s" in stand_in.text
     own = read(names_result(name="my names", source="somewhere"), tmp_path / "b")
-    assert "Not the reference's data: this run used my names (somewhere)" in own.text
+    assert "eference" not in own.text
+
+
+def test_the_reference_stands_beside_the_same_measure_on_its_data(tmp_path):
     real = "sha256:0111cd9d41f90753b372d68767ad9202ffc28576ac2e13adac049041ec29a731"
-    reference = read(names_result(content_hash=real), tmp_path / "c")
-    assert "reference's data" not in reference.text
+    result = names_result(content_hash=real, cell="gru", protocol="reference")
+    page = read(result, tmp_path / "a")
+    assert "54.7 % reported by the reference" in page.text
+    assert "github.com/Jayadeep-Potarlanka/deep-neural-networks-and-time-series-models" in page.text
+    shorter = dataclasses.replace(result, config=result.config | {"iterations": 20_000})
+    page = read(shorter, tmp_path / "b")
+    assert "54.7 %" not in page.text
+    assert "Differs from the reference in: iterations 20,000 (reference: 100,000)" in page.text
 
 
 def test_reports_of_older_results_leave_out_what_they_lack(tmp_path):
     for make in (names_result, cifar_result):
         page = read(make(), tmp_path / make.__name__)
-        assert "What it takes for what" in page.text
+        assert "Confusion matrix" in page.text
         assert "Letter by letter" not in page.text
         assert all(data.get("examples") in ({}, None) for data in page.data)
 

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from keras_dnnts.results import Metric
-from keras_dnnts.results.findings import shorten, state_accuracy, state_confusion, state_ranking
+from keras_dnnts.results.findings import (
+    shorten,
+    state_accuracy,
+    state_confusion,
+    state_failure,
+    state_recall,
+    state_result,
+    whole_percent,
+)
 from keras_dnnts.studies.cifar.findings import state_epochs, state_mistakes, state_neighbours
 from keras_dnnts.studies.cifar.illustrations import EMBEDDING, MISTAKE, Embedding, ImageMistakes
 from keras_dnnts.studies.names.findings import state_names_loss
@@ -17,19 +25,56 @@ def with_metrics(result, **metrics):
     return dataclasses.replace(result, metrics=result.metrics | metrics)
 
 
-def test_accuracy_and_what_is_confused_most():
+def with_confusions(result, part, counts, **arrays):
+    counts = np.repeat(np.array(counts)[None], result.config["seeds"], axis=0)
+    return dataclasses.replace(result, arrays=result.arrays | {f"confusion_{part}": counts} | arrays)
+
+
+def test_accuracy_and_what_is_confused_most_often():
     result = with_metrics(names_result(seeds=2), held_out_accuracy_by_class=Metric((0.4, 0.5), ((0.35, 0.9),) * 2))
-    confusions = [{"truth": "A", "guess": "B", "fraction": 0.25}, {"truth": "B", "guess": "C", "fraction": 0.2}]
-    result = dataclasses.replace(result, details={"most_frequent_confusions": {"held_out": confusions}})
-    weighting = "each language weighted equally"
-    assert state_accuracy(result, "held_out") == f"GRU: 45.0 ± 7.1 % right on held-out names, {weighting}"
-    assert state_confusion(result, "held_out") == "most often confused: A → B (25 % of them)"
-    assert state_confusion(result, "train") is None
+    result = with_confusions(result, "held_out", [[3, 6, 0], [40, 160, 0], [0, 0, 9]])
+    assert state_accuracy(result, "held_out") == "GRU: 45.0 ± 7.1 % right on held-out names, averaged over languages"
+    assert state_confusion(result, "held_out") == (
+        "most frequent confusion: bird → airplane (80 times, 20\N{NO-BREAK SPACE}% of all bird)"
+    )
+    assert state_confusion(with_confusions(result, "held_out", np.eye(3, dtype=int)), "held_out") is None
 
 
-def test_what_may_be_chance_is_called_so():
-    result = with_metrics(names_result(seeds=1), held_out_accuracy_by_class=Metric((0.35,), ((0.3, 0.4),)))
-    assert state_accuracy(result, "held_out").endswith("\nno better than chance")
+def test_a_run_that_learned_nothing_says_so_and_how_the_loss_went():
+    result = with_metrics(names_result(seeds=1), held_out_accuracy_by_class=Metric((0.34,), ((0.3, 0.4),)))
+    result = with_confusions(result, "held_out", [[3, 6, 0], [40, 160, 0], [0, 0, 9]])
+    said = "no better than always answering bird"
+    falling = dataclasses.replace(result, arrays=result.arrays | {"loss": np.array([[2.5, 2.0]])})
+    assert state_failure(falling) == said
+    assert state_result(falling) == f"GRU is {said}"
+    assert state_confusion(falling, "held_out") is None
+    rising = dataclasses.replace(result, arrays=result.arrays | {"loss": np.array([[2.91, 8862.3]])})
+    assert state_failure(rising) == f"{said}; the loss rose from 2.91 to 8,862"
+    assert state_accuracy(rising, "held_out").endswith(f"\n{said}; the loss rose from 2.91 to 8,862")
+    better = with_metrics(rising, held_out_accuracy_by_class=Metric((0.5,), ((0.45, 0.6),)))
+    assert state_failure(better) is None
+    assert state_result(better) == "GRU names the language of 50\N{NO-BREAK SPACE}% of unseen surnames"
+
+
+def test_the_first_heading_is_the_finding_of_the_study():
+    result = with_metrics(cifar_result(), test_accuracy=Metric((0.6246,), ((0.61, 0.63),)))
+    assert state_result(result) == "AlexNet recognises 62\N{NO-BREAK SPACE}% of test images"
+    trained = with_metrics(names_result(seeds=2, protocol="reference"), train_accuracy_by_class=Metric((0.58, 0.6)))
+    assert "59\N{NO-BREAK SPACE}% of the surnames it was trained on" in state_result(trained)
+
+
+@pytest.mark.parametrize(
+    ("share", "said"), [(0.0, "0"), (0.004, "0.4"), (0.1234, "12"), (0.996, "99.6"), (1.0, "100"), (0.9949, "99")]
+)
+def test_whole_per_cent_say_neither_none_nor_all_of_what_is_not(share, said):
+    assert whole_percent(share) == f"{said}\N{NO-BREAK SPACE}%"
+
+
+def test_recall_of_many_classes_is_short():
+    result = cifar_result(classes=tuple(f"species {i}" for i in range(250)))
+    assert len(state_recall(result, "test")) < 200
+    assert "of 250 classes" in state_recall(result, "test")
+    assert state_recall(cifar_result(), "test").count("%") == 3
 
 
 def test_a_loss_that_does_not_fall_is_only_named():
@@ -65,22 +110,6 @@ def test_surest_mistakes():
     result = cifar_result()
     result.arrays["mistake_confidence"] = np.array([0.834, 0.5, 0.4, 0.3, 0.2])
     assert "up to 83 % sure" in state_mistakes(result, ImageMistakes.require(result.arrays, MISTAKE))
-
-
-def test_a_run_is_ahead_only_of_all_others_over_several_seeds():
-    def run(*accuracies, **changes):
-        result = names_result(seeds=len(accuracies), **changes)
-        return with_metrics(result, held_out_accuracy_by_class=Metric(accuracies, ((0.1, 0.9),) * len(accuracies)))
-
-    low, high, wide = run(0.40, 0.41, 0.42), run(0.50, 0.51, 0.52), run(0.30, 0.45, 0.65)
-    assert (
-        state_ranking({"low": low, "high": high})
-        == "high is ahead in accuracy on held-out names, each language weighted equally"
-    )
-    assert state_ranking({"low": low, "high": high, "wide": wide}).startswith("No run is shown to be ahead")
-    assert state_ranking({"low": low, "high": run(0.9)}) is None
-    assert state_ranking({"low": low}) is None
-    assert state_ranking({"low": low, "high": run(0.50, 0.51, 0.52, content_hash="sha256:2")}) is None
 
 
 def test_wide_letters_count_twice():

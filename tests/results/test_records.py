@@ -66,7 +66,7 @@ def test_a_model_without_taps_has_no_activations():
 
 def test_studies_describe_just_these_arrays():
     study = find_study("names")
-    assert study.result_format.optional == names.illustration_axes(study.parts)
+    assert study.result_format.optional == names.illustration_axes(study.parts) | names.count_axes(study.parts)
     assert study.result_format.may_be_empty == names.axes_that_may_be_empty(study.parts)
     study = find_study("cifar")
     needed, optional = images.illustration_axes()

@@ -5,7 +5,7 @@ from typing import Any
 
 from keras_dnnts.metrics import MetricKind
 from keras_dnnts.studies.names.config import NamesConfig, title_of
-from keras_dnnts.studies.names.illustrations import axes_that_may_be_empty, illustration_axes
+from keras_dnnts.studies.names.illustrations import axes_that_may_be_empty, count_axes, illustration_axes
 from keras_dnnts.studies.names.reference import NamesReference
 from keras_dnnts.study import ResultFormat, Study, from_module
 
@@ -97,8 +97,7 @@ STUDY = Study(
             "dataset": {"counts": {"lines": {"*": int}, "train": [int], "held_out": [int], "skipped": int}},
         },
         arrays={"loss": "finite seeds points", "loss_step": "count points"},
-        optional=illustration_axes(PARTS)
-        | {f"{what}_{part}": "finite seeds classes" for part in PARTS for what in ("distinct", "effective")},
+        optional=illustration_axes(PARTS) | count_axes(PARTS),
         may_be_empty=axes_that_may_be_empty(PARTS),
     ),
     reference=NamesReference(),

@@ -62,6 +62,11 @@ def illustration_axes(parts: Iterable[str]) -> dict[str, str]:
     return axes
 
 
+def count_axes(parts: Iterable[str]) -> dict[str, str]:
+    """Distinct names of each language in the named parts, and how many of them its accuracy is worth."""
+    return {f"{what}_{part}": "finite seeds classes" for part in parts for what in ("distinct", "effective")}
+
+
 def axes_that_may_be_empty(parts: Iterable[str]) -> frozenset[str]:
     """Axes without an entry where a model makes no mistake."""
     return frozenset(items_axis(f"mistake_{part}") for part in parts)
