@@ -74,7 +74,7 @@ def test_single_seed_has_its_interval_as_error_bar():
     result = cifar_result()
     ax = plot_comparison({"run": result}, {"test_accuracy": "test"})
     low, high = ax.containers[0].lines[2][0].get_segments()[0][:, 1]
-    assert (low, high) == pytest.approx((10, 95))
+    assert (low, high) == pytest.approx((45, 95))
     assert "95 %" in ax.get_title()
 
 
