@@ -66,6 +66,7 @@ def test_vanished_device_is_one_line(error, tmp_path, monkeypatch, capsys):
     assert call("names", "--resume", tmp_path / "run", "--quiet") == 0
 
 
+@pytest.mark.one_engine
 def test_other_failures_are_bugs_and_keep_their_traceback(tmp_path, monkeypatch):
     with pytest.raises(RuntimeError, match="a bug"):
         run_until(RuntimeError("a bug"), tmp_path, monkeypatch)

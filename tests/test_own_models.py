@@ -139,6 +139,7 @@ def net(tmp_path):
     return path
 
 
+@pytest.mark.one_engine
 def test_names_of_own_models():
     for model, path, function in (
         ("my_net.py:build", "my_net.py", "build"),
@@ -171,6 +172,7 @@ def test_what_was_saved_is_loaded_with_the_files_layers(net, tmp_path):
     np.testing.assert_allclose(loaded.predict(images, verbose=0), model.predict(images, verbose=0), rtol=1e-5)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(("source", "culprit", "reason"), BAD.values(), ids=BAD)
 def test_a_file_that_does_not_fit_is_one_line_with_its_name(source, culprit, reason, tmp_path):
     path = tmp_path / "bad_net.py"
@@ -184,6 +186,7 @@ def test_a_file_that_does_not_fit_is_one_line_with_its_name(source, culprit, rea
     assert reason in message
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("kind", ["missing", "a folder", "large", "binary"])
 def test_what_is_no_file_of_python_is_one_line(kind, tmp_path, monkeypatch):
     path = tmp_path / "net.py"
@@ -200,6 +203,7 @@ def test_what_is_no_file_of_python_is_one_line(kind, tmp_path, monkeypatch):
     assert len(str(error.value).splitlines()) == 1
 
 
+@pytest.mark.one_engine
 def test_a_changed_file_is_run_anew(tmp_path):
     path = tmp_path / "net.py"
     for units in (2, 3):
@@ -208,6 +212,7 @@ def test_a_changed_file_is_run_anew(tmp_path):
         assert model.output_shape == (None, units)
 
 
+@pytest.mark.one_engine
 def test_code_runs_only_where_it_is_named(net, tmp_path, monkeypatch):
     model = f"{net}:build_net"
     check_allowed("alexnet", None, "own.toml")
@@ -219,6 +224,7 @@ def test_code_runs_only_where_it_is_named(net, tmp_path, monkeypatch):
             check_allowed(model, named, "own.toml")
 
 
+@pytest.mark.one_engine
 def test_a_run_keeps_its_code_and_knows_another(net, tmp_path):
     run, model = tmp_path / "run", f"{net}:build_net"
     run.mkdir()

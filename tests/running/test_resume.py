@@ -2,6 +2,7 @@
 
 import csv
 import io
+import itertools
 import json
 import os
 import re
@@ -103,7 +104,12 @@ def whole(request, server, options, tmp_path_factory):
     answer = server.run(experiment, *options[experiment], "--out", again, watched=str(again), figures=False)
     assert drawn["exit"] == answer["exit"] == 0, answer["output"]
     assert contents(again) == contents(out)
-    answer |= {"sites": sites_to_try(drawn["writes"]), "drawn_writes": len(drawn["writes"])}
+    kinds = [kind for _, kind in drawn["writes"]]
+    answer |= {
+        "sites": sites_to_try(drawn["writes"]),
+        "drawn_writes": len(kinds),
+        "first_figure": kinds.index("figures"),
+    }
     return experiment, options[experiment], out, answer
 
 
@@ -179,19 +185,24 @@ def test_kill_matrix(server, whole, tmp_path):
     assert kills >= MATRIX_RUNS / 2  # most of them met a living process
 
 
-def everyday_sites(whole):
-    """Sites to fail at: all of them, or two where another engine's runs have failed at the rest."""
+def everyday_faults(whole):
+    """A fault for each site to fail at: all sites, or two where another engine's runs have failed at the rest."""
     experiment, _, _, unharmed = whole
     sites = unharmed["sites"]
     if not ON_TORCH:
-        return [sites[len(sites) // 3], sites[2 * len(sites) // 3]]
-    return [site for site in sites if experiment == "names" or SITES_OF_CIFAR.search(site[1])]
+        sites = [sites[len(sites) // 3], sites[2 * len(sites) // 3]]
+    elif experiment != "names":
+        sites = [site for site in sites if SITES_OF_CIFAR.search(site[1])]
+    # What is done twice or more is killed the first time and fails the last time; the rest by turns.
+    times, lone, errors = Counter(site[:2] for site in sites), itertools.cycle((True, False)), itertools.cycle(ERRORS)
+    killed = [site[2] == 1 if times[site[:2]] > 1 else next(lone) for site in sites]
+    return [(site, "SIGKILL" if kill else next(errors)) for site, kill in zip(sites, killed, strict=True)]
 
 
 def fail_and_finish(server, whole, out, at, fault):
     """Let one write of a run, by its number or its site, fail or kill it, and the run end."""
-    experiment, options, expected, _ = whole
-    figures = isinstance(at, int) or at[1].startswith("figures")
+    experiment, options, expected, unharmed = whole
+    figures = at > unharmed["first_figure"] if isinstance(at, int) else at[1].startswith("figures")
     how = {"watched": str(out), "fault_at": at, "fault": fault, "figures": figures}
     answer = server.run(experiment, *options, "--out", out, **how)
     if fault == "SIGKILL":
@@ -205,9 +216,9 @@ def fail_and_finish(server, whole, out, at, fault):
     assert contents(out, figures) == contents(expected, figures), at
 
 
-def test_killed_while_it_writes(server, whole, tmp_path):
-    for number, at in enumerate(everyday_sites(whole)):
-        fail_and_finish(server, whole, tmp_path / f"run-{number}", at, "SIGKILL")
+def test_killed_or_failing_where_it_writes(server, whole, tmp_path):
+    for number, (at, fault) in enumerate(everyday_faults(whole)):
+        fail_and_finish(server, whole, tmp_path / f"run-{number}", at, fault)
 
 
 @pytest.mark.full_matrix
@@ -215,11 +226,6 @@ def test_killed_while_it_writes(server, whole, tmp_path):
 def test_killed_at_every_write(server, whole, tmp_path):
     for number in range(1, whole[-1]["drawn_writes"] + 1):
         fail_and_finish(server, whole, tmp_path / f"run-{number}", number, "SIGKILL")
-
-
-def test_writes_that_fail(server, whole, tmp_path):
-    for number, at in enumerate(everyday_sites(whole)):
-        fail_and_finish(server, whole, tmp_path / f"run-{number}", at, ERRORS[number % len(ERRORS)])
 
 
 @pytest.mark.full_matrix

@@ -95,6 +95,7 @@ def test_draws_are_the_same_everywhere():
     np.testing.assert_allclose(drawn.angle, [-0.218527, -2.347394, 7.276166, 3.979702], rtol=1e-6)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("other", [(8, 2, 3), (7, 3, 3), (7, 2, 4), (7, 3, 2)])
 def test_draws_follow_seed_epoch_and_batch(other):
     drawn, again, different = (draw_parameters(64, *numbers) for numbers in [(7, 2, 3), (7, 2, 3), other])
@@ -103,6 +104,7 @@ def test_draws_follow_seed_epoch_and_batch(other):
         assert (getattr(drawn, field) != getattr(different, field)).any()
 
 
+@pytest.mark.one_engine
 def test_draws_cover_their_ranges_evenly():
     drawn = draw_parameters(20_000, seed=3, epoch=0, batch=0)
     assert drawn.flip.mean() == pytest.approx(0.5, abs=0.02)

@@ -33,6 +33,7 @@ def test_cross_entropy_equals_torch(rng):
     assert mean_cross_entropy(logits, labels) == pytest.approx(expected.item())
 
 
+@pytest.mark.one_engine
 def test_surest_mistakes_come_first_and_right_guesses_never(rng):
     logits = rng.normal(0, 2, (40, 3)).astype(np.float32)
     labels = rng.integers(0, 3, 40)
@@ -45,10 +46,12 @@ def test_surest_mistakes_come_first_and_right_guesses_never(rng):
     np.testing.assert_array_equal(mistakes.guesses, logits.argmax(axis=1)[mistakes.indices])
 
 
+@pytest.mark.one_engine
 def test_no_mistakes_are_empty():
     assert len(most_confident_mistakes(np.eye(3, dtype=np.float32), np.arange(3)).indices) == 0
 
 
+@pytest.mark.one_engine
 def test_every_cell_gives_its_surest_examples(rng):
     logits = rng.normal(0, 2, (200, 3)).astype(np.float32)
     labels = rng.integers(0, 3, 200)
@@ -66,6 +69,7 @@ def test_every_cell_gives_its_surest_examples(rng):
     assert len(examples.indices) == sum(min(4, len(members)) for members in surest.values())
 
 
+@pytest.mark.one_engine
 def test_with_too_many_examples_no_cell_gets_a_second_before_another_a_first(rng):
     logits, labels = rng.normal(size=(300, 3)).astype(np.float32), rng.integers(0, 3, 300)
     examples = surest_examples(logits, labels, most=13)
@@ -75,6 +79,7 @@ def test_with_too_many_examples_no_cell_gets_a_second_before_another_a_first(rng
     assert set(counts) == {1, 2}
 
 
+@pytest.mark.one_engine
 def test_thumbnails_keep_proportion_and_colour():
     images = np.empty((2, 64, 48, 3), np.uint8)
     images[0], images[1] = (200, 10, 30), (5, 250, 90)
@@ -84,6 +89,7 @@ def test_thumbnails_keep_proportion_and_colour():
     assert make_thumbnails(images, 64) is images
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("count", [6, 60])
 def test_neighbour_accuracy_leaves_each_point_out(rng, count):
     labels = rng.integers(0, 3, count)
@@ -97,6 +103,7 @@ def test_neighbour_accuracy_leaves_each_point_out(rng, count):
     assert neighbour_accuracy(points, labels) == pytest.approx(right / count)
 
 
+@pytest.mark.one_engine
 def test_embedding_keeps_clusters_and_repeats(rng):
     labels = np.repeat([0, 1], 25)
     features = (rng.normal(size=(50, 30)) + 20 * labels[:, None]).astype(np.float32)
@@ -128,6 +135,7 @@ def test_activations_and_features_are_those_of_the_network(rng, model):
     np.testing.assert_allclose(features @ kernel + bias, logits, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.one_engine
 def test_config_knows_the_smallest_images_of_the_networks():
     for arch, module in (("alexnet", alexnet), ("resnet50", resnet50)):
         assert ARCHITECTURES[arch].minimum_image_size == module.MINIMUM_IMAGE_SIZE

@@ -65,6 +65,7 @@ def test_leaves_a_complete_run_behind(names, tmp_path, cell, capsys):
     np.testing.assert_allclose([float(row["loss"]) for row in rows], result.arrays["loss"].ravel(), rtol=1e-6)
 
 
+@pytest.mark.one_engine
 def test_results_json_keeps_its_contract(names, tmp_path):
     run(names, tmp_path / "run", "--seeds", "2")
 
@@ -113,6 +114,7 @@ def test_same_seed_same_results(names, tmp_path):
         np.testing.assert_array_equal(array, second.arrays[name])
 
 
+@pytest.mark.one_engine
 def test_each_seed_equals_its_run_alone(names, tmp_path):
     together, alone = run(names, tmp_path / "two", "--seeds", "2"), run(names, tmp_path / "one", "--seed", "1")
 
@@ -129,6 +131,7 @@ def test_engines_agree(names, tmp_path):
     assert (fused.environment["engine"], generic.environment["engine"]) == ("fused", "generic")
 
 
+@pytest.mark.one_engine
 def test_reference_protocol_holds_nothing_out(names, tmp_path):
     result = run(names, tmp_path / "run", "--protocol", "reference")
 
@@ -137,6 +140,7 @@ def test_reference_protocol_holds_nothing_out(names, tmp_path):
     assert result.arrays["confusion_train"].sum() == 31
 
 
+@pytest.mark.one_engine
 def test_saved_config_runs_again_to_the_same_result(names, tmp_path):
     first = run(names, tmp_path / "first", "--letters", "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZëúÉ")
     assert call("run", tmp_path / "first" / "config.toml", "--out", tmp_path / "again", "--quiet") == 0
@@ -145,6 +149,7 @@ def test_saved_config_runs_again_to_the_same_result(names, tmp_path):
     assert load_config(tmp_path / "again" / "config.toml") == load_config(tmp_path / "first" / "config.toml")
 
 
+@pytest.mark.one_engine
 def test_config_is_saved_before_training(names, tmp_path):
     # a learning rate that overflows stops the run after its config was saved
     code = call("names", "--data-dir", names, "--out", tmp_path / "run", "--learning-rate", "1e30", "--quiet")
@@ -168,6 +173,7 @@ def test_loss_not_finite_stops_and_keeps_what_there_was(names, tmp_path, capsys,
     assert not (tmp_path / "run" / "results.json").exists()
 
 
+@pytest.mark.one_engine
 def test_full_disk_is_one_line_and_leaves_no_half_model(names, tmp_path, capsys, monkeypatch):
     def fill_up(model, path):
         path.write_bytes(b"half a model")
@@ -183,6 +189,7 @@ def test_full_disk_is_one_line_and_leaves_no_half_model(names, tmp_path, capsys,
     assert {path.name for path in (tmp_path / "run").iterdir()} == {"config.toml", "history.csv", "checkpoints"}
 
 
+@pytest.mark.one_engine
 def test_progress_shows_the_reference_sample_line(names, tmp_path, capsys):
     arguments = ("--data-dir", names, "--out", tmp_path / "run", "--hidden-units", "8", "--iterations", "6000")
     assert call("names", *arguments) == 0
@@ -197,6 +204,7 @@ def test_progress_shows_the_reference_sample_line(names, tmp_path, capsys):
         assert "left" in line
 
 
+@pytest.mark.one_engine
 def test_auto_falls_back_to_starter_names_and_says_so(tmp_path, monkeypatch, capsys):
     from keras_dnnts.datasets.fetch import OutOfReachError
     from keras_dnnts.studies.names import data as room
@@ -216,6 +224,7 @@ def test_auto_falls_back_to_starter_names_and_says_so(tmp_path, monkeypatch, cap
     assert not (tmp_path / "other").exists()
 
 
+@pytest.mark.one_engine
 def test_own_categories_with_another_alphabet(tmp_path):
     folder = write_names(tmp_path / "greek", {"α": ["Παπάς", "Νίκος", "Άννα"] * 2, "β": ["Иван", "Ольга", "Анна"] * 2})
     letters = "αβγδεζηθικλμνξοπρστυφχψωςΑΒΓΔΝΠАБИОваильнг"

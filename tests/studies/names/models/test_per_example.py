@@ -180,6 +180,7 @@ def test_a_loaded_model_trains_on_as_the_saved_one(engine, tmp_path):
     assert_same_weights(loaded.get_weights(), model.get_weights(), 0)
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize(
     "optimizer",
     [
@@ -202,6 +203,7 @@ def test_other_optimizers_are_refused(optimizer):
         model.check_compiled()
 
 
+@pytest.mark.one_engine
 @pytest.mark.parametrize("loss", [None, "sparse_categorical_crossentropy"])
 def test_other_losses_are_refused(loss):
     model = build_char_rnn("rnn", SMALL.width, SMALL.classes, SMALL.hidden_units)
