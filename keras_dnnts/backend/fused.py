@@ -9,8 +9,11 @@ closure, known when it compiles. The closure holds nothing else, or Numba's disk
 """
 
 import functools
+import logging
 import math
 from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
 import numba
 import numpy as np
@@ -23,12 +26,28 @@ FAST = {"fastmath": {"reassoc", "contract", "arcp", "nsz", "afn"}, "error_model"
 ROWS = 4  # rows of the recurrent matrix in one pass, and time steps in one update
 ALIGNMENT = 64  # bytes: a cache line and an AVX-512 register
 
+logger = logging.getLogger("keras_dnnts")
 f32 = np.float32
 HALF, ONE = f32(0.5), f32(1)
-inline = numba.njit(inline="always", **FAST)
+
+
+def compiled(**options: Any) -> Callable[[Callable], Any]:
+    """``numba.njit``, whatever ``NUMBA_DISABLE_JIT`` says: as plain Python the kernel would run for days."""
+
+    def compile_function(function: Callable) -> Any:
+        before, numba.config.DISABLE_JIT = numba.config.DISABLE_JIT, 0
+        try:
+            return numba.njit(**options, **FAST)(function)
+        finally:
+            numba.config.DISABLE_JIT = before
+
+    return compile_function
+
+
+inline = compiled(inline="always")
 # Inlined by LLVM. A function called by its symbol would, in the process that compiles, be the copy compiled on its own,
 # and in one that loads the kernel from the disk cache the copy within it: vectorised otherwise, with other roundings.
-included = numba.njit(forceinline=True, **FAST)
+included = compiled(forceinline=True)
 
 
 @included
@@ -242,6 +261,18 @@ def head_step(state, d_state, kernel, bias, logits, label, rate, units):
     return loss, guess
 
 
+_VECTOR, _MATRIX = numba.float32[::1], numba.float32[:, ::1]
+_INDICES = numba.int32[::1]
+# letters, lengths and labels; the six weights; the rate; workspace, losses and guesses
+SIGNATURE = (
+    *(numba.int32[:, ::1], _INDICES, _INDICES),
+    *(_MATRIX, _MATRIX, _VECTOR, _VECTOR, _MATRIX, _VECTOR),
+    *(numba.float32, _MATRIX, _VECTOR, _INDICES),
+)
+
+NOT_KEPT = "the compiled kernel cannot be kept for later runs: set NUMBA_CACHE_DIR to a folder that can be written"
+
+
 @functools.cache
 def build_kernel(gates: int, units: int) -> Callable:
     """Return the compiled chunk update for a cell of ``gates`` gates; compiling takes seconds once a machine."""
@@ -251,7 +282,6 @@ def build_kernel(gates: int, units: int) -> Callable:
     from_state = from_input + columns if gru else from_input
     row = from_state + columns
 
-    @numba.njit(cache=True, nogil=True, **FAST)
     def update_each(
         letters, lengths, labels, kernel, recurrent, bias, recurrent_bias, head, head_bias, rate, work, losses, guesses
     ):
@@ -308,7 +338,50 @@ def build_kernel(gates: int, units: int) -> Callable:
                     bias[j] -= rate * a[j]
                     recurrent_bias[j] -= rate * b[j]
 
-    return update_each
+    return _compile_kernel(update_each)
+
+
+def _compile_kernel(update_each: Callable) -> Any:
+    """The kernel, from Numba's disk cache where it is there and whole, compiled otherwise."""
+    for attempt in (_compile_cached, _compile_cached, _compile_uncached):
+        kernel = attempt(update_each)
+        if kernel is not None:
+            break
+    return kernel
+
+
+def _compile_cached(update_each: Callable) -> Any:
+    """None where the cache cannot be used; what was damaged in it is removed."""
+    try:
+        kernel = compiled(cache=True, nogil=True)(update_each)
+    except RuntimeError:  # Numba knows of no folder that can be written
+        return None
+    try:
+        kernel.compile(SIGNATURE)
+    # A file that is cut off or holds anything else makes pickle and LLVM raise whatever it leads them to.
+    except Exception as error:
+        if kernel.signatures:  # it is compiled, and only could not be kept
+            logger.warning(NOT_KEPT)
+            return kernel
+        logger.info("the kernels kept in %s cannot be used (%s): compiling again", kernel.stats.cache_path, error)
+        _remove_cached(Path(kernel.stats.cache_path))
+        return None
+    return kernel
+
+
+def _remove_cached(folder: Path) -> None:
+    try:
+        for path in folder.glob("*.update_each-*.nb[ci]"):
+            path.unlink(missing_ok=True)
+    except OSError as error:
+        logger.info("%s cannot be emptied (%s)", folder, error)
+
+
+def _compile_uncached(update_each: Callable) -> Any:
+    logger.warning(NOT_KEPT)
+    kernel = compiled(nogil=True)(update_each)
+    kernel.compile(SIGNATURE)
+    return kernel
 
 
 def update_each(

@@ -51,7 +51,9 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         return _complain(error.format_message())
     except UserError as error:
         return _complain(error.spelled(spell))
-    except (click.Abort, KeyboardInterrupt):
+    except (click.Abort, KeyboardInterrupt) as error:
+        if isinstance(error.__cause__, EOFError):  # click takes any for Ctrl-D
+            raise error.__cause__ from None
         _tell("interrupted")
         return 130
     except click.exceptions.Exit as error:

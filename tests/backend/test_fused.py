@@ -4,12 +4,15 @@ import sys
 import threading
 import time
 from dataclasses import replace
+from pathlib import Path
 
+import numba
 import numpy as np
 import pytest
 import torch
 
-from keras_dnnts.backend.fused import build_kernel, update_each
+from keras_dnnts.backend import fused
+from keras_dnnts.backend.fused import build_kernel
 from tests.plain_torch import CELLS, PlainClassifier, Sizes, Stream, random_stream
 
 SMALL = Sizes(width=11, hidden_units=20, classes=5, longest=7)
@@ -17,7 +20,7 @@ cells = pytest.mark.parametrize("cell", CELLS)
 
 
 def update_fused(cell, weights, stream, learning_rate):
-    return update_each(cell, weights, stream.letters, stream.lengths, stream.labels, learning_rate)
+    return fused.update_each(cell, weights, stream.letters, stream.lengths, stream.labels, learning_rate)
 
 
 def assert_trains_like_float64(cell, sizes, stream, learning_rate, tolerance):
@@ -168,49 +171,86 @@ def test_all_kinds_of_arrays_share_a_kernel():
         np.testing.assert_array_equal(weight, same)
 
 
-COMPILE = """
-import numpy as np
-from keras_dnnts.backend.fused import build_kernel, update_each
-for units in (4, 8):
-    shapes = [(units, 5), (units, units), (units,), (units,), (units, 2), (2,)]
-    examples = [np.zeros(shape, np.int32) for shape in [(1, 3), 1, 1]]
-    examples[1][:] = 2
-    update_each("rnn", [np.ones(shape, np.float32) for shape in shapes], *examples, 0.1)
-    print(sum(build_kernel(1, units).stats.cache_hits.values()))
-"""
-
-
-def words_of_two_processes(program, cache):
-    """What a program prints in a process that compiles, and in one that finds the kernels in the disk cache."""
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(cache)}
-    runs = [subprocess.run([sys.executable, "-c", program], env=environment, capture_output=True) for _ in range(2)]
-    assert [run.returncode for run in runs] == [0, 0], runs
-    return [run.stdout.split() for run in runs]
-
-
-@pytest.mark.slow
-def test_a_second_process_compiles_nothing(tmp_path):
-    assert words_of_two_processes(COMPILE, tmp_path) == [[b"0", b"0"], [b"1", b"1"]]
-
-
 TRAIN = """
-import hashlib
+import hashlib, sys, types
 import numpy as np
-from keras_dnnts.backend.fused import update_each
+
+# The kernel needs no engine, whose import would take longer than all the rest.
+sys.modules["keras"] = types.SimpleNamespace(ops=None)
+sys.modules["keras_dnnts.backend"] = package = types.ModuleType("keras_dnnts.backend")
+package.__path__ = [sys.argv[1]]
+from keras_dnnts.backend.fused import build_kernel, update_each
 
 rng = np.random.default_rng(0)
 letters, lengths, labels = rng.integers(0, 9, (50, 7)), rng.integers(1, 8, 50), rng.integers(0, 3, 50)
-for cell, gates in (("rnn", 1), ("gru", 3), ("lstm", 4)):
-    shapes = (gates * 64, 9), (gates * 64, 64), (gates * 64,), (gates * 64,), (64, 3), (3,)
+for cell, gates, units in (("rnn", 1, 8), ("gru", 3, 64), ("lstm", 4, 64)):
+    shapes = (gates * units, 9), (gates * units, units), (gates * units,), (gates * units,), (units, 3), (3,)
     weights = [rng.normal(0, 0.3, shape).astype("float32") for shape in shapes]
     weights, losses, _ = update_each(cell, weights, letters, lengths, labels, 0.05)
-    print(cell, hashlib.sha256(b"".join(array.tobytes() for array in (*weights, losses))).hexdigest())
+    print(hashlib.sha256(b"".join(array.tobytes() for array in (*weights, losses))).hexdigest())
+    print(sum(build_kernel(gates, units).stats.cache_hits.values()))
 """
 
 
 @pytest.mark.slow
-def test_kernel_from_the_disk_cache_computes_what_the_one_just_compiled_does(tmp_path):
-    compiled, cached = words_of_two_processes(TRAIN, tmp_path)
-    assert len(compiled) == 6
-    assert any(tmp_path.rglob("*.nbc"))
-    assert cached == compiled
+def test_a_second_process_compiles_nothing_and_computes_the_same(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", TRAIN, str(Path(fused.__file__).parent)]
+    runs = [subprocess.run(command, env=environment, capture_output=True, text=True) for _ in range(2)]
+    assert [run.returncode for run in runs] == [0, 0], runs
+    compiled, cached = (run.stdout.split() for run in runs)
+    assert cached[::2] == compiled[::2]
+    assert (compiled[1::2], cached[1::2]) == (["0"] * 3, ["1"] * 3)
+
+
+def update_each(a, b, c, d, e, f, g, h, i, j, k, m, n):
+    """Stands for the kernel, which takes seconds to compile."""
+
+
+@pytest.fixture
+def cache(tmp_path, monkeypatch):
+    """A folder for compiled kernels that holds one."""
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path / "cache"))
+    fused._compile_kernel(update_each)
+    return tmp_path / "cache"
+
+
+DAMAGE = {
+    "empty index": ("*.nbi", lambda content: b""),
+    "cut index": ("*.nbi", lambda content: content[: len(content) // 2]),
+    "another index": ("*.nbi", lambda content: b"garbage\n"),
+    "empty kernel": ("*.nbc", lambda content: b""),
+    "cut kernel": ("*.nbc", lambda content: content[: len(content) // 2]),
+    "another kernel": ("*.nbc", lambda content: b"garbage\n"),
+}
+
+
+@pytest.mark.parametrize(("pattern", "damage"), DAMAGE.values(), ids=DAMAGE)
+def test_a_damaged_kernel_is_compiled_again(pattern, damage, cache):
+    (path,) = cache.rglob(pattern)
+    path.write_bytes(damage(path.read_bytes()))
+    assert not fused._compile_kernel(update_each).stats.cache_hits
+    assert fused._compile_kernel(update_each).stats.cache_hits
+
+
+def test_a_kernel_that_cannot_be_kept_is_used_all_the_same(cache, caplog):
+    (path,) = cache.rglob("*.nbc")
+    path.unlink()
+    path.mkdir()
+    assert fused._compile_kernel(update_each).signatures
+    assert [record.getMessage() for record in caplog.records] == [fused.NOT_KEPT]
+
+
+def test_without_a_folder_that_can_be_written_the_kernel_is_compiled_all_the_same(monkeypatch, caplog):
+    def refuse(self):
+        raise PermissionError
+
+    monkeypatch.setattr(numba.core.caching._CacheLocator, "ensure_cache_path", refuse)
+    assert fused._compile_kernel(update_each).signatures
+    assert [record.getMessage() for record in caplog.records] == [fused.NOT_KEPT]
+
+
+def test_the_kernel_is_compiled_where_numba_is_told_to_compile_nothing(monkeypatch):
+    monkeypatch.setattr(numba.config, "DISABLE_JIT", 1)
+    assert fused._compile_kernel(update_each).signatures
+    assert numba.config.DISABLE_JIT == 1
