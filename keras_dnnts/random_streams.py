@@ -27,6 +27,7 @@ class Purpose(StrEnum):
     SHOWN_IMAGES = "images with activation maps"
     READ_NAMES = "names read letter by letter"
     EXPORT_CHECK = "inputs that check an export"  # batch size
+    COPIES = "split of images that have copies"
     OWN_MODEL = "inputs that check a person's own model"
 
 

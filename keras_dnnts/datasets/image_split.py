@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from keras_dnnts.datasets import ImageDataset
+from keras_dnnts.datasets.image_copies import find_copies
 from keras_dnnts.datasets.image_dataset import LabelledImages
 from keras_dnnts.datasets.splits import stratified_split
 from keras_dnnts.errors import UserError, option_name
@@ -29,15 +30,19 @@ class ImageSplit:
     test: np.ndarray
 
 
-def split_images(dataset: ImageDataset, seed: int = 0, train_images: int | None = None) -> ImageSplit:
+def split_images(
+    dataset: ImageDataset, seed: int = 0, train_images: int | None = None, copies: np.ndarray | None = None
+) -> ImageSplit:
     """Split the training images 70/10/20 into train, validation and a rest, every class by these shares.
 
-    The rest is the test part where the data set has no other, and is set aside where it has one.
+    The rest is the test part where the data set has no other, and is set aside where it has one. All copies of an
+    image, whatever their classes, come into one part.
 
     Args:
         dataset: the images.
         seed: of the draw.
         train_images: number of images to keep in the training part, drawn by class; None for all.
+        copies: (N,) int64, a number that a training image shares with its copies; None to look for them.
 
     Raises:
         UserError: a part would have fewer than two images, or the training part has fewer than ``train_images``.
@@ -47,13 +52,15 @@ def split_images(dataset: ImageDataset, seed: int = 0, train_images: int | None 
     >>> len(split.train), len(split.validation), len(split.test)
     (500, 180, 359)
     """
-    train, validation, rest = stratified_split(dataset.train_labels, SHARES, seed)
+    if copies is None:
+        copies = find_copies(dataset).train
+    train, validation, rest = _split_with_copies(dataset.train_labels, copies, seed)
     test = rest if dataset.test_labels is None else np.arange(len(dataset.test_labels))
     for name, part in (("training", train), ("validation", validation), ("test", test)):
         if len(part) < 2:
             raise UserError(
-                f"{dataset.source}: {len(dataset.train_labels)} training images are too few: of the shares "
-                f"70/10/20 %, the {name} part gets {len(part)}, and needs at least 2"
+                f"{dataset.source}: {_count(copies)} are too few: of the shares 70/10/20 %, the {name} part gets "
+                f"{len(part)}, and needs at least 2"
             )
     if train_images is not None:
         if train_images > len(train):
@@ -64,6 +71,33 @@ def split_images(dataset: ImageDataset, seed: int = 0, train_images: int | None 
         kept, _ = stratified_split(dataset.train_labels[train], sizes, seed, Purpose.SUBSET)
         train = train[kept]
     return ImageSplit(train, validation, test)
+
+
+def _split_with_copies(labels: np.ndarray, copies: np.ndarray, seed: int) -> tuple[np.ndarray, ...]:
+    """Split as though there were no copies, then give each image that has some, with them, to a part of its own draw.
+
+    Data without copies are split as :func:`stratified_split` does.
+    """
+    parts = stratified_split(labels, SHARES, seed)
+    sizes = np.bincount(copies)
+    copied = np.flatnonzero(sizes > 1)
+    if not len(copied):
+        return parts
+    part_of = np.empty(len(labels), int)
+    for number, part in enumerate(parts):
+        part_of[part] = number
+    first = np.unique(copies, return_index=True)[1]
+    # The first copy's class counts, and how many there are: parts get their share of either.
+    kinds = np.stack([labels[first[copied]], sizes[copied]], axis=1)
+    strata = np.unique(kinds, axis=0, return_inverse=True)[1].ravel()
+    for number, drawn in enumerate(stratified_split(strata, SHARES, seed, Purpose.COPIES)):
+        part_of[np.isin(copies, copied[drawn])] = number
+    return tuple(np.flatnonzero(part_of == number) for number in range(len(parts)))
+
+
+def _count(copies: np.ndarray) -> str:
+    distinct = len(np.unique(copies))
+    return f"{len(copies)} training images" + (f", {distinct} of them distinct," if distinct < len(copies) else "")
 
 
 def select_test_paths(dataset: ImageDataset, split: ImageSplit) -> np.ndarray | None:

@@ -1,8 +1,11 @@
 """Splits of images: sizes, shares of the classes, and nothing in two parts."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
+from keras_dnnts.datasets.image_copies import find_copies
 from keras_dnnts.datasets.image_dataset import build_image_dataset
 from keras_dnnts.datasets.image_split import select_parts, split_images
 from keras_dnnts.errors import UserError
@@ -61,3 +64,51 @@ def test_fewer_training_images_leave_the_other_parts_alone():
 def test_too_few_images_are_an_error(images, train_images, culprit):
     with pytest.raises(UserError, match=culprit):
         split_images(numbered(images), 0, train_images)
+
+
+def with_copies(dataset, original, copies):
+    """The data set with some of its images turned into copies of others."""
+    images = dataset.train_images.copy()
+    images[copies] = images[original]
+    return dataclasses.replace(dataset, train_images=images)
+
+
+@pytest.mark.parametrize("test_count", [None, 30])
+def test_all_copies_of_an_image_are_in_one_part(test_count):
+    dataset = numbered(240, test_count)
+    everywhere = with_copies(dataset, np.arange(240) // 10 * 10, np.arange(240))
+    for seed in range(5):
+        split = split_images(everywhere, seed)
+        parts = [split.train, split.validation, *([] if test_count else [split.test])]
+        originals = [set(numbers_of(everywhere.train_images[part])) for part in parts]
+        assert sum(map(len, originals)) == len(set.union(*originals))
+        assert [len(part) for part in parts[:2]] == [170, 20]
+
+
+def test_images_without_copies_stay_where_they_were():
+    dataset = numbered(400)
+    split, other = (split_images(one, 6) for one in (dataset, with_copies(dataset, [1, 2, 3], [200, 300, 399])))
+    moved = {index for name in vars(split) for index in set(vars(split)[name]) ^ set(vars(other)[name])}
+    assert moved <= {1, 2, 3, 200, 300, 399}
+    assert np.array_equal(np.sort(np.concatenate([*vars(other).values()])), np.arange(400))
+
+
+def test_copies_are_counted_with_those_of_other_classes():
+    dataset = numbered(50, 10, classes=("a", "b"))
+    labels = np.zeros(50, np.int32)
+    labels[7:] = 1
+    test_images = dataset.test_images.copy()
+    test_images[[0, 1]], test_images[2] = dataset.train_images[3], test_images[4]
+    dataset = dataclasses.replace(
+        with_copies(dataset, 5, 40), train_labels=labels, test_images=test_images, test_labels=np.zeros(10, np.int32)
+    )
+    copies = find_copies(dataset)
+    assert copies.count_copied() == 2 + 3 + 2  # images 5 and 40; 3 and two test images; two test images
+    assert copies.count_test_copies() == 2
+    assert copies.count_conflicts(dataset) == 2
+    assert find_copies(numbered(50)).count_copied() == 0
+
+
+def test_too_few_distinct_images_are_an_error():
+    with pytest.raises(UserError, match="40 training images, 2 of them distinct, are too few"):
+        split_images(with_copies(numbered(40), np.arange(40) % 2, np.arange(40)))
