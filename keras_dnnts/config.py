@@ -100,6 +100,7 @@ class Config:
     experiment: ClassVar[str]
     model_option: ClassVar[str]
     renamed: ClassVar[Mapping[str, str]] = {}
+    _given: ClassVar[frozenset[str]] = frozenset()
 
     data_dir: str | None = option(None, "Your own data.", "Data", is_path=True, results_depend=False)
     seed: int = option(0, "First seed.", "Training", at_least=0)
@@ -120,6 +121,15 @@ class Config:
             raise UserError(f"{option_name('data_dir')} is empty: name a folder, or leave the option out")
         if self.seed + self.seeds > SEEDS_END:
             raise UserError(f"{option_name('seed')} is {self.seed}: seeds must stay below {SEEDS_END}")
+
+    def is_given(self, name: str) -> bool:
+        """Whether an option was given a value, rather than a default that was chosen for it."""
+        return name in self._given
+
+    def _note_given(self) -> None:
+        """Remember which options are given: to be called before defaults take the place of None."""
+        given = frozenset(name for name in self.options() if getattr(self, name) is not None)
+        object.__setattr__(self, "_given", given)
 
     @classmethod
     def options(cls) -> dict[str, Option]:
@@ -144,8 +154,9 @@ class Config:
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, the study's name first."""
-        values = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(self).items()}
-        return {"experiment": self.experiment, **values}
+        values = {name: getattr(self, name) for name in self.options()}
+        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in values.items()}
+        return {"experiment": self.experiment, **plain}
 
     def to_toml(self) -> str:
         """TOML text that :func:`load_config` reads back; options that are not set are left out."""

@@ -100,6 +100,13 @@ def _count(copies: np.ndarray) -> str:
     return f"{len(copies)} training images" + (f", {distinct} of them distinct," if distinct < len(copies) else "")
 
 
+def select_labels(dataset: ImageDataset, split: ImageSplit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The labels of the train, validation and test part."""
+    labels = dataset.train_labels
+    tested = labels if dataset.test_labels is None else dataset.test_labels
+    return labels[split.train], labels[split.validation], tested[split.test]
+
+
 def select_test_paths(dataset: ImageDataset, split: ImageSplit) -> np.ndarray | None:
     """The files (T,) str of the test part's images within the source; None where they have none."""
     paths = dataset.train_paths if dataset.test_images is None else dataset.test_paths

@@ -88,7 +88,13 @@ class CifarConfig(Config):
     epochs: int | None = option(
         None, "Most epochs to train.", "Training", at_least=1, at_most=MOST_EPOCHS, default="the recipe's, 50"
     )
-    batch_size: int | None = option(None, "Images a step.", "Training", at_least=1, default="the recipe's, 128")
+    batch_size: int | None = option(
+        None,
+        "Images a step.",
+        "Training",
+        at_least=1,
+        default="the recipe's, 128, or the training part where that is smaller",
+    )
     optimizer: str | None = option(
         None,
         "What makes the updates; adamw is adam with decoupled weight decay.",
@@ -162,12 +168,13 @@ class CifarConfig(Config):
     precision: str = option(
         "float32", "Of the computation; weights and loss stay float32.", "Engine", choices=PRECISIONS
     )
-    embedding_images: int = option(2000, "Test images in the t-SNE maps.", "Output", at_least=2)
+    embedding_images: int = option(2000, "Most test images in the t-SNE maps.", "Output", at_least=2)
     checkpoint_seconds: float = option(
         300.0, "Least time between two checkpoints.", "Output", at_least=0, results_depend=False
     )
 
     def __post_init__(self) -> None:
+        self._note_given()
         options = self.options()
         options["recipe"].check("recipe", self.recipe)
         recipe = RECIPES[self.recipe]

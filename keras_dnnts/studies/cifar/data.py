@@ -11,14 +11,18 @@ from keras_dnnts.datasets import ImageDataset, cifar10
 from keras_dnnts.datasets.archives import iterate_members
 from keras_dnnts.datasets.digits import load_digits
 from keras_dnnts.datasets.fetch import find_place, import_builder, is_ready
+from keras_dnnts.datasets.image_copies import ImageCopies, find_copies
 from keras_dnnts.datasets.image_folders import list_images
-from keras_dnnts.datasets.image_split import ImageSplit, split_images
+from keras_dnnts.datasets.image_split import SHARES, ImageSplit, select_labels, split_images
 from keras_dnnts.datasets.images import load_image_dataset
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.own_models import is_own_model, source_hash, split_own_model
 from keras_dnnts.studies.cifar.config import CifarConfig
+from keras_dnnts.studies.cifar.findings import name_missing_classes
 
 BUILDER = "keras_dnnts.datasets.cifar10.builder:KerasDnntsCifar10"
+
+PARTS = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)
@@ -27,19 +31,44 @@ class CifarData:
 
     Attributes:
         dataset: all images.
-        splits: by seed; of equal sizes.
+        splits: by seed; of equal sizes but for images with copies, which stay together.
+        copies: which images are copies of one another.
     """
 
     dataset: ImageDataset
     splits: dict[int, ImageSplit]
+    copies: ImageCopies
 
     @property
     def train_images(self) -> int:
-        """Number of images that are trained on."""
-        return len(self._first_split.train)
+        """Number of images that are trained on with every seed; with some it may be a few more."""
+        return min(len(split.train) for split in self.splits.values())
+
+    def find_missing_classes(self) -> dict[str, list[str]]:
+        """The classes that a part lacks, with one seed or more, by part; parts that lack none are left out."""
+        missing: dict[str, set[int]] = {}
+        for split in self.splits.values():
+            for part, labels in zip(PARTS, select_labels(self.dataset, split), strict=True):
+                missing.setdefault(part, set()).update(set(range(len(self.dataset.classes))) - set(labels.tolist()))
+        return {part: [self.dataset.classes[i] for i in sorted(labels)] for part, labels in missing.items() if labels}
+
+    def _describe_oddities(self) -> dict[str, Any]:
+        """What makes the numbers of a run say less; empty for most data."""
+        oddities: dict[str, Any] = {}
+        if missing := self.find_missing_classes():
+            oddities["missing_classes"] = missing
+        if copied := self.copies.count_copied():
+            oddities["copies"] = {
+                "images": copied,
+                "of_training_images": self.copies.count_test_copies(),
+                "of_other_classes": self.copies.count_conflicts(self.dataset),
+            }
+        return oddities
 
     def describe(self) -> dict[str, Any]:
-        """Counts of images by class and of the parts, and [height, width] of the images before they are resized."""
+        """Counts of images by class and of the parts, [height, width] of the images before they are resized, and,
+        where there are any, ``missing_classes`` by part and how many images are ``copies``.
+        """
         dataset, split = self.dataset, self._first_split
         labels = dataset.train_labels
         if dataset.test_labels is not None:
@@ -53,6 +82,7 @@ class CifarData:
                 "validation": len(split.validation),
                 "test": len(split.test),
             },
+            **self._describe_oddities(),
         }
 
     @property
@@ -70,11 +100,41 @@ def load_data(config: CifarConfig) -> CifarData:
     _check_code(config)
     data_dir = Path(config.data_dir) if config.data_dir else None
     dataset = load_image_dataset(config.dataset, data_dir, config.dataset_name, config.image_size)
-    data = CifarData(dataset, {seed: split_images(dataset, seed, config.train_images) for seed in config.all_seeds})
-    if config.batch_size > data.train_images:
-        size = f"{option_name('batch_size')} is {config.batch_size}"
-        raise UserError(f"{size}, but there are only {data.train_images} training images")
+    copies = find_copies(dataset)
+    splits = {seed: split_images(dataset, seed, config.train_images, copies.train) for seed in config.all_seeds}
+    data = CifarData(dataset, splits, copies)
+    _check_classes(data)
+    _fit_batch_size(config, data.train_images)
     return data
+
+
+def resolve(config: CifarConfig, data: CifarData) -> dict[str, Any]:
+    """The fields that the data have settled: a batch size that was not given is at most the training part."""
+    return {"batch_size": _fit_batch_size(config, data.train_images)}
+
+
+def _fit_batch_size(config: CifarConfig, train_images: int) -> int:
+    """The batch size for a number of training images.
+
+    Raises:
+        UserError: there are fewer than a batch size that was given.
+    """
+    assert config.batch_size is not None
+    if config.batch_size > train_images and config.is_given("batch_size"):
+        size = f"{option_name('batch_size')} is {config.batch_size}"
+        raise UserError(f"{size}, but there are only {train_images} training images: use at most {train_images}")
+    return min(config.batch_size, train_images)
+
+
+def _check_classes(data: CifarData) -> None:
+    """Refuse data of which no two classes are both trained on and tested."""
+    missing = data.find_missing_classes()
+    lacking = {name for part in ("train", "test") for name in missing.get(part, ())}
+    if len(data.dataset.classes) - len(lacking) < 2:
+        raise UserError(
+            f"{data.dataset.source}: fewer than two classes have both training and test images "
+            f"({name_missing_classes(missing)}): add images to them"
+        )
 
 
 def list_data_sets(fetch: bool) -> Sequence[tuple[str, str]]:
@@ -96,7 +156,7 @@ def survey(config: CifarConfig) -> tuple[Sequence[str], int]:
     """
     _check_code(config)
     if config.data_dir is not None:
-        return _survey_own(Path(config.data_dir))
+        return _survey_own(config, Path(config.data_dir))
     if config.dataset == "digits":
         digits = load_digits()
         return [f"data: {digits.name} ({digits.source}), {len(digits.train_images):,} images, 10 classes"], 10
@@ -107,13 +167,17 @@ def survey(config: CifarConfig) -> tuple[Sequence[str], int]:
     return [f"{facts}, to be downloaded{otherwise}"], 10
 
 
-def _survey_own(source: Path) -> tuple[Sequence[str], int]:
+def _survey_own(config: CifarConfig, source: Path) -> tuple[Sequence[str], int]:
     if cifar10.find_batches(iterate_members(source), source):
         return [f"data: CIFAR-10's original batches ({source}), 10 classes"], 10
     layout = list_images(iterate_members(source), source)
     counts = {part: sum(map(len, classes.values())) for part, classes in layout.items()}
     parts = ", ".join(f"{count:,} images in {part}" for part, count in counts.items())
-    return [f"data: {source}, {parts}, {len(layout['train'])} classes"], len(layout["train"])
+    facts = [f"data: {source}, {parts}, {len(layout['train'])} classes"]
+    train_images = min(round(SHARES[0] * counts["train"]), config.train_images or counts["train"])
+    if (size := _fit_batch_size(config, train_images)) != config.batch_size:
+        facts.append(f"batch size: {size}, as there are no more training images")
+    return facts, len(layout["train"])
 
 
 def _check_code(config: CifarConfig) -> None:

@@ -1,12 +1,17 @@
 """What a CIFAR-10 result found, in the words of a figure's title. Where that is not clear, the words claim nothing."""
 
 import math
+from collections.abc import Mapping, Sequence
 
 from keras_dnnts.results import Result
-from keras_dnnts.results.findings import state_recall
+from keras_dnnts.results.findings import shorten, state_recall
 from keras_dnnts.studies.cifar.illustrations import Embedding, ImageMistakes
 
 Z_95 = 1.96
+
+
+PART_NAMES = {"train": "training", "validation": "validation", "test": "test"}
+MOST_NAMED = 12  # classes of one part
 
 
 def state_headline(result: Result, share: str) -> str:
@@ -16,7 +21,55 @@ def state_headline(result: Result, share: str) -> str:
 
 def summarise(result: Result) -> list[str]:
     """Lines to print after a run."""
-    return [f"Test accuracy by class: {state_recall(result, 'test')}"]
+    lines = [f"Test accuracy by class: {state_recall(result, 'test')}", state_missing_classes(result)]
+    return [line for line in (*lines, *state_copies(result)) if line]
+
+
+def name_missing_classes(missing: Mapping[str, Sequence[str]]) -> str:
+    """Name the classes that have no image in a part of the data, given by part."""
+    lacks = [f"without a {name} image: {_list(missing[part])}" for part, name in PART_NAMES.items() if part in missing]
+    return f"classes {'; '.join(lacks)}"
+
+
+def _list(names: Sequence[str]) -> str:
+    named = ", ".join(shorten(name) for name in names[:MOST_NAMED])
+    return named if len(names) <= MOST_NAMED else f"{named} and {len(names) - MOST_NAMED} more"
+
+
+def state_missing_classes(result: Result) -> str | None:
+    """Name the classes that a run cannot say anything of; None where every class is in every part."""
+    missing = result.dataset.get("missing_classes")
+    if not missing:
+        return None
+    some = ", with one seed or more" if result.config["seeds"] > 1 else ""
+    return _sentence(f"{name_missing_classes(missing)}{some}")
+
+
+def state_copies(result: Result) -> list[str]:
+    """Say how many images are copies of others, and where that makes numbers say less; empty where none are."""
+    copies = result.dataset.get("copies")
+    if not copies:
+        return []
+    tested, conflicting = copies["of_training_images"], copies["of_other_classes"]
+    lines = []
+    if tested:
+        share = f"{100 * tested / result.dataset['counts']['test']:.2g} % of them"
+        what = "test images are copies of training images" if tested > 1 else "test image is a copy of a training image"
+        lines.append(f"{tested:,} {what} ({share}): what is right there may be memory")
+    else:
+        lines.append(f"{copies['images']:,} images have identical copies, which are kept in one part of the data")
+    if conflicting:
+        lines.append(f"{conflicting:,} images have a copy of another class")
+    return lines
+
+
+def list_notes(result: Result) -> list[str]:
+    """What makes the numbers of a run say less, in sentences."""
+    return [f"{line}." for line in filter(None, [state_missing_classes(result), *state_copies(result)])]
+
+
+def _sentence(text: str) -> str:
+    return f"{text[0].upper()}{text[1:]}"
 
 
 def state_epochs(result: Result) -> str:

@@ -1,13 +1,14 @@
 """Picks the single images that a report shows beside its numbers: arrays in, arrays out."""
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
 from PIL import Image
 
 from keras_dnnts.analysis import most_confident_mistakes, surest_examples
-from keras_dnnts.datasets.image_dataset import LabelledImages
+from keras_dnnts.random_streams import Purpose, random_stream
 from keras_dnnts.studies.cifar.augment import prepare_batch
 from keras_dnnts.studies.cifar.evaluate import compute_activations, embed
 from keras_dnnts.studies.cifar.illustrations import (
@@ -23,29 +24,75 @@ from keras_dnnts.studies.cifar.illustrations import (
 THUMBNAIL_SIDE = 32  # pixels
 
 
-def show_mistakes(test: LabelledImages, logits: np.ndarray) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class ImageSet:
+    """Images to choose from.
+
+    Attributes:
+        images: (N, H, W, 3) uint8.
+        labels: (N,) int.
+        paths: (N,) str, their files within the data; None where they have none.
+    """
+
+    images: np.ndarray
+    labels: np.ndarray
+    paths: np.ndarray | None = None
+
+    def take(self, chosen: np.ndarray) -> Self:
+        """Some of them, by index."""
+        paths = None if self.paths is None else self.paths[chosen]
+        return type(self)(self.images[chosen], self.labels[chosen], paths)
+
+
+def draw(images: ImageSet, most: int, seed: int) -> ImageSet:
+    """Up to ``most`` images at random, in their order."""
+    order = random_stream(seed, Purpose.EMBEDDED_IMAGES).permutation(len(images.labels))
+    return images.take(np.sort(order[:most]))
+
+
+def draw_one_a_class(images: ImageSet, most: int, seed: int) -> ImageSet:
+    """An image of each of up to ``most`` classes at random, in the order of the images."""
+    order = random_stream(seed, Purpose.SHOWN_IMAGES).permutation(len(images.labels))
+    first = np.unique(images.labels[order], return_index=True)[1]
+    return images.take(np.sort(order[np.sort(first)[:most]]))
+
+
+def show_mistakes(test: ImageSet, logits: np.ndarray) -> dict[str, np.ndarray]:
     """Pick the test images that a model was wrong about most confidently.
 
     Args:
-        test: N images (N, H, W, 3) uint8 and labels (N,) int.
+        test: N images.
         logits: (N, K) float32.
 
     Returns:
         The arrays of :class:`ImageMistakes` under ``mistake``.
     """
-    images, labels = test
-    mistakes = most_confident_mistakes(logits, labels)
-    shown = mistakes.indices
-    return ImageMistakes(images[shown], labels[shown], mistakes.guesses, mistakes.confidences).to_arrays(MISTAKE)
+    mistakes = most_confident_mistakes(logits, test.labels)
+    shown = test.take(mistakes.indices)
+    return ImageMistakes(shown.images, shown.labels, mistakes.guesses, mistakes.confidences, shown.paths).to_arrays(
+        MISTAKE
+    )
 
 
-def show_activations(model: Any, taps: Sequence[str], shown: LabelledImages, image_size: int) -> dict[str, np.ndarray]:
+def list_mistakes(arrays: Mapping[str, np.ndarray], classes: Sequence[str]) -> list[dict[str, Any]]:
+    """What :func:`show_mistakes` picked as plain values, with the files of the images; empty where they have none."""
+    mistakes = ImageMistakes.require(arrays, MISTAKE)
+    if mistakes.path is None:
+        return []
+    columns = (mistakes.path, mistakes.truth, mistakes.guess, mistakes.confidence)
+    return [
+        {"image": path, "truth": classes[truth], "guess": classes[guess], "confidence": confidence}
+        for path, truth, guess, confidence in zip(*(column.tolist() for column in columns), strict=True)
+    ]
+
+
+def show_activations(model: Any, taps: Sequence[str], shown: ImageSet, image_size: int) -> dict[str, np.ndarray]:
     """Compute what some layers make of a few images.
 
     Args:
         model: a functional model.
         taps: names of its layers; there may be none.
-        shown: images (M, H, W, 3) uint8 and labels (M,) int.
+        shown: M images.
         image_size: pixels a side of what the model takes.
 
     Returns:
@@ -53,43 +100,45 @@ def show_activations(model: Any, taps: Sequence[str], shown: LabelledImages, ima
     """
     if not taps:
         return {}
-    images, labels = shown
-    return Activations(images, labels, compute_activations(model, taps, prepare_batch(images, image_size))).to_arrays()
+    maps = compute_activations(model, taps, prepare_batch(shown.images, image_size))
+    return Activations(shown.images, shown.labels, maps, shown.paths).to_arrays()
 
 
-def show_embeddings(features: Mapping[str, np.ndarray], embedded: LabelledImages, seed: int) -> dict[str, np.ndarray]:
+def show_embeddings(features: Mapping[str, np.ndarray], embedded: ImageSet, seed: int) -> dict[str, np.ndarray]:
     """Place images on t-SNE maps.
 
     Args:
         features: (M, D) float32 of the images, by ``"first"`` and ``"final"``.
-        embedded: images (M, H, W, 3) uint8 and labels (M,) int.
+        embedded: M images.
         seed: of the run.
 
     Returns:
         The arrays of :class:`Embedding` under ``embedding``.
     """
-    images, labels = embedded
     places = {when: embed(values, seed) for when, values in features.items()}
-    return Embedding(label=labels, image=make_thumbnails(images), **places).to_arrays(EMBEDDING)
+    return Embedding(
+        label=embedded.labels, image=make_thumbnails(embedded.images), path=embedded.paths, **places
+    ).to_arrays(EMBEDDING)
 
 
-def show_images(test: LabelledImages, logits: np.ndarray) -> dict[str, np.ndarray]:
+def show_images(test: ImageSet, logits: np.ndarray) -> dict[str, np.ndarray]:
     """Pick the test images of every cell of the confusion matrix that a report shows.
 
     Args:
-        test: N images (N, H, W, 3) uint8 and labels (N,) int.
+        test: N images.
         logits: (N, K) float32.
 
     Returns:
         The arrays of :class:`ImageExamples` under ``example_test``.
     """
-    images, labels = test
-    picked = surest_examples(logits, labels)
+    picked = surest_examples(logits, test.labels)
+    shown = test.take(picked.indices)
     return ImageExamples(
-        image=make_thumbnails(images[picked.indices]),
-        truth=labels[picked.indices].astype(np.int64),
+        image=make_thumbnails(shown.images),
+        truth=shown.labels.astype(np.int64),
         guess=picked.guesses,
         confidence=picked.confidences,
+        path=shown.paths,
     ).to_arrays(EXAMPLE)
 
 

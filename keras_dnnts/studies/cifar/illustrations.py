@@ -19,12 +19,14 @@ class ImageExamples(ArrayRecord):
         image: (M, h, w, 3) uint8 thumbnails.
         truth, guess: (M,) int64 indices of classes.
         confidence: (M,) float64 probabilities the model gave its guesses.
+        path: (M,) str, their files within the data; None where they have none.
     """
 
     image: Annotated[np.ndarray, "byte items . . 3"]
     truth: Annotated[np.ndarray, "class items"]
     guess: Annotated[np.ndarray, "class items"]
     confidence: Annotated[np.ndarray, "finite items"]
+    path: Annotated[np.ndarray | None, "text items"] = None
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,20 @@ class Embedding(ArrayRecord):
         label: (M,) int indices of classes.
         first, final: (M, 2) float32 places, after the first epoch and at the end.
         image: (M, h, w, 3) uint8 thumbnails; None in older results.
+        path: (M,) str, their files within the data; None where they have none.
     """
 
     label: Annotated[np.ndarray, "class items"]
     first: Annotated[np.ndarray, "finite items 2"]
     final: Annotated[np.ndarray, "finite items 2"]
     image: Annotated[np.ndarray | None, "byte items . . 3"] = None
+    path: Annotated[np.ndarray | None, "text items"] = None
+
+    def place(self, when: str) -> np.ndarray:
+        """The places on one map, (M, 2) float from 0 to 1: the longer side filled, the other centred, in proportion."""
+        points = self.first if when == "first" else self.final
+        low, high = points.min(axis=0), points.max(axis=0)
+        return (points - (low + high) / 2) / max(float((high - low).max()), 1e-9) + 0.5
 
 
 @dataclass(frozen=True)
@@ -62,24 +72,27 @@ class Activations(ArrayRecord):
         image: (M, H, W, 3) uint8.
         label: (M,) int indices of classes.
         maps: (M, h, w, C) float32 by layer, at least one layer.
+        path: (M,) str, their files within the data; None where they have none.
     """
 
     image: np.ndarray
     label: np.ndarray
     maps: dict[str, np.ndarray]
+    path: np.ndarray | None = None
 
     def to_arrays(self, prefix: str = ACTIVATION) -> dict[str, np.ndarray]:
         """The arrays under the names that results give them."""
         layers = {f"{prefix}_{layer}": maps for layer, maps in self.maps.items()}
-        return {f"{prefix}_image": self.image, f"{prefix}_label": self.label, **layers}
+        path = {} if self.path is None else {f"{prefix}_path": self.path}
+        return {f"{prefix}_image": self.image, f"{prefix}_label": self.label, **path, **layers}
 
     @classmethod
     def from_arrays(cls, arrays: Mapping[str, np.ndarray], prefix: str = ACTIVATION) -> Self | None:
         """What results hold; None where they hold no layer, as those of a model without taps."""
         start = f"{prefix}_"
         found = {name.removeprefix(start): array for name, array in arrays.items() if name.startswith(start)}
-        image, label = found.pop("image", None), found.pop("label", None)
-        return None if image is None or label is None or not found else cls(image, label, found)
+        image, label, path = (found.pop(name, None) for name in ("image", "label", "path"))
+        return None if image is None or label is None or not found else cls(image, label, found, path)
 
     @classmethod
     def axes(cls, prefix: str = ACTIVATION) -> dict[str, str]:
@@ -88,6 +101,7 @@ class Activations(ArrayRecord):
         return {
             f"{prefix}_image": f"byte {shown} height width 3",
             f"{prefix}_label": f"class {shown}",
+            f"{prefix}_path": f"text {shown}",
             f"{prefix}_?*": f"finite {shown} . . .",
         }
 

@@ -12,10 +12,9 @@ import numpy as np
 
 from keras_dnnts.analysis import count_confusions, mean_cross_entropy, measure_accuracy
 from keras_dnnts.datasets.image_dataset import LabelledImages
-from keras_dnnts.datasets.image_split import select_parts
+from keras_dnnts.datasets.image_split import select_parts, select_test_paths
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.own_models import describe_code, is_own_model
-from keras_dnnts.random_streams import Purpose, random_stream
 from keras_dnnts.running.callbacks import (
     Checkpoint,
     EarlyStopping,
@@ -35,12 +34,21 @@ from keras_dnnts.studies.cifar.compiling import compile_model
 from keras_dnnts.studies.cifar.config import CifarConfig
 from keras_dnnts.studies.cifar.data import CifarData
 from keras_dnnts.studies.cifar.evaluate import build_feature_extractor, has_features, neighbour_accuracy, predict
-from keras_dnnts.studies.cifar.illustrate import show_activations, show_embeddings, show_images, show_mistakes
+from keras_dnnts.studies.cifar.illustrate import (
+    ImageSet,
+    draw,
+    draw_one_a_class,
+    list_mistakes,
+    show_activations,
+    show_embeddings,
+    show_images,
+    show_mistakes,
+)
 from keras_dnnts.studies.cifar.image_batches import ImageBatches
 from keras_dnnts.study import SeedOutcome
 
 DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
-SHOWN_ACTIVATIONS = 4  # test images
+SHOWN_ACTIVATIONS = 4  # test images, each of a class of its own
 COLUMNS = [field.name for field in dataclasses.fields(Epoch)]
 
 
@@ -57,9 +65,9 @@ class Prepared:
     train: ImageBatches
     validation: ImageBatches
     test: ImageBatches
-    test_images: LabelledImages
+    test_images: ImageSet
     extractor: keras.Model | None
-    embedded: LabelledImages
+    embedded: ImageSet
 
 
 @dataclass(frozen=True)
@@ -99,9 +107,10 @@ class CifarTraining:
         if model is None:
             model = build_model(config, len(self.data.dataset.classes), seed)
         compile_model(model, config)
-        embedded = _draw(test, config.embedding_images, seed, Purpose.EMBEDDED_IMAGES)
+        test_images = ImageSet(*test, select_test_paths(self.data.dataset, self.data.splits[seed]))
+        embedded = draw(test_images, config.embedding_images, seed)
         extractor = build_feature_extractor(model) if has_features(model) else None
-        return Prepared(model, *batches, test, extractor, embedded)
+        return Prepared(model, *batches, test_images, extractor, embedded)
 
     def train(self, seed: int, prepared: Prepared) -> Trained:
         """Train the epochs that are left."""
@@ -146,7 +155,7 @@ class CifarTraining:
         """Save the network, measure it, and pick the images that are shown."""
         prepared, history = trained.prepared, trained.history
         self._save(seed, prepared.model, history)
-        labels = prepared.test_images[1]
+        labels = prepared.test_images.labels
         classes = len(self.data.dataset.classes)
         logits = predict(prepared.model, prepared.test)
         guesses = logits.argmax(axis=1)
@@ -171,7 +180,8 @@ class CifarTraining:
 
     def _extract_features(self, prepared: Prepared) -> np.ndarray:
         assert self.config.batch_size is not None and self.config.image_size is not None
-        batches = ImageBatches(prepared.embedded, self.config.batch_size, self.config.image_size)
+        embedded = prepared.embedded.images, prepared.embedded.labels
+        batches = ImageBatches(embedded, self.config.batch_size, self.config.image_size)
         return predict(prepared.extractor, batches)
 
     def _save(self, seed: int, model: keras.Model, history: EpochHistory) -> None:
@@ -218,20 +228,23 @@ class CifarTraining:
         """The images that are shown, and what is known of the embedding where there is one."""
         config, prepared = self.config, trained.prepared
         assert config.arch is not None and config.image_size is not None
-        shown = _draw(prepared.test_images, SHOWN_ACTIVATIONS, seed, Purpose.SHOWN_IMAGES)
+        shown = draw_one_a_class(prepared.test_images, SHOWN_ACTIVATIONS, seed)
         taps = find_taps(config.arch, [layer.name for layer in prepared.model.layers])
         arrays = {
             **show_mistakes(prepared.test_images, logits),
             **show_activations(prepared.model, taps, shown, config.image_size),
             **show_images(prepared.test_images, logits),
         }
+        details: dict[str, Any] = {"neighbour_accuracy": {}}
+        if mistakes := list_mistakes(arrays, self.data.dataset.classes):
+            details["mistakes"] = mistakes
         if trained.snapshot is None or trained.snapshot.value is None:
-            return arrays, {"neighbour_accuracy": {}}
+            return arrays, details
         features = {"first": trained.snapshot.value, "final": self._extract_features(prepared)}
         arrays |= show_embeddings(features, prepared.embedded, seed)
         labels = arrays["embedding_label"]
         shares = {when: neighbour_accuracy(arrays[f"embedding_{when}"], labels) for when in ("first", "final")}
-        return arrays, {"neighbour_accuracy": shares}
+        return arrays, details | {"neighbour_accuracy": shares}
 
 
 def build_model(config: CifarConfig, classes: int, seed: int) -> keras.Model:
@@ -280,13 +293,6 @@ def _dtype_policy(name: str) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
-
-
-def _draw(data: LabelledImages, most: int, seed: int, purpose: Purpose) -> LabelledImages:
-    """Up to ``most`` of the images, without regard to their order."""
-    images, labels = data
-    chosen = np.sort(random_stream(seed, purpose).permutation(len(labels))[:most])
-    return images[chosen], labels[chosen]
 
 
 def _rows(epochs: Sequence[Epoch]) -> list[tuple[float, ...]]:

@@ -8,7 +8,7 @@ from keras_dnnts.datasets.images import load_image_dataset
 from keras_dnnts.errors import UserError
 from keras_dnnts.studies.cifar import data
 from keras_dnnts.studies.cifar.config import CifarConfig
-from keras_dnnts.studies.cifar.data import load_data, survey
+from keras_dnnts.studies.cifar.data import load_data, resolve, survey
 from tests.datasets.image_trees import encoded, write_folder
 
 
@@ -77,3 +77,70 @@ def test_a_survey_refuses_what_a_run_would(kind, images):
         with pytest.raises(UserError) as error:
             act(CifarConfig(data_dir=str(images)))
         assert str(images) in str(error.value)
+
+
+def write_images(folder, counts):
+    """Noise in folders, ``counts`` images by folder."""
+    rng = np.random.default_rng(1)
+    tree = {
+        f"{name}/{i}.png": encoded(rng.integers(0, 255, (6, 6, 3), dtype=np.uint8))
+        for name, count in counts.items()
+        for i in range(count)
+    }
+    return write_folder(folder, tree)
+
+
+@pytest.fixture
+def own_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("KERAS_DNNTS_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_a_batch_size_that_was_not_given_is_at_most_the_training_part(tmp_path):
+    folder = write_images(tmp_path / "photos", {"cat": 60, "dog": 60})
+    config = CifarConfig(data_dir=str(folder))
+    assert resolve(config, load_data(config))["batch_size"] == 84
+    assert "batch size: 84, as there are no more training images" in survey(config)[0]
+    few = CifarConfig(data_dir=str(folder), train_images=20, image_size=64)
+    assert resolve(few, load_data(few))["batch_size"] == 20
+    small = CifarConfig(data_dir=str(folder), batch_size=8)
+    assert resolve(small, load_data(small))["batch_size"] == 8
+    given = CifarConfig(data_dir=str(folder), batch_size=128)
+    for act in (load_data, survey):
+        with pytest.raises(UserError, match="batch_size is 128, but there are only 84 training images: use at most 84"):
+            act(given)
+
+
+@pytest.mark.usefixtures("own_cache")
+def test_classes_that_a_part_lacks_are_named(tmp_path):
+    folder = write_images(tmp_path / "photos", {"cat": 60, "dog": 60, "few": 1})
+    about = load_data(CifarConfig(data_dir=str(folder), batch_size=8)).describe()
+    missing = about["missing_classes"]
+    assert all(names == ["few"] for names in missing.values())
+    assert len(missing) == 2
+    assert "missing_classes" not in load_data(CifarConfig(dataset="digits")).describe()
+
+
+@pytest.mark.usefixtures("own_cache")
+@pytest.mark.parametrize(
+    ("counts", "named"),
+    [({"many": 200, "few": 1}, "without a test image: few"), (dict.fromkeys("abcdefghijkl", 1), "training image: ")],
+)
+def test_data_with_less_than_two_classes_to_test_are_refused(counts, named, tmp_path):
+    folder = write_images(tmp_path / "photos", counts)
+    with pytest.raises(UserError, match="fewer than two classes have both") as error:
+        load_data(CifarConfig(data_dir=str(folder)))
+    assert named in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.usefixtures("own_cache")
+@pytest.mark.parametrize("parts", [("",), ("train/", "test/")])
+def test_copies_are_counted(parts, tmp_path):
+    folder = write_images(tmp_path / "photos", {f"{part}{name}": 30 for part in parts for name in ("cat", "dog")})
+    first, last = (folder / part / "cat/0.png" for part in (parts[0], parts[-1]))
+    last.with_name("again.png").write_bytes(first.read_bytes())
+    (folder / parts[0] / "dog/also.png").write_bytes(first.read_bytes())
+    about = load_data(CifarConfig(data_dir=str(folder))).describe()
+    assert about["copies"] == {"images": 3, "of_training_images": len(parts) - 1, "of_other_classes": 3}
+    assert "copies" not in load_data(CifarConfig(dataset="digits")).describe()

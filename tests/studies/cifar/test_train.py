@@ -103,6 +103,8 @@ def test_results_json_keeps_its_contract(animals, tmp_path):
     low, high = plain["metrics"]["test_accuracy"]["intervals_95"][0]
     assert 0 <= low <= plain["metrics"]["test_accuracy"]["mean"] <= high <= 1
     assert set(plain["details"]["recall"]["test"]) == set(CLASSES)
+    assert all(animals.joinpath(one["image"]).is_file() for one in plain["details"]["mistakes"])
+    assert all(one["image"].startswith(f"test/{one['truth']}/") for one in plain["details"]["mistakes"])
     config = tomllib.loads((tmp_path / "run" / "config.toml").read_text(encoding="utf-8"))
     assert config == {name: value for name, value in plain["config"].items() if value is not None}
 
@@ -189,7 +191,7 @@ def test_resnet50_in_bfloat16(animals, tmp_path):
     assert (stem.compute_dtype, stem.kernel.dtype, logits.compute_dtype) == ("bfloat16", "float32", "float32")
     assert keras.config.dtype_policy().name == "float32"
     assert result.config["learning_rate"] == 0.0001
-    assert result.arrays["activation_stage1_block1_conv1"].shape == (4, 9, 9, 3)
+    assert result.arrays["activation_stage1_block1_conv1"].shape == (3, 9, 9, 3)  # an image of each class
 
 
 def test_loss_that_is_not_finite_ends_the_run_with_what_it_had(animals, tmp_path, capsys):
@@ -231,7 +233,7 @@ BAD_OPTIONS = {
     "precision": (["--precision", "int4"], "int4"),
     "small for alexnet": (["--image-size", 62], "at least 63"),
     "small for resnet50": (["--arch", "resnet50", "--image-size", 32], "at least 33"),
-    "batch above data": (["--batch-size", 33], "only 32 training images"),
+    "batch above data": (["--batch-size", 33], "only 32 training images: use at most 32"),
     "train images above data": (["--train-images", 43], "has 42 images"),
     "no train images": (["--train-images", 0], "--train-images is 0"),
     "no batch": (["--batch-size", 0], "--batch-size is 0"),
