@@ -108,8 +108,10 @@ class Activations(ArrayRecord):
 
 def illustration_axes() -> tuple[dict[str, str], dict[str, str]]:
     """What illustrates a result, for :class:`keras_dnnts.study.ResultFormat`: what all have, and what some lack."""
-    optional = Activations.axes() | Embedding.axes(EMBEDDING) | ImageExamples.axes(EXAMPLE)
-    return ImageMistakes.axes(MISTAKE), optional
+    needed = ImageMistakes.axes(MISTAKE)
+    path = f"{MISTAKE}_path"
+    optional = Activations.axes() | Embedding.axes(EMBEDDING) | ImageExamples.axes(EXAMPLE) | {path: needed.pop(path)}
+    return needed, optional
 
 
 def axes_that_may_be_empty() -> frozenset[str]:
