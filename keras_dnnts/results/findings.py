@@ -102,9 +102,11 @@ def state_accuracy(result: Result, part: str) -> str:
 
 def state_recall(result: Result, part: str, most: int = 10) -> str:
     """Say the share right of each class; of many classes, of the best and the worst."""
-    recall = {name: share for name, share in result.details["recall"][part].items() if share is not None}
-    if len(recall) <= most:
-        return ", ".join(f"{shorten(name)} {share:.1%}" for name, share in recall.items())
+    shares = result.details["recall"][part]
+    if len(shares) <= most:
+        said = {name: "not tested" if share is None else f"{share:.1%}" for name, share in shares.items()}
+        return ", ".join(f"{shorten(name)} {words}" for name, words in said.items())
+    recall = {name: share for name, share in shares.items() if share is not None}
     ranked = sorted(recall.items(), key=lambda item: -item[1])
     ends = [", ".join(f"{shorten(name)} {share:.1%}" for name, share in group) for group in (ranked[:3], ranked[-3:])]
     return f"best {ends[0]}; worst {ends[1]} (of {len(recall)} classes)"

@@ -113,6 +113,7 @@ STUDY = Study(
             "example_test_confidence": "finite examples_test",
             "example_test_path": "text examples_test",
             "mistake_path": "text mistakes",
+            "effective_test": "finite seeds classes",
         },
         may_be_empty=frozenset({"mistakes"}),
     ),

@@ -44,6 +44,11 @@ class CifarData:
         """Number of images that are trained on with every seed; with some it may be a few more."""
         return min(len(split.train) for split in self.splits.values())
 
+    def number_test_images(self, seed: int) -> np.ndarray:
+        """The test images (T,) of a seed as int64 numbers, equal for copies."""
+        numbers = self.copies.train if self.copies.test is None else self.copies.test
+        return numbers[self.splits[seed].test]
+
     def find_missing_classes(self) -> dict[str, list[str]]:
         """The classes that a part lacks, with one seed or more, by part; parts that lack none are left out."""
         missing: dict[str, set[int]] = {}

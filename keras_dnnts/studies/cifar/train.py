@@ -10,7 +10,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_dnnts.analysis import count_confusions, mean_cross_entropy, measure_accuracy
+from keras_dnnts.analysis import count_confusions, mean_cross_entropy, measure_accuracy, wilson_interval
 from keras_dnnts.datasets.image_dataset import LabelledImages
 from keras_dnnts.datasets.image_split import select_parts, select_test_paths
 from keras_dnnts.errors import UserError, option_name
@@ -159,8 +159,9 @@ class CifarTraining:
         classes = len(self.data.dataset.classes)
         logits = predict(prepared.model, prepared.test)
         guesses = logits.argmax(axis=1)
-        accuracy = measure_accuracy(labels, guesses, classes, copies_of=range(len(logits)))
-        metrics = {"test_accuracy": accuracy.overall, **self._measure_losses(trained, logits, labels)}
+        copies = self.data.number_test_images(seed)
+        accuracy = _measure_accuracy(labels == guesses, copies)
+        metrics = {"test_accuracy": accuracy, **self._measure_losses(trained, logits, labels)}
         metrics["images_per_second"] = prepared.train.images * history.epochs_per_second
         self._check_finite(seed, metrics)
         arrays, details = self._illustrate(seed, trained, logits) if seed == self.config.seed else ({}, {})
@@ -171,12 +172,20 @@ class CifarTraining:
             columns=COLUMNS,
             rows=_rows(history.epochs),
             curves={
-                f"history_{name}": np.array([getattr(epoch, name) for epoch in history.epochs]) for name in HISTORY
+                **{f"history_{name}": np.array([getattr(epoch, name) for epoch in history.epochs]) for name in HISTORY},
+                **self._count_effective(labels, guesses, copies),
             },
             arrays=arrays,
             details=details,
             environment=describe_code(str(self.config.arch)),
         )
+
+    def _count_effective(self, labels: np.ndarray, guesses: np.ndarray, copies: np.ndarray) -> dict[str, np.ndarray]:
+        """How many distinct test images each class counts for, where images have copies."""
+        if not self.data.copies.count_copied():
+            return {}
+        classes = len(self.data.dataset.classes)
+        return {"effective_test": measure_accuracy(labels, guesses, classes, copies.tolist()).effective}
 
     def _extract_features(self, prepared: Prepared) -> np.ndarray:
         assert self.config.batch_size is not None and self.config.image_size is not None
@@ -245,6 +254,15 @@ class CifarTraining:
         labels = arrays["embedding_label"]
         shares = {when: neighbour_accuracy(arrays[f"embedding_{when}"], labels) for when in ("first", "final")}
         return arrays, details | {"neighbour_accuracy": shares}
+
+
+def _measure_accuracy(right: np.ndarray, copies: np.ndarray) -> tuple[float, tuple[float, float]]:
+    """The share right of all images with its 95 % interval, for which copies, which have one number, are no evidence
+    of their own: Kish's effective number of images counts.
+    """
+    share = right.mean()
+    low, high = wilson_interval(share, len(right) ** 2 / (np.bincount(copies) ** 2).sum())
+    return float(share), (float(low), float(high))
 
 
 def build_model(config: CifarConfig, classes: int, seed: int) -> keras.Model:

@@ -143,4 +143,6 @@ def test_copies_are_counted(parts, tmp_path):
     (folder / parts[0] / "dog/also.png").write_bytes(first.read_bytes())
     about = load_data(CifarConfig(data_dir=str(folder))).describe()
     assert about["copies"] == {"images": 3, "of_training_images": len(parts) - 1, "of_other_classes": 3}
+    numbers = load_data(CifarConfig(data_dir=str(folder))).number_test_images(0)
+    assert len(numbers) == about["counts"]["test"]
     assert "copies" not in load_data(CifarConfig(dataset="digits")).describe()
