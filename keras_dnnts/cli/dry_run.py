@@ -7,7 +7,9 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+from keras_dnnts.cli.options import spell
 from keras_dnnts.config import Config
+from keras_dnnts.errors import UserError
 from keras_dnnts.registry import find_study
 from keras_dnnts.running.runtime import choose_backend, start_engine
 
@@ -26,7 +28,7 @@ def print_plan(config: Config) -> None:
         parameters = study.count_parameters(config, classes)
     print(config.to_toml(), end="")
     for fact in (*facts, f"{study.model_title(config.to_dict())}: {parameters:,} parameters"):
-        print(f"# {fact}")
+        print(f"# {UserError(fact).spelled(spell)}")
 
 
 @contextlib.contextmanager

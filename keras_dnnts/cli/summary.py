@@ -164,7 +164,7 @@ def print_summary(result: Result, folder: Path) -> None:
     if skipped := count_skipped(result):
         console.print(f"Left out: {skipped}", highlight=False)
     for line in result.study.summary(result):
-        console.print(line, highlight=False, markup=False)
+        console.print(UserError(line).spelled(spell), highlight=False, markup=False)
     console.print(f"Report, results, model and figures: {folder}", highlight=False, markup=False, soft_wrap=True)
 
 

@@ -1,5 +1,6 @@
 """Where examples come from. Every source ends in one of two dataclasses: NumPy arrays and where they came from."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +17,14 @@ class NamesDataset:
         content_hash: ``"sha256:<hex>"`` over classes, alphabet and every (text, label) in order.
         classes: K class names, sorted.
         alphabet: the usable letters; letter ``i`` of it has index ``i``.
-        texts: N names reduced to the alphabet, none empty.
+        texts: N names as they are read: in one spelling and reduced to the alphabet, none empty.
         letters: (N, T) int32 letter indices, padded on the right with ``len(alphabet)``.
         lengths: (N,) int32, at least 1.
         labels: (N,) int32 indices into ``classes``.
+        line_numbers: (N,) int32, the line of each in its category's file, from 1.
         skipped: number of non-blank lines left out because none of their letters is usable.
+        left_out: how often each letter that is not in the alphabet was left out, the most frequent first.
+        left_out_lines: number of lines with such a letter, those that were skipped among them.
     """
 
     name: str
@@ -33,7 +37,14 @@ class NamesDataset:
     letters: np.ndarray
     lengths: np.ndarray
     labels: np.ndarray
+    line_numbers: np.ndarray
     skipped: int
+    left_out: Mapping[str, int]
+    left_out_lines: int
+
+    def place(self, line: int) -> str:
+        """The file and the line that a name came from, such as ``"Greek.txt:17"``."""
+        return f"{self.classes[self.labels[line]]}.txt:{self.line_numbers[line]}"
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from keras_dnnts.datasets import NamesDataset
+from keras_dnnts.datasets.alphabets import unify
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.random_streams import Purpose, random_stream
 
@@ -28,9 +29,9 @@ class NamesSplit:
 def split_names(dataset: NamesDataset, held_out_fraction: float = 0.2, seed: int = 0) -> NamesSplit:
     """Holds out a fraction of all distinct names, spread evenly over the categories.
 
-    Every copy of a name, in every category and whatever its case, lies on one side. Names that occur in the same
-    categories make a stratum, of which that fraction is held out to within one name; then every category that misses
-    a side is given a name there.
+    Every copy of a name, in every category and whatever its case and spelling, lies on one side. Names that occur in
+    the same categories make a stratum, of which that fraction is held out to within one name; then every category
+    that misses a side is given a name there.
 
     Raises:
         UserError: the fraction is not inside (0, 1), or a category has too few distinct names for both sides.
@@ -44,7 +45,7 @@ def split_names(dataset: NamesDataset, held_out_fraction: float = 0.2, seed: int
     if not 0 < held_out_fraction < 1:
         raise UserError(f"the held-out fraction is {held_out_fraction}, but has to lie between 0 and 1")
     rng = random_stream(seed, Purpose.SPLIT)
-    line_names = [text.strip().casefold() for text in dataset.texts]
+    line_names = [unify(unify(text).casefold()) for text in dataset.texts]
     labels_of = defaultdict(set)
     for name, label in zip(line_names, dataset.labels.tolist(), strict=True):
         labels_of[name].add(label)

@@ -44,9 +44,46 @@ def test_line_ends_and_byte_order_marks_are_no_letters(folder):
     assert data.texts == ("Pappas", "Nikolaidis", "O'Brien", "Byrne")
 
 
-def test_letters_at_the_ends_of_a_line_stay(folder):
-    (folder / "Irish.txt").write_text(" Byrne \n", encoding="utf-8")
-    assert load(folder).texts[-1] == " Byrne "
+def test_blanks_around_a_name_are_no_part_of_it_unless_raw(folder):
+    (folder / "Irish.txt").write_text(" Byrne\t\nMac\u00a0  Neill\u3000\n", encoding="utf-8")
+    assert load(folder).texts[-2:] == ("Byrne", "Mac Neill")
+    raw = load_text_folder(folder, REFERENCE_ALPHABET, raw=True)
+    assert raw.texts[-2:] == (" Byrne", "Mac  Neill")
+
+
+def test_every_name_knows_its_file_and_line(folder):
+    (folder / "Irish.txt").write_bytes("\ufeff\r\nO'Brien\r\n \r\n李\r\nByrne\r\n".encode())
+    data = load(folder)
+    assert [data.place(line) for line in range(4)] == ["Greek.txt:1", "Greek.txt:2", "Irish.txt:2", "Irish.txt:5"]
+
+
+def test_categories_of_one_name_in_two_forms_are_one(folder):
+    (folder / "Espa\u00f1ol.txt").write_text("Garcia\n")
+    assert load(folder).classes[0] == "Espa\u00f1ol"
+    (folder / "Espan\u0303ol.txt").write_text("Garcia\n")
+    if len(list(folder.iterdir())) == 4:
+        with pytest.raises(UserError, match="another file is of the same category"):
+            load(folder)
+
+
+@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be", "utf-32"])
+def test_a_file_in_utf16(encoding, folder):
+    (folder / "Polish.txt").write_bytes("Nowak\nŚlusarski\n".encode(encoding))
+    with pytest.raises(UserError, match=r"Polish\.txt: is UTF-16.*: save it as UTF-8"):
+        load(folder)
+
+
+def test_an_empty_file(folder):
+    (folder / "Polish.txt").write_bytes(b"")
+    with pytest.raises(UserError, match=r"category Polish has no names: write one a line in Polish\.txt"):
+        load(folder)
+
+
+def test_blanks_do_not_make_a_name_too_long(folder):
+    (folder / "Polish.txt").write_text("Nowak" + " " * 10_000 + "\n")
+    assert load(folder).texts[-1] == "Nowak"
+    with pytest.raises(UserError, match=r"Polish\.txt, line 1: 10005 letters and blanks"):
+        load_text_folder(folder, REFERENCE_ALPHABET, raw=True)
 
 
 def test_hidden_and_other_files_are_ignored(folder):
@@ -137,10 +174,13 @@ def test_any_bytes_load_or_raise_a_user_error(content, tmp_path_factory):
 
 
 @pytest.mark.skipif(not REAL_NAMES.is_dir(), reason="needs the real names beside the repository")
-def test_the_real_names():
-    data = load(REAL_NAMES)
+@pytest.mark.parametrize("raw", [False, True])
+def test_the_real_names(raw):
+    data = load_text_folder(REAL_NAMES, REFERENCE_ALPHABET, raw=raw)
     assert len(data.classes) == 18
     assert data.letters.shape == (20_050, 19)
     assert data.skipped == 0
+    assert (data.left_out, data.left_out_lines) == ({"-": 25, "ß": 9, "/": 1, "ł": 1}, 34)
+    assert sum(text != text.strip() for text in data.texts) == (10 if raw else 0)
     assert len(set(zip(data.texts, data.labels.tolist(), strict=True))) == 17_993
     assert np.bincount(data.labels)[data.classes.index("Arabic")] == 2_000

@@ -6,7 +6,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET, checked_alphabet, ignored_letters, normalise
+from keras_dnnts.datasets.alphabets import (
+    REFERENCE_ALPHABET,
+    checked_alphabet,
+    ignored_letters,
+    is_usable,
+    normalise,
+    read_name,
+    unify,
+)
 from keras_dnnts.datasets.letters import encode, names_dataset
 from keras_dnnts.errors import UserError
 
@@ -97,6 +105,83 @@ def test_an_alphabet_is_composed_so_that_spelling_cannot_hide_a_repeat():
         checked_alphabet("ée\u0301")
 
 
+APOSTROPHES = "'`´ʹʻʼʽʾʿˈ՚׳\u2018\u2019\u201b\u2032\u2035\uff07\uff40\ua78c\u1fef\u1ffd"
+HYPHENS = "-\u2010\u2011\u2012\u2013\u2014\u2015\u2212\ufe63\uff0d"
+BLANKS = " \t\u00a0\u2000\u2009\u202f\u205f\u3000\u2028\u0085\u3164"
+INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u00ad\u200e\u202a\u034f\ufe0f"
+
+
+@pytest.mark.parametrize(
+    ("spellings", "plain"), [(APOSTROPHES, "'"), (HYPHENS, "-"), (BLANKS, " "), (INVISIBLE, "")], ids=repr
+)
+def test_letters_of_one_kind_are_spelled_alike(spellings, plain):
+    for letter in spellings:
+        assert unify(f"Abc{letter}Def") == f"Abc{plain}Def", hex(ord(letter))
+        assert read_name(f"O{letter}Brien", REFERENCE_ALPHABET + "-")[0] == f"O{plain}Brien"
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("  Ann \u00a0 Lee\u200b ", "Ann Lee"),
+        ("Ｏ＇Ｎｅｉｌ", "O'Neil"),
+        ("ｶﾞ", "ガ"),
+        ("e\u0301", "é"),
+        ("Ho\ufb00man", "Hoffman"),
+        ("\ufe8e\ufee0", "ال"),
+        ("\ufeffLee", "Lee"),
+        ("李\u3000明", "李 明"),
+        ("Straße", "Straße"),
+        (" \u200b", ""),
+    ],
+)
+def test_names_are_spelled_in_one_way(text, expected):
+    assert unify(text) == expected
+
+
+@given(st.text())
+def test_what_is_spelled_in_one_way_stays(text):
+    assert unify(unify(text)) == unify(text)
+    assert unify(unicodedata.normalize("NFD", text)) == unify(text)
+
+
+def test_blanks_beside_letters_that_are_left_out_go():
+    assert read_name("Kim (김)", REFERENCE_ALPHABET)[0] == "Kim"
+    assert read_name("李 Li 明 Ming", REFERENCE_ALPHABET)[0] == "Li Ming"
+    assert read_name("Kim \u2019", REFERENCE_ALPHABET, raw=True)[0] == "Kim "
+
+
+def test_an_alphabet_is_spelled_as_names_are():
+    assert checked_alphabet("ab\u2019\u2011") == "ab'-"
+    assert checked_alphabet("ab'\u2019ａ\u200b") == "ab'"
+    assert checked_alphabet("ab'\u2019", raw=True) == "ab'\u2019"
+    with pytest.raises(UserError, match="no letters"):
+        checked_alphabet("\u00a0\u200b")
+
+
+@pytest.mark.parametrize(
+    ("text", "read", "usable"),
+    [
+        ("Анна О'Нил", " '", False),
+        ("李, 王", ", ", False),
+        ("-.-", "-.-", True),
+        ("О'Nil", "'Nil", True),
+        ("ъ", "", False),
+    ],
+)
+def test_punctuation_alone_is_no_name_where_letters_are_left_out(text, read, usable):
+    assert is_usable(text, read) is usable
+
+
+def test_letters_left_out_are_counted():
+    lines = {"a": ["Møller", "Ødegård", "", "Ann", "李李"], "b": ["Łuk-ł", "Bo"]}
+    data = names_dataset(lines, REFERENCE_ALPHABET, name="n", source="s")
+    assert data.left_out == {"李": 2, "ø": 1, "Ø": 1, "Ł": 1, "-": 1, "ł": 1}
+    assert (data.left_out_lines, data.skipped) == (4, 1)
+    assert data.line_numbers.tolist() == [1, 2, 4, 1, 2]
+    assert names_dataset(lines, REFERENCE_ALPHABET + "øØŁł李-", name="n", source="s").left_out == {}
+
+
 @given(st.lists(st.text("abcxyz", max_size=12)))
 def test_encoded_texts_read_back(texts):
     alphabet = "zyxcba"
@@ -109,7 +194,8 @@ def test_encoded_texts_read_back(texts):
 
 
 def test_names_dataset_sorts_categories_and_keeps_lines():
-    data = names_dataset({"b": ["Zoë", "李", "Zoë"], "A": ["Ann "]}, REFERENCE_ALPHABET, name="mine", source="here")
+    lines = {"b": ["Zoë", "李", "Zoë"], "A": ["Ann "]}
+    data = names_dataset(lines, REFERENCE_ALPHABET, name="mine", source="here", raw=True)
     assert data.classes == ("A", "b")
     assert data.texts == ("Ann ", "Zoe", "Zoe")
     assert data.labels.tolist() == [0, 1, 1]
@@ -143,8 +229,10 @@ def test_content_hash_changes_with_all_that_matters_and_nothing_else():
     [
         ({"Greek": ["Pappas"]}, "here: 1 category"),
         ({"Greek": ["Pappas"], "Han": ["李", "王"]}, "here: category Han"),
-        ({"Greek": ["Pappas"], "Han": ["李 王"]}, "here: category Han"),
-        ({"Greek": ["Pappas"], "Han": []}, "here: category Han"),
+        ({"Greek": ["Pappas"], "Han": ["李 王"]}, "category Han has no name .* but 李 王: .* letters"),
+        ({"Greek": ["Pappas"], "Han": []}, "here: category Han has no names: write one a line in Han.txt"),
+        ({"Greek": ["Pappas"], "Han": ["", " "]}, "here: category Han has no names"),
+        ({"Greek": ["Pappas"], "Tall": ["Bo", "Ann " * 70]}, "here: Tall.txt, line 2: 279 letters and blanks"),
     ],
 )
 def test_lines_that_make_no_data_set(lines, words):

@@ -81,6 +81,18 @@ def test_copies_in_another_case_category_or_with_blanks_stay_together():
     assert set(split.held_out[:10] + 40) == set(split.held_out[10:20])
 
 
+def test_one_name_in_several_spellings_stays_together():
+    names = random_names(np.random.default_rng(7), 40)
+    spelled = [f"{name[:3]}\u2019{name[3:]}e\u0301" for name in names]
+    plain = [f"{name[:3]}'{name[3:]}\u00c9" for name in names]
+    # Letters of the alphabet as the reference reads them: no spelling is unified before the split.
+    lines, alphabet = {"P": spelled, "Q": plain}, REFERENCE_ALPHABET + "\u2019\u00e9\u00c9"
+    data = names_dataset(lines, alphabet, name="names", source="test", raw=True)
+    assert len(set(data.texts)) == 80
+    split = split_names(data, 0.25, seed=1)
+    assert set(split.held_out[:10] + 40) == set(split.held_out[10:])
+
+
 def test_the_seed_draws_the_split():
     data = dataset({"P": random_names(np.random.default_rng(0), 60), "Q": random_names(np.random.default_rng(1), 60)})
     held_out = [tuple(split_names(data, 0.2, seed).held_out) for seed in range(5)]

@@ -36,5 +36,5 @@ class KerasDnntsNames(tfds.core.GeneratorBasedBuilder):
 
     def _generate_examples(self, files: dict[str, Path]) -> Iterator[tuple[int, dict[str, str]]]:
         lines = ((line, language) for language, file in files.items() for line in read_lines(file))
-        for position, (line, language) in enumerate(lines):
+        for position, (line, language) in enumerate(pair for pair in lines if pair[0].strip()):
             yield position, {"name": line, "language": language}

@@ -105,6 +105,7 @@ STUDY = Study(
     plot_curves=from_module(f"{HERE}.figures:plot_training_loss"),
     figures=from_module(f"{HERE}.figures:names_figures"),
     sections=from_module(f"{HERE}.page:build_sections"),
+    summary=from_module(f"{HERE}.page:list_summary"),
     notes=from_module(f"{HERE}.page:list_notes"),
     predict=from_module(f"{HERE}.predict:predict"),
     export=from_module(f"{HERE}.export:export"),

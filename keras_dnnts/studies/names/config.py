@@ -70,7 +70,17 @@ class NamesConfig(Config):
             raise UserError(
                 f"unknown {option_name('cell')} {shown(self.cell)}: use one of {known}, or FILE.py:FUNCTION"
             )
-        checked_alphabet(self.letters)
+        checked_alphabet(self.letters, self.is_raw)
+
+    @property
+    def is_raw(self) -> bool:
+        """Whether names keep their spelling and the blanks around them."""
+        return self.protocol == "reference"
+
+    @property
+    def alphabet(self) -> str:
+        """The usable letters as names are spelled."""
+        return checked_alphabet(self.letters, self.is_raw)
 
 
 def title_of(config: Mapping[str, Any]) -> str:

@@ -21,9 +21,9 @@ from keras_dnnts.datasets.fetch import (
     read_examples,
 )
 from keras_dnnts.datasets.folders import load_text_folder
-from keras_dnnts.datasets.letters import names_dataset
+from keras_dnnts.datasets.letters import describe_left_out, names_dataset
 from keras_dnnts.datasets.splits import NamesSplit, split_names
-from keras_dnnts.errors import UserError
+from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.studies.names.config import SOURCES, NamesConfig
 
 logger = logging.getLogger("keras_dnnts")
@@ -53,6 +53,8 @@ class NamesData:
                 "lines": dict(zip(dataset.classes, lines, strict=True)),
                 "distinct_names": dict(zip(dataset.classes, distinct, strict=True)),
                 "skipped": dataset.skipped,
+                "left_out_letters": dict(dataset.left_out),
+                "left_out_lines": dataset.left_out_lines,
                 "longest_name": int(dataset.lengths.max()),
                 "train": [len(split.train) for split in splits],
                 "held_out": [len(split.held_out) for split in splits],
@@ -66,7 +68,8 @@ def load_data(config: NamesConfig) -> NamesData:
     Raises:
         UserError: they are out of reach or cannot be used.
     """
-    dataset = load_names_dataset(config.dataset, Path(config.data_dir) if config.data_dir else None, config.letters)
+    data_dir = Path(config.data_dir) if config.data_dir else None
+    dataset = load_names_dataset(config.dataset, data_dir, config.letters, config.is_raw)
     return NamesData(dataset, {seed: _split(config, dataset, seed) for seed in config.all_seeds})
 
 
@@ -77,9 +80,11 @@ def _split(config: NamesConfig, dataset: NamesDataset, seed: int) -> NamesSplit:
 
 
 def load_names_dataset(
-    dataset: str = "auto", data_dir: Path | None = None, alphabet: str = REFERENCE_ALPHABET
+    dataset: str = "auto", data_dir: Path | None = None, alphabet: str = REFERENCE_ALPHABET, raw: bool = False
 ) -> NamesDataset:
     """The names of ``data_dir`` where it is given, else of one of ``SOURCES``.
+
+    Unless ``raw``, apostrophes, hyphens and blanks of every kind are spelled alike, and blanks around a name dropped.
 
     ``"auto"`` is the real names, or, where they can be neither found nor downloaded, the starter names with
     ``stand_in`` set and a warning logged.
@@ -95,19 +100,19 @@ def load_names_dataset(
     if dataset not in SOURCES:
         raise UserError(f"unknown names data set {dataset!r}: choose one of {', '.join(SOURCES)}")
     if data_dir is not None:
-        return load_text_folder(data_dir, alphabet)
+        return load_text_folder(data_dir, alphabet, raw=raw)
     if dataset == "starter":
-        return load_starter_names(alphabet)
+        return load_starter_names(alphabet, raw)
     try:
-        return load_names(alphabet)
+        return load_names(alphabet, raw)
     except OutOfReachError as error:
         if dataset == "names":
             raise
         logger.warning("using the bundled starter names in place of the real names: %s", error)
-        return dataclasses.replace(load_starter_names(alphabet), stand_in=True)
+        return dataclasses.replace(load_starter_names(alphabet, raw), stand_in=True)
 
 
-def load_names(alphabet: str) -> NamesDataset:
+def load_names(alphabet: str, raw: bool = False) -> NamesDataset:
     """The reference's 20,050 surnames from 18 languages, downloaded once and then read from the cache.
 
     Raises:
@@ -120,7 +125,7 @@ def load_names(alphabet: str) -> NamesDataset:
     lines: dict[str, list[str]] = {language: [] for language in languages}
     for example in read_examples(builder, split="train"):
         lines[languages[example["language"]]].append(example["name"].decode())
-    return names_dataset(lines, alphabet, name="names", source="tensorflow-datasets")
+    return names_dataset(lines, alphabet, name="names", source="tensorflow-datasets", raw=raw)
 
 
 def list_data_sets(fetch: bool) -> Sequence[tuple[str, str]]:
@@ -152,6 +157,8 @@ def survey(config: NamesConfig) -> tuple[Sequence[str], int]:
         f"data: {dataset.name} ({dataset.source}), {len(dataset.texts):,} lines, {len(dataset.classes)} classes",
         f"distinct names: {sum(counts['distinct_names'].values()):,}; lines left out: {counts['skipped']:,}",
         "split of the first seed: " + ", ".join(f"{side} {count:,}" for side, count in sides.items()),
+        describe_left_out(dataset.left_out, dataset.left_out_lines, option_name("letters")),
         f"content: {dataset.content_hash}",
     ]
+    facts = list(filter(None, facts))
     return facts, len(dataset.classes)

@@ -2,7 +2,6 @@
 
 import numpy as np
 
-from keras_dnnts.datasets.alphabets import checked_alphabet
 from keras_dnnts.errors import UserError
 from keras_dnnts.export import Exported, Inputs, to_json
 from keras_dnnts.export.graph import build_model
@@ -30,7 +29,7 @@ def export(saved: SavedModel, length: int | None, backend: str) -> Exported:
     """
     config = saved.config
     assert isinstance(config, NamesConfig)
-    alphabet = checked_alphabet(config.letters)
+    alphabet = config.alphabet
     length = length or max(LONGEST_REAL_NAME, _longest_name(saved))
     about = (
         f"letters: indices into the metadata's 'letters', each name padded on the right to {length} with "

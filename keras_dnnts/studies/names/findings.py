@@ -1,5 +1,6 @@
 """What a names result found, in the words of a figure's title. Where that is not clear, the words claim nothing."""
 
+from keras_dnnts.datasets.letters import describe_left_out
 from keras_dnnts.results import Result
 from keras_dnnts.studies.names.illustrations import Reading
 
@@ -16,6 +17,13 @@ def state_names_loss(result: Result) -> str:
     if result.arrays["loss"].shape[1] < 2 or not (last < first).all():
         return f"{result.model_name}: training loss"
     return f"{result.model_name}: training loss falls from {first.mean():.2f} to {last.mean():.2f} nats"
+
+
+def state_left_out(result: Result, option: str) -> str:
+    """Say which letters of the data are not in the alphabet; empty where all are. ``option`` is what can add them."""
+    counts = result.dataset["counts"]
+    letters = counts.get("left_out_letters") or {}  # results of earlier versions do not say
+    return describe_left_out(letters, counts.get("left_out_lines", 0), option)
 
 
 def state_reading(result: Result, part: str, reading: Reading) -> str:

@@ -5,15 +5,13 @@ from pathlib import Path
 
 from rich.console import Console
 
-from keras_dnnts.datasets.alphabets import checked_alphabet
 from keras_dnnts.errors import UserError
 from keras_dnnts.library import run
 from keras_dnnts.predict import Prediction
 from keras_dnnts.results import Result
 from keras_dnnts.running.saved_models import find_saved_model
 from keras_dnnts.studies.names.config import NamesConfig
-from keras_dnnts.studies.names.predict import load_predictor
-from keras_dnnts.studies.names.predict import predict_names as answer
+from keras_dnnts.studies.names.predict import build_answerer
 
 
 def run_names(config: NamesConfig, folder: str | Path | None = None, console: Console | None = None) -> Result:
@@ -58,5 +56,4 @@ def predict_names(
     saved = find_saved_model(Path(run), seed, cell)
     if not isinstance(saved.config, NamesConfig):
         raise UserError(f"{run}: is not a model of names")
-    alphabet = checked_alphabet(saved.config.letters)
-    return answer(load_predictor(saved), names, alphabet, saved.classes, min(top, len(saved.classes)))
+    return build_answerer(saved, min(top, len(saved.classes)))(names)

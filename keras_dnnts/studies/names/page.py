@@ -5,11 +5,13 @@ from typing import Any
 
 import numpy as np
 
+from keras_dnnts.errors import option_name
 from keras_dnnts.report import heat, text
 from keras_dnnts.report.charts import Series, build_chart
 from keras_dnnts.report.page import render_part
 from keras_dnnts.report.sections import Section
 from keras_dnnts.results import Result
+from keras_dnnts.studies.names.findings import state_left_out
 from keras_dnnts.studies.names.illustrations import NameMistakes, Reading
 
 PACKAGE = "keras_dnnts.studies.names"
@@ -31,7 +33,14 @@ def list_notes(result: Result) -> list[str]:
     notes = ["“By class” weighs every language equally, “by name” every distinct name."]
     if text.reported(result):
         notes.append("The reference measured 1,000 draws from the names it was trained on.")
+    if left_out := state_left_out(result, "--letters"):
+        notes.append(f"{left_out}.")
     return notes
+
+
+def list_summary(result: Result) -> list[str]:
+    """The letters that were left out, for the end of a run."""
+    return list(filter(None, [state_left_out(result, option_name("letters"))]))
 
 
 def build_sections(result: Result) -> list[Section]:

@@ -2,6 +2,7 @@
 
 import importlib
 import itertools
+import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -10,9 +11,9 @@ from typing import BinaryIO
 import numpy as np
 from threadpoolctl import threadpool_limits
 
-from keras_dnnts.datasets.alphabets import checked_alphabet, ignored_letters, normalise
-from keras_dnnts.datasets.folders import MAX_LINE_LETTERS
-from keras_dnnts.datasets.letters import encode
+from keras_dnnts.datasets.alphabets import is_usable, read_name
+from keras_dnnts.datasets.folders import find_wrong_encoding
+from keras_dnnts.datasets.letters import MAX_LINE_LETTERS, encode
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.predict import STDIN, Prediction, log_softmax, most_probable
 from keras_dnnts.running.saved_models import SavedModel, load_keras_model, read_arrays
@@ -34,6 +35,8 @@ def predict(
 ) -> Iterator[list[Prediction]]:
     """Yield what a run's model says of names, a block at a time.
 
+    Names are spelled as those that the run was trained on.
+
     Args:
         saved: the model.
         inputs: names, or ``-`` for the lines of stdin.
@@ -44,12 +47,26 @@ def predict(
     Raises:
         UserError: the model or an input cannot be used.
     """
-    assert isinstance(saved.config, NamesConfig)
-    alphabet = checked_alphabet(saved.config.letters)
-    names = read_names(inputs, file, sys.stdin.buffer)
-    model = load_predictor(saved, backend, device)
+    # Whoever started the program may have given it no stdin.
+    stdin = None if sys.stdin is None else sys.stdin.buffer
+    names = read_names(inputs, file, stdin)
+    answer = build_answerer(saved, top, backend, device)
     while block := list(itertools.islice(names, BLOCK_SIZE)):
-        yield predict_names(model, block, alphabet, saved.classes, top)
+        yield answer(block)
+
+
+def build_answerer(
+    saved: SavedModel, top: int, backend: str | None = None, device: str = "auto"
+) -> Callable[[Sequence[str]], list[Prediction]]:
+    """Load a run's model and return what answers names, as :func:`predict_names` does.
+
+    Raises:
+        UserError: the model is damaged, or is not the one that the run's results describe.
+    """
+    config = saved.config
+    assert isinstance(config, NamesConfig)
+    model = load_predictor(saved, backend, device)
+    return lambda names: predict_names(model, names, config.alphabet, saved.classes, top, raw=config.is_raw)
 
 
 def load_predictor(saved: SavedModel, backend: str | None = None, device: str = "auto") -> LogProbabilities:
@@ -67,27 +84,52 @@ def load_predictor(saved: SavedModel, backend: str | None = None, device: str = 
     return lambda letters, lengths: evaluate.predict_log_probabilities(model, letters, lengths)
 
 
-def read_names(inputs: Sequence[str], file: Path | None, stdin: BinaryIO) -> Iterator[str]:
+def read_names(inputs: Sequence[str], file: Path | None, stdin: BinaryIO | None) -> Iterator[str]:
     """Yield names: the arguments, ``-`` among them being the lines of ``stdin``, then the lines of ``file``.
 
     With neither, the lines of ``stdin``. Blank lines are no names.
 
     Raises:
-        UserError: there is nothing to read, ``file`` cannot be read, or a line is not UTF-8.
+        UserError: there is nothing to read, an argument is a file, ``file`` cannot be read, or a line is not UTF-8.
     """
     if not inputs and file is None:
-        if stdin.isatty():
+        if stdin is None or stdin.isatty():
             raise UserError(f"nothing to predict: give names, {option_name('file')} FILE, or pipe names in, one a line")
         inputs = [STDIN]
     for text in inputs:
-        if text == STDIN:
-            yield from _read_lines(stdin, "stdin")
-        else:
+        if text != STDIN:
+            _check_is_name(text)
+    for text in inputs:
+        if text != STDIN:
             # The bytes of an argument may be no text at all.
             yield text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
+        elif stdin is None:
+            raise UserError(f"{STDIN} stands for names from stdin, which is closed: give names, or a file of them")
+        else:
+            yield from _read_lines(stdin, "stdin")
     if file is not None:
         with _open(file) as lines:
             yield from _read_lines(lines, str(file))
+
+
+def _check_is_name(text: str) -> None:
+    """Ask what is meant where an argument is the name of a file.
+
+    Raises:
+        UserError: it is.
+    """
+    path = Path(text)
+    try:
+        is_file, is_folder = path.is_file(), os.sep in text and path.is_dir()
+    except (OSError, ValueError):  # too long for a path, or none
+        return
+    if is_folder:
+        raise UserError(f"{text} is a folder: give {option_name('file')} with a file of names, one a line")
+    if is_file:
+        raise UserError(
+            f"{text} is a file: give {option_name('file')} {text} to read the names in it, or {STDIN} and the text on "
+            "stdin if it is a name"
+        )
 
 
 def _open(file: Path) -> BinaryIO:
@@ -103,6 +145,8 @@ def _read_lines(lines: BinaryIO, where: str) -> Iterator[str]:
     number = 0
     try:
         for number, line in enumerate(lines, start=1):
+            if problem := find_wrong_encoding(line):
+                raise UserError(f"{where}, line {number}: {problem}; convert it to UTF-8")
             text = line.decode("utf-8")
             # As in text mode, "\n", "\r\n" and "\r" end lines; unlike there, a wrong byte's line is known.
             for name in (text.removeprefix("\ufeff") if number == 1 else text).rstrip("\n").split("\r"):
@@ -169,7 +213,12 @@ def load_numpy_model(saved: SavedModel) -> NumpyNamesModel:
 
 
 def predict_names(
-    model: LogProbabilities, names: Sequence[str], alphabet: str, classes: Sequence[str], top: int
+    model: LogProbabilities,
+    names: Sequence[str],
+    alphabet: str,
+    classes: Sequence[str],
+    top: int,
+    raw: bool = False,
 ) -> list[Prediction]:
     """Return what the model says of each name; of one without a usable letter, or far too long, that it is.
 
@@ -179,9 +228,11 @@ def predict_names(
         alphabet: the model's usable letters.
         classes: K names in the order of the model's outputs.
         top: number of guesses.
+        raw: names keep their spelling and the blanks around them, as in a run of the reference's protocol.
     """
-    read_as = [normalise(name, alphabet) for name in names]
-    usable = [i for i, text in enumerate(read_as) if text.strip() and len(text) <= MAX_LINE_LETTERS]
+    read = [read_name(name, alphabet, raw) for name in names]
+    read_as = [text for text, _ in read]
+    usable = [i for i, text in enumerate(read_as) if is_usable(names[i], text) and len(text) <= MAX_LINE_LETTERS]
     guesses: dict[int, tuple[tuple[str, float], ...]] = {}
     if usable:
         letters, lengths = encode([read_as[i] for i in usable], alphabet)
@@ -192,15 +243,15 @@ def predict_names(
             name,
             guesses.get(i, ()),
             read_as=text,
-            ignored=() if text == name else tuple(ignored_letters(name, alphabet)),
-            problem=None if i in guesses else _problem(text),
+            ignored=tuple(left_out),
+            problem=None if i in guesses else _problem(name, text),
         )
-        for i, (name, text) in enumerate(zip(names, read_as, strict=True))
+        for i, (name, (text, left_out)) in enumerate(zip(names, read, strict=True))
     ]
 
 
-def _problem(read_as: str) -> str:
-    return f"longer than {MAX_LINE_LETTERS} letters" if read_as.strip() else "no usable letter"
+def _problem(name: str, read_as: str) -> str:
+    return f"longer than {MAX_LINE_LETTERS} letters" if is_usable(name, read_as) else "no usable letter"
 
 
 def read_names_weights(saved: SavedModel) -> tuple[list[np.ndarray], list[np.ndarray]]:
@@ -212,7 +263,7 @@ def read_names_weights(saved: SavedModel) -> tuple[list[np.ndarray], list[np.nda
     config = saved.config
     assert isinstance(config, NamesConfig)
     units, rows, classes = config.hidden_units, GATES[config.cell] * config.hidden_units, len(saved.classes)
-    width = len(checked_alphabet(config.letters)) + 1
+    width = len(config.alphabet) + 1
     recurrent = _numbered(_RECURRENT, (rows, width), (rows, units), (rows,), (rows,))
     head = _numbered(_HEAD, (units, classes), (classes,))
     arrays = read_arrays(saved.path, recurrent | head)

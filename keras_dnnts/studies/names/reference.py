@@ -13,8 +13,12 @@ REPORTED = {
 }
 """By cell and metric. The accuracy is over 1,000 draws from the training names."""
 
-# Of the 18 files with the reference's letters, however they were read.
-CONTENT_HASH = "sha256:0111cd9d41f90753b372d68767ad9202ffc28576ac2e13adac049041ec29a731"
+# Of the 18 files with the reference's letters, from wherever they were read: line by line as they are, and without the
+# blanks around ten of the names.
+CONTENT_HASHES = (
+    "sha256:0111cd9d41f90753b372d68767ad9202ffc28576ac2e13adac049041ec29a731",
+    "sha256:5eed7135cc15a1cd4c41c9bd1ceac9207e618f044234c23e21d4fd64945d55c1",
+)
 # Their defaults are the reference's own.
 SETTINGS = ("hidden_units", "iterations", "learning_rate")
 
@@ -30,7 +34,7 @@ class NamesReference:
 
     def has_data_of(self, dataset: Mapping[str, Any]) -> bool:
         """Whether a run had the very data."""
-        return dataset["content_hash"] == CONTENT_HASH
+        return dataset["content_hash"] in CONTENT_HASHES
 
     def changed_settings(self, config: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         """The settings in which a run departs from it: by name, (the run's, the reference's)."""

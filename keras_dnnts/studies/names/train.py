@@ -8,7 +8,6 @@ import keras
 import numpy as np
 
 from keras_dnnts.analysis import count_confusions, measure_accuracy
-from keras_dnnts.datasets.alphabets import checked_alphabet
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.own_models import build_own_model, describe_code, is_own_model
 from keras_dnnts.running.callbacks import Checkpoint, ModelState
@@ -163,7 +162,7 @@ def build_model(config: NamesConfig, classes: int, seed: int) -> PerExampleModel
     Raises:
         UserError: the person's own cannot be used.
     """
-    width = len(checked_alphabet(config.letters)) + 1
+    width = len(config.alphabet) + 1
     if not is_own_model(config.cell):
         return build_char_rnn(config.cell, width, classes, config.hidden_units, seed)
     seed_all(seed)

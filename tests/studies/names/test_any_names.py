@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
+from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET, unify
 from keras_dnnts.datasets.folders import MAX_LINE_LETTERS, load_text_folder
 from keras_dnnts.errors import UserError
 from keras_dnnts.studies.names import data as experiment
@@ -44,26 +44,35 @@ alphabets = st.sampled_from([REFERENCE_ALPHABET, "abcéł", "\u0301xyzXYZ", "李
 
 
 def usable(line, alphabet):
-    """The letters of a line that count, letter by letter: as they are composed, else their parts."""
+    """The letters of a line that count: as they are composed, else their parts; none where only punctuation is left."""
     kept = ""
-    for letter in unicodedata.normalize("NFC", line):
+    for letter in unify(line):
         if alphabet.find(letter) >= 0:
             kept += letter
         else:
             kept += "".join(part for part in unicodedata.normalize("NFD", letter) if alphabet.find(part) >= 0)
-    return kept
+    kept = re.sub(" +", " ", kept.strip(" "))
+    return "" if has_letters(line) and not has_letters(kept) else kept
+
+
+def has_letters(text):
+    return any(unicodedata.category(letter)[0] in "LMN" for letter in text)
 
 
 def expected(content, alphabet):
     """The texts of a file and the number of lines left out; None where the file must be refused."""
+    if b"\0" in content or content[:2] in (b"\xff\xfe", b"\xfe\xff"):
+        return None
     try:
         decoded = [line.decode("utf-8") for line in re.split(rb"\r\n|\r|\n", content.removeprefix(b"\xef\xbb\xbf"))]
     except UnicodeDecodeError:
         return None
-    if any(len(line) > MAX_LINE_LETTERS for line in decoded):
+    if any(len(line.strip()) > MAX_LINE_LETTERS for line in decoded):
         return None
     names = [line for line in decoded if line.strip()]
     texts = [text for line in names if (text := usable(line, alphabet)).strip()]
+    if any(len(text) > MAX_LINE_LETTERS for text in texts):
+        return None
     return (texts, len(names) - len(texts)) if texts else None
 
 
@@ -140,7 +149,8 @@ def test_any_category_name(name, tmp_path_factory):
         with pytest.raises(UserError, match="at least two"):
             load_text_folder(folder, REFERENCE_ALPHABET)
     else:
-        assert load_text_folder(folder, REFERENCE_ALPHABET).classes == tuple(sorted(["Other", name]))
+        composed = unicodedata.normalize("NFC", name)
+        assert load_text_folder(folder, REFERENCE_ALPHABET).classes == tuple(sorted(["Other", composed]))
 
 
 def test_a_suffix_in_capitals(tmp_path):

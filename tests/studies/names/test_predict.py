@@ -103,6 +103,20 @@ def test_each_name_is_answered_as_the_model_would(tmp_path):
     np.testing.assert_allclose([p for _, p in found[3].guesses], probabilities[best], atol=1e-6)
 
 
+def test_names_are_spelled_as_those_of_the_data(tmp_path):
+    save_run(tmp_path / "run")
+    model = load_numpy_model(find_saved_model(tmp_path / "run")).log_probabilities
+    spellings = ["b'\u00e9 C", "  b\u2019e\u0301 \u3000C\u200b", "\ufeffb\uff07\u00e9\u00a0\uff23\t"]
+
+    found = predict_names(model, spellings, ALPHABET, CLASSES, top=4)
+
+    assert {prediction.read_as for prediction in found} == {"b'\u00e9 C"}
+    assert [prediction.ignored for prediction in found] == [()] * 3
+    assert found[0].guesses == found[1].guesses == found[2].guesses
+    raw = predict_names(model, ["bad", "bad "], ALPHABET, CLASSES, top=4, raw=True)
+    assert raw[0].guesses != raw[1].guesses
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """A folder of names, and a run of two seeds on it."""
@@ -213,6 +227,39 @@ def test_names_from_a_pipe(tmp_path):
     done = ask(tmp_path / "run", "Aba", "-", "--file", tmp_path / "file", "--csv", stdin=b"bab")
     inputs = [row["input"] for row in csv.DictReader(io.StringIO(done.stdout.decode("utf-8")))]
     assert inputs == ["Aba", "bab", "bad", "Béa", "dad", "cab"]
+
+
+def test_names_as_arguments_or_from_a_file_need_no_stdin(tmp_path):
+    save_run(tmp_path / "run")
+    (tmp_path / "all.txt").write_text("bad\n")
+    program = "import sys; sys.stdin = None; from keras_dnnts.cli import main; main(sys.argv[1:])"
+    for arguments, code, words in (
+        (["dad"], 0, "dad"),
+        (["--file", tmp_path / "all.txt"], 0, "bad"),
+        ([], 2, "nothing to predict: give names, --file FILE, or pipe names in, one a line"),
+        (["-"], 2, "stdin, which is closed"),
+    ):
+        command = [sys.executable, "-c", program, "predict", tmp_path / "run", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        said = done.stdout if code == 0 else done.stderr
+        assert (done.returncode, said.count("\n")) == (code, 1), done.stderr
+        assert words in said
+
+
+def test_a_file_is_no_name(tmp_path, monkeypatch, capsys):
+    save_run(tmp_path / "run")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "all.txt").write_text("bad\n")
+    for arguments, words in (
+        (["all.txt"], "all.txt is a file: give --file all.txt to read the names in it"),
+        (["bad", "all.txt"], "all.txt is a file"),
+        (["./run"], "./run is a folder: give --file"),
+    ):
+        assert call("predict", "run", *arguments) == 2
+        out, error = capsys.readouterr()
+        assert (out, error.count("\n")) == ("", 1)
+        assert words in error
+    assert call("predict", "run", "bad/dad", "run", "a" * 5000) == 0
 
 
 def test_a_reader_that_has_enough(tmp_path):
@@ -346,6 +393,8 @@ def test_inputs_without_names(tmp_path):
         ([], b" \n\n", b"no name"),
         ([], b"bad\n\xe9\n", b"stdin, line 2: not UTF-8"),
         (["--file", tmp_path / "latin"], b"", b"latin, line 2: not UTF-8"),
+        ([], "bad\n".encode("utf-16"), b"stdin, line 1: is UTF-16; convert it to UTF-8"),
+        ([], "bad\n".encode("utf-16-le"), b"stdin, line 1: is UTF-16 or no text"),
     ):
         done = ask(tmp_path / "run", *arguments, "--json", stdin=stdin)
         assert (done.returncode, done.stdout) == (2, b"")
