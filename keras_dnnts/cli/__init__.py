@@ -2,7 +2,6 @@
 
 import contextlib
 import logging
-import os
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -13,13 +12,13 @@ from keras_dnnts.cli.commands import cli
 from keras_dnnts.cli.options import spell
 from keras_dnnts.cli.output import CLOSED_PIPE_EXIT_CODE, OutputError, noticed_output
 from keras_dnnts.errors import UserError
+from keras_dnnts.running.surroundings import settle_surroundings
 
 LONGEST_COMPLAINT = 800  # characters
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Run the command line; a mistake in what the user gave is one line on stderr and exit code 2."""
-    os.environ["MPLBACKEND"] = "agg"  # figures go to files, with or without a screen
     with noticed_output() as output:
         logging.basicConfig(format="keras-dnnts: %(message)s", level=logging.WARNING, force=True)
         for handler in logging.getLogger().handlers:
@@ -46,6 +45,7 @@ class _SpellingFormatter(logging.Formatter):
 def _run_command(arguments: Sequence[str] | None) -> int:
     """Run a command and return its exit code."""
     try:
+        settle_surroundings()
         cli.main(arguments, prog_name="keras-dnnts", standalone_mode=False)
     except click.ClickException as error:
         return _complain(error.format_message())

@@ -57,7 +57,8 @@ def styled(draw: Callable[P, T]) -> Callable[P, T]:
     @functools.wraps(draw)
     def draw_in_style(*args: P.args, **kwargs: P.kwargs) -> T:
         _start_backend()
-        with plt.rc_context({**STYLE, "font.family": _fonts()}):
+        # Whatever a matplotlibrc says: with usetex, a class name with an underscore would not even be drawn.
+        with plt.style.context(["default", {**STYLE, "font.family": _fonts()}]):
             return draw(*args, **kwargs)
 
     return draw_in_style

@@ -1,8 +1,10 @@
 """A finished run for MLflow, where MLflow's own settings say: ``MLFLOW_TRACKING_URI``, ``MLFLOW_EXPERIMENT_NAME``, …"""
 
+import contextlib
 import logging
 import os
 import time
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,9 @@ from keras_dnnts.results import Result
 from keras_dnnts.running.run_directory import TENSORBOARD
 
 EXPERIMENT_SETTINGS = ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID")
+# Seven retries, with ever longer waits between them, are MLflow's own.
+FIRST_REQUEST = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
+LATER_REQUESTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 METRICS_AT_ONCE, PARAMS_AT_ONCE = 1000, 100  # MLflow's limits
 
 
@@ -29,8 +34,28 @@ def log(result: Result, folder: Path) -> str:
     mean over seeds, and ``<name>_sd`` where there are several. Artefacts are the run's files.
     """
     logging.getLogger("mlflow").setLevel(logging.WARNING)
-    metrics = _curves(folder) + _final_metrics(result)
+    logging.getLogger("urllib3").setLevel(logging.ERROR)  # of every retry, it would tell
     client = mlflow.MlflowClient()
+    with _settings(FIRST_REQUEST):
+        client.search_experiments(max_results=1)
+    with _settings(LATER_REQUESTS):
+        return _log(client, result, folder)
+
+
+@contextlib.contextmanager
+def _settings(settings: Mapping[str, str]) -> Iterator[None]:
+    """Set variables of the environment, but for those that the user has set."""
+    added = {name: value for name, value in settings.items() if name not in os.environ}
+    os.environ.update(added)
+    try:
+        yield
+    finally:
+        for name in added:
+            os.environ.pop(name, None)
+
+
+def _log(client: mlflow.MlflowClient, result: Result, folder: Path) -> str:
+    metrics = _curves(folder) + _final_metrics(result)
     params = [Param(name, "" if value is None else str(value)) for name, value in result.config.items()]
     experiment = _experiment_id(client, f"keras_dnnts {result.experiment}")
     with mlflow.start_run(experiment_id=experiment, run_name=folder.resolve().name, nested=True) as run:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.running.surroundings import ignore_environment
 
 DEVICE = option_name("device")
 EXTRAS = {"torch": "", "jax": "[jax]", "tensorflow": "[tensorflow]"}
@@ -33,12 +34,17 @@ def choose_backend(backend: str, device: str) -> None:
         )
     _check_not_running(backend)
     os.environ["KERAS_BACKEND"] = backend
+    ignore_environment()
     if device != "auto":
         _DEVICES[backend](device)
+    elif backend == "torch" and (chosen := os.environ.get("KERAS_TORCH_DEVICE")):
+        _check_torch_device(chosen)
 
 
 def start_engine() -> None:
     """Import Keras on the chosen engine, with nothing of another engine's and no messages of its own.
+
+    What ``keras.json`` and the environment set for Keras and the engine is put back to what every run has.
 
     Raises:
         UserError: Keras or the engine cannot be imported.
@@ -50,11 +56,46 @@ def start_engine() -> None:
         else:
             _keep_tensorflow_out()
         importlib.import_module("keras")
+        _reset_settings(backend)
     # An engine of which a part is missing fails in its own way, and so does Keras over a value in its keras.json.
     except Exception as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         settings = Path(os.environ.get("KERAS_HOME") or "~/.keras") / "keras.json"
-        raise UserError(f"Keras cannot start on {backend} ({reason}): see its installation, and {settings}") from error
+        places = f"{settings} and the environment's KERAS_ and {backend.upper()} variables"
+        raise UserError(f"Keras cannot start on {backend} ({reason}): see its installation, {places}") from error
+
+
+def _reset_settings(backend: str) -> None:
+    import keras
+
+    keras.config.set_floatx("float32")
+    keras.config.set_dtype_policy("float32")
+    keras.config.set_epsilon(1e-7)
+    keras.config.set_image_data_format("channels_last")
+    keras.config.set_max_epochs(None)
+    keras.config.set_max_steps_per_epoch(None)
+    if backend == "torch":
+        import torch
+
+        torch.set_float32_matmul_precision("highest")
+    if backend == "jax":
+        import jax
+
+        for name, value in _JAX_SETTINGS.items():
+            jax.config.update(name, value)
+        jax.devices()  # fails here where JAX_PLATFORMS names what is not there
+
+
+_JAX_SETTINGS = {
+    "jax_enable_x64": False,
+    "jax_disable_jit": False,
+    "jax_debug_nans": False,  # a loss that is not finite is this package's affair
+    "jax_debug_infs": False,
+    "jax_default_matmul_precision": None,
+    "jax_default_prng_impl": "threefry2x32",
+    "jax_numpy_dtype_promotion": "standard",
+    "jax_numpy_rank_promotion": "allow",
+}
 
 
 def _check_not_running(backend: str) -> None:
@@ -88,12 +129,23 @@ def _keep_tensorflow_out() -> None:
 
 
 def _choose_torch(device: str) -> None:
+    if not _torch_has(device):
+        raise _missing(device, "torch")
+    os.environ["KERAS_TORCH_DEVICE"] = device
+
+
+def _torch_has(device: str) -> bool:
     import torch
 
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
-    if not there[device]:
-        raise _missing(device, "torch")
-    os.environ["KERAS_TORCH_DEVICE"] = device
+    return there.get(device.partition(":")[0], False)
+
+
+def _check_torch_device(device: str) -> None:
+    if not _torch_has(device):
+        raise UserError(
+            f"KERAS_TORCH_DEVICE is {device!r}, which torch does not find here: unset it, or use {DEVICE} cpu"
+        )
 
 
 def _choose_jax(device: str) -> None:

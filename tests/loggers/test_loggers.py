@@ -4,6 +4,9 @@ import csv
 import importlib.util
 import io
 import json
+import os
+import socket
+import time
 from pathlib import Path
 
 import numpy as np
@@ -153,6 +156,34 @@ def test_a_logger_that_fails_costs_a_warning(result, tmp_path, monkeypatch, capl
 
     assert [record.levelname for record in caplog.records] == ["WARNING", "WARNING"]
     assert all("is complete" in record.getMessage() for record in caplog.records)
+
+
+@pytest.mark.parametrize("answers", [False, True], ids=["refuses", "says nothing"])
+def test_mlflow_server_that_is_down_costs_seconds(answers, mlflow, result, tmp_path, monkeypatch, caplog):
+    from keras_dnnts.loggers import mlflow as logger
+
+    monkeypatch.setitem(logger.FIRST_REQUEST, "MLFLOW_HTTP_REQUEST_TIMEOUT", "1")
+    with socket.socket() as server:
+        server.bind(("127.0.0.1", 0))
+        if answers:
+            server.listen()  # and never more
+        uri = f"http://127.0.0.1:{server.getsockname()[1]}"
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", uri)
+        began = time.monotonic()
+        log_result(result, save_run(tmp_path / "run", result), ["mlflow"])
+    assert time.monotonic() - began < 10
+    (record,) = caplog.records
+    assert uri.removeprefix("http://").partition(":")[0] in record.getMessage()
+    assert "MLFLOW_HTTP_REQUEST_TIMEOUT" not in os.environ
+
+
+def test_mlflow_retries_as_the_user_says(mlflow, monkeypatch):
+    from keras_dnnts.loggers import mlflow as logger
+
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "5")
+    with logger._settings(logger.FIRST_REQUEST):
+        assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "5"
+    assert os.environ["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "5"
 
 
 @pytest.mark.parametrize(("name", "package"), [("tensorboard", "tensorboardX"), ("mlflow", "mlflow")])
