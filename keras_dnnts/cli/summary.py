@@ -160,7 +160,12 @@ def print_summary(result: Result, folder: Path) -> None:
     console.print(title, highlight=False, markup=False, soft_wrap=True)
     console.print(table)
     if failure := state_failure(result):
-        console.print(f"Warning: {result.model_name} is {failure}", highlight=False, markup=False, soft_wrap=True)
+        console.print(
+            f"Warning: the run failed to learn: {result.model_name} is {failure}",
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
     if skipped := count_skipped(result):
         console.print(f"Left out: {skipped}", highlight=False)
     for line in result.study.summary(result):
@@ -209,11 +214,11 @@ def compare_runs(folders: Sequence[Path], out: Path | None, html: bool = False) 
         save_comparison(results, folder / "comparison.png")
         if html:
             print(f"Report: {write_comparison(results, folder)}")
+    console.print(f"Table and figure: {folder}", highlight=False, markup=False, soft_wrap=True)
     for line in state_conclusions(results):
         console.print(line, highlight=False, markup=False, soft_wrap=True)
     if note := describe_method(_all_differences(results)):
         console.print(note, highlight=False, markup=False)
-    console.print(f"Table and figure: {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
 def _all_differences(results: Mapping[str, Result]) -> list[Difference]:

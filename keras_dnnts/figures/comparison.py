@@ -1,6 +1,7 @@
 """One figure of several runs."""
 
 import math
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes,
 from keras_dnnts.results import Metric, Result
 from keras_dnnts.results.conclusions import headline_metrics
 from keras_dnnts.results.findings import state_ranking
+
+MOST_LETTERS = 84  # of a line of the title
 
 
 @styled
@@ -62,7 +65,8 @@ def plot_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], a
     ax.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12))
     ranked = [state_ranking(results, name) for name in headline_metrics(*results.values())] if results else []
     lines = [*ranked, _title(results), data_label(*results.values())]
-    ax.set_title("\n".join(filter(None, lines)), fontsize=9)
+    wrapped = [textwrap.fill(line, MOST_LETTERS) for line in filter(None, lines)]
+    ax.set_title("\n".join(wrapped), fontsize=9)
     return ax
 
 

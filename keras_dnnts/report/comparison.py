@@ -32,6 +32,7 @@ def describe_comparison(results: Mapping[str, Result]) -> dict[str, Any]:
         "kicker": study.question,
         "warnings": find_differences(results),
         "groups": groups,
+        "methods": list(dict.fromkeys(filter(None, (group["method"] for group in groups)))),
         "trainings": list(filter(None, trainings)),
         "runs": [_describe(label, result) for label, result in results.items()],
         "measures": _tabulate(results),

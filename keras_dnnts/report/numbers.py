@@ -77,7 +77,7 @@ def list_classes(result: Result) -> dict[str, Any] | None:
         "rows": [
             {
                 "name": classes[i],
-                "count": _count(first.examples[i]),
+                "count": f"{first.examples[i]:,.0f}",
                 "recall": _share(first.recall[i]),
                 "interval": intervals[i],
                 "precision": _share(first.precision[i]),
@@ -99,11 +99,6 @@ def _class_intervals(result: Result, part: str, scores: ClassScores) -> list[str
     low, high = wilson_interval(scores.recall[known], counts[known])
     found = dict(zip(np.flatnonzero(known).tolist(), zip(low.tolist(), high.tolist(), strict=True), strict=True))
     return [text.percent_range(found[i], "\N{EN DASH}") if i in found else None for i in range(len(scores.recall))]
-
-
-def _count(examples: float) -> str:
-    """A number of examples, a mean over seeds where it is not whole."""
-    return f"{examples:,.0f}" if examples == round(examples) else f"{examples:,.1f}"
 
 
 def _share(value: float) -> dict[str, Any] | None:

@@ -1,5 +1,6 @@
 """What a run must beat to have learned anything: always giving the same answer."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,6 +9,7 @@ from keras_dnnts.metrics import MetricKind, accuracy_of
 from keras_dnnts.results import Metric, Result
 
 ROUNDING = 1e-9
+CLEARLY_ABOVE = 1.1
 
 
 @dataclass(frozen=True)
@@ -44,14 +46,23 @@ def is_no_better(result: Result, part: str) -> bool:
 
 
 def find_rise_of_loss(result: Result) -> tuple[float, float] | None:
-    """The first and last training loss, mean over seeds, where it rose in every seed; None where it did not."""
+    """From where to where the training loss rose, mean over seeds; None where it did not rise in every seed.
+
+    It rose where its last value is above its first, or clearly above ln K, where a model that knows nothing begins:
+    the first value may be the mean of many updates that had already gone wrong.
+    """
     losses = result.arrays.get(result.study.training_loss or "")
     if losses is None:
         return None
     rows = [row[~np.isnan(row)] for row in losses]
-    if not all(len(row) > 1 and row[-1] > row[0] for row in rows):
+    untrained = math.log(len(result.dataset["classes"]))
+    if all(len(row) > 1 and row[-1] > row[0] for row in rows):
+        start = min(untrained, float(np.mean([row[0] for row in rows])))
+    elif all(len(row) and row[-1] > CLEARLY_ABOVE * untrained for row in rows):
+        start = untrained
+    else:
         return None
-    return float(np.mean([row[0] for row in rows])), float(np.mean([row[-1] for row in rows]))
+    return start, float(np.mean([row[-1] for row in rows]))
 
 
 def _lower_ends(metric: Metric) -> list[float]:

@@ -131,7 +131,7 @@ def state_confusion(result: Result, part: str) -> str | None:
         return None
     most = confusions[0]
     times = f"{most['count']:,} time{'s' if most['count'] > 1 else ''}"
-    share = f"{whole_percent(most['fraction'])} of all {shorten(most['truth'])}"
+    share = f"{whole_percent(most['fraction'])} of the row"
     return f"most frequent confusion: {shorten(most['truth'])} → {shorten(most['guess'])} ({times}, {share})"
 
 

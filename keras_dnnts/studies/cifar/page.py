@@ -71,7 +71,7 @@ def _chart_epochs(results: Mapping[str, Result], quantity: str) -> Chart:
                 )
             )
     if quantity == "loss":
-        return build_chart(series, "epoch", "mean cross-entropy, nats", lambda value: f"{value:.4g}")
+        return build_chart(series, "epoch", "mean cross-entropy (nats)", lambda value: f"{value:.4g}")
     return build_chart(series, "epoch", "accuracy", lambda value: f"{100 * value:.3g}\N{NO-BREAK SPACE}%")
 
 

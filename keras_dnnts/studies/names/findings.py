@@ -2,6 +2,7 @@
 
 from keras_dnnts.datasets.letters import describe_left_out
 from keras_dnnts.results import Result
+from keras_dnnts.results.baselines import find_rise_of_loss
 from keras_dnnts.studies.names.illustrations import Reading
 
 
@@ -12,7 +13,9 @@ def state_headline(result: Result, share: str) -> str:
 
 
 def state_names_loss(result: Result) -> str:
-    """Say from where to where the mean loss of a run fell, or name it where it did not fall."""
+    """Say from where to where the mean loss of a run fell or rose, or name it where it did neither."""
+    if rise := find_rise_of_loss(result):
+        return f"{result.model_name}: training loss rises from {rise[0]:.2f} to {rise[1]:,.2f} nats"
     first, last = result.arrays["loss"][:, 0], result.arrays["loss"][:, -1]
     if result.arrays["loss"].shape[1] < 2 or not (last < first).all():
         return f"{result.model_name}: training loss"

@@ -11,7 +11,7 @@ from keras_dnnts.report.charts import Series, build_chart
 from keras_dnnts.report.page import render_part
 from keras_dnnts.report.sections import Section
 from keras_dnnts.results import Result
-from keras_dnnts.studies.names.findings import state_left_out
+from keras_dnnts.studies.names.findings import state_left_out, state_names_loss
 from keras_dnnts.studies.names.illustrations import NameMistakes, Reading
 
 PACKAGE = "keras_dnnts.studies.names"
@@ -24,13 +24,16 @@ def build_curves(results: Mapping[str, Result]) -> list[dict[str, Any]]:
         Series(label, result.arrays["loss_step"], result.arrays["loss"], i)
         for i, (label, result) in enumerate(results.items())
     ]
-    chart = build_chart(series, "updates", "mean loss of 1,000 updates, nats", lambda value: f"{value:g}")
-    return [{"title": "Loss on the training names", "chart": chart}]
+    chart = build_chart(
+        series, "updates (one name each)", "mean loss of 1,000 updates (nats)", lambda value: f"{value:g}"
+    )
+    title = state_names_loss(next(iter(results.values()))) if len(results) == 1 else "Training loss"
+    return [{"title": title, "chart": chart}]
 
 
 def list_notes(result: Result) -> list[str]:
     """How the accuracies are weighted, and what the reference's are of where the page shows them."""
-    notes = ["“By class” weighs every language equally, “by name” every distinct name."]
+    notes = ["Averaged over languages, every language weighs the same; over all names, every distinct name does."]
     if text.reported(result):
         notes.append("The reference measured 1,000 draws from the names it was trained on.")
     if left_out := state_left_out(result, "--letters"):
