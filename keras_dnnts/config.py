@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -22,6 +23,11 @@ LARGEST_TOML_BYTES = 2**20
 MOST_SHOWN = 80  # characters of a wrong value
 SEEDS_END = 2**32  # NumPy's and scikit-learn's
 INTEGERS_END = 2**63  # TOML's
+SHOWN_HASH = 19  # characters of a content hash in a message
+
+
+class OtherDataError(UserError):
+    """The data are not those that a config names by their hash."""
 
 
 @dataclass(frozen=True)
@@ -103,6 +109,13 @@ class Config:
     _given: ClassVar[frozenset[str]] = frozenset()
 
     data_dir: str | None = option(None, "Your own data.", "Data", is_path=True, results_depend=False)
+    content_hash: str | None = option(
+        None,
+        "Hash that the data must have, as the config.toml of a run holds it; other data are refused.",
+        "Data",
+        default="any data",
+        results_depend=False,
+    )
     seed: int = option(0, "First seed.", "Training", at_least=0)
     seeds: int = option(1, "Number of independent runs.", "Training", at_least=1, at_most=MOST_SEEDS)
     backend: str = option("torch", "Engine under Keras.", "Engine", choices=BACKENDS)
@@ -151,6 +164,29 @@ class Config:
     def all_seeds(self) -> range:
         """The seed of every run."""
         return range(self.seed, self.seed + self.seeds)
+
+    def resolved(self, content_hash: str, **taken: Any) -> Self:
+        """The config that repeats a run on the same data, from any folder.
+
+        Args:
+            content_hash: of the data that were read.
+            taken: what was taken where the config leaves the choice, by field.
+        """
+        data_dir = None if self.data_dir is None else os.path.abspath(self.data_dir)  # noqa: PTH100  keeps links
+        return dataclasses.replace(self, data_dir=data_dir, content_hash=content_hash, **taken)
+
+    def check_data(self, content_hash: str) -> None:
+        """Check that the data are those that the config names, where it does.
+
+        Raises:
+            OtherDataError: they are others.
+        """
+        if self.content_hash is not None and self.content_hash != content_hash:
+            wanted = shown(self.content_hash[:SHOWN_HASH])[1:-1]
+            raise OtherDataError(
+                f"the data are not those of this config (content hash {content_hash[:SHOWN_HASH]}…, not {wanted}…): "
+                f"put them back, or name their place with {option_name('data_dir')}"
+            )
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values, the study's name first."""

@@ -183,6 +183,7 @@ class Study:
             telling part are told right, in a sentence.
         has_copies: whether examples may be copies of one another, so that their number alone gives no interval.
         example: what an example is called, and what counts of examples count, both in the plural.
+        classes: what classes are called, in the plural.
         model_title: how titles write a config's model.
         use: how a config uses the data, in a word or two.
         describe_training: the same in a sentence.
@@ -191,6 +192,7 @@ class Study:
             and writes nothing, and decodes no image.
         count_parameters: of a config and a number of classes, the parameters of its model. The engine runs.
         load_data: reads and splits the data of a config. No engine runs yet.
+        resolve: of a config and its data, the fields that the data have settled, such as which data set was taken.
         folders_are_classes: whether every folder in ``data_dir`` is a class, as a run in it would become.
         training: makes a :class:`Training` from a run. The engine runs.
         result_format: what results hold.
@@ -220,6 +222,7 @@ class Study:
     finding: Callable[[Any, str], str] | None = None
     has_copies: bool = False
     example: tuple[str, str] = ("examples", "examples")
+    classes: str = "classes"
     model_title: Callable[[Mapping[str, Any]], str]
     use: Callable[[Mapping[str, Any]], str] = lambda config: ""
     describe_training: Callable[[Mapping[str, Any]], str] = lambda config: ""
@@ -227,6 +230,7 @@ class Study:
     survey: Callable[[Any], tuple[Sequence[str], int]]
     count_parameters: Callable[[Any, int], int]
     load_data: Callable[[Any], Any]
+    resolve: Callable[[Any, Any], Mapping[str, Any]] = lambda config, data: {}
     folders_are_classes: bool = False
     training: Callable[[Any], Training]
     result_format: ResultFormat = ResultFormat()

@@ -26,7 +26,7 @@ MODULES = (
     "keras_dnnts.cli",
     "keras_dnnts.figures",
     "keras_dnnts.models",
-    "keras_dnnts.cli.summary",
+    "keras_dnnts.cli.experiment",
 )
 WRITE_EVENTS = ("os.mkdir", "os.rename", "os.remove", "os.rmdir", "shutil.rmtree")
 Site = tuple[str, str]  # what is done, and to which kind of file

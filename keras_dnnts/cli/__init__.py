@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+import traceback
 from collections.abc import Sequence
 from typing import NoReturn
 
@@ -12,6 +13,7 @@ from keras_dnnts.cli.commands import cli
 from keras_dnnts.cli.options import spell
 from keras_dnnts.cli.output import CLOSED_PIPE_EXIT_CODE, OutputError, noticed_output
 from keras_dnnts.errors import UserError
+from keras_dnnts.running.interruption import EXIT_CODE
 from keras_dnnts.running.surroundings import settle_surroundings
 
 LONGEST_COMPLAINT = 800  # characters
@@ -51,20 +53,34 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         return _complain(error.format_message())
     except UserError as error:
         return _complain(error.spelled(spell))
-    except (click.Abort, KeyboardInterrupt) as error:
-        if isinstance(error.__cause__, EOFError):  # click takes any for Ctrl-D
-            raise error.__cause__ from None
-        _tell("interrupted")
-        return 130
+    except click.Abort as error:
+        # Click takes the end of any file for a Ctrl-D, and then for an interruption.
+        if isinstance(error.__cause__, EOFError):
+            return _complain_of_end(error.__cause__)
+        return _interrupted()
+    except KeyboardInterrupt:
+        return _interrupted()
     except click.exceptions.Exit as error:
         return error.exit_code
     return 0
 
 
+def _interrupted() -> int:
+    _tell("interrupted")
+    return EXIT_CODE
+
+
+def _complain_of_end(error: EOFError) -> int:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    _complain(f"a file that was being read ends too early ({error or 'EOFError'}; {place.filename}:{place.lineno})")
+    return 1
+
+
 def _complain(message: str) -> int:
     line = " ".join(message.split())
-    # What was wrong may be as long as the user's input.
-    _tell(line if len(line) <= LONGEST_COMPLAINT else f"{line[:LONGEST_COMPLAINT]}…")
+    # What was wrong may be as long as the user's input; what to do stands at the end.
+    half = LONGEST_COMPLAINT // 2
+    _tell(line if len(line) <= LONGEST_COMPLAINT else f"{line[:half]}…{line[-half:]}")
     return 2
 
 

@@ -21,7 +21,7 @@ from keras_dnnts.cli.options import (
     spell,
 )
 from keras_dnnts.cli.output import be_patient
-from keras_dnnts.config import BACKENDS, DEVICES, Config, config_class, config_from_dict, read_toml
+from keras_dnnts.config import BACKENDS, DEVICES, Config, OtherDataError, config_class, config_from_dict, read_toml
 from keras_dnnts.errors import UserError
 from keras_dnnts.own_models import check_allowed
 from keras_dnnts.registry import find_study, study_names
@@ -58,6 +58,10 @@ def cli() -> None:
     """Two studies in Keras 3: CNNs trained from scratch on CIFAR-10, and recurrent cells that tell a surname's
     language, trained one example at a time.
     """
+    try:
+        Path.cwd()
+    except FileNotFoundError as error:  # some engines end the process over it
+        raise UserError("the working directory no longer exists: change to another folder") from error
 
 
 def _check_loggers(context: click.Context, option: click.Parameter, names: Log) -> Log:
@@ -106,7 +110,7 @@ def study_command(study: Study) -> click.Command:
         ["--resume"],
         metavar="RUN",
         type=click.Path(path_type=Path),
-        help="Go on with an interrupted run, which knows its options.",
+        help="Resume an interrupted run; its options are those it was started with.",
     )
     own, shared = config_options(study.config), [resume, *output_options()]
     sections = {name: about.section for name, about in study.config.options().items()}
@@ -120,7 +124,7 @@ def study_command(study: Study) -> click.Command:
     )
 
 
-def run(file: Path, settings: tuple[str, ...], **values: Any) -> None:
+def run(file: Path, settings: tuple[str, ...], allow_other_data: bool, **values: Any) -> None:
     """Run the experiment a TOML FILE describes, such as experiments/names_gru.toml or a run's config.toml."""
     output = {name: values.pop(name) for name in ("out", "overwrite", "quiet", "log", "dry_run")}
     written = read_toml(file)
@@ -128,12 +132,21 @@ def run(file: Path, settings: tuple[str, ...], **values: Any) -> None:
     if (model := given_model(values)) is not None:
         values[option] = model
     given = given_values(values, settings)
-    config = config_from_dict({**written, **given}, where=str(file))
+    values = {**written, **given}
+    if allow_other_data:
+        values.pop("content_hash", None)
+    config = config_from_dict(values, where=str(file))
     check_allowed(config.model, given.get(option), str(file), option)
-    _run(config, **output)
+    try:
+        _run(config, **output)
+    except OtherDataError as error:
+        raise UserError(f"{file}: {error.args[0]}; {spell('allow_other_data')} runs it on other data") from error
 
 
-add_options(run, [*replacing_options(), *output_options()])
+ALLOW_OTHER_DATA = click.Option(
+    ["--allow-other-data"], is_flag=True, help="Run on other data than those whose hash FILE holds."
+)
+add_options(run, [*replacing_options(), ALLOW_OTHER_DATA, *output_options()])
 cli.command()(click.argument("file", type=click.Path(path_type=Path))(run))
 
 
@@ -224,13 +237,24 @@ cli.command()(click.argument("run", type=click.Path(path_type=Path))(export))
 
 @cli.command()
 @click.option("--fetch", is_flag=True, help="Download and prepare what is not cached yet.")
-def data(fetch: bool) -> None:
-    """List the data sets and where they are cached."""
-    _summary().list_data(fetch)
+@click.option("--clear-cache", is_flag=True, help="Remove the decoded images that are kept of your own data.")
+def data(fetch: bool, clear_cache: bool) -> None:
+    """List the data sets and where they are kept, and the decoded images of your own data."""
+    module = importlib.import_module("keras_dnnts.cli.data")
+    if clear_cache:
+        module.clear_cache()
+    if fetch or not clear_cache:
+        module.list_data(fetch)
 
 
 def _summary() -> Any:
     return importlib.import_module("keras_dnnts.cli.summary")
+
+
+def _experiment(quiet: bool) -> Any:
+    if not quiet:  # imports take seconds
+        print("reading the data", flush=True)
+    return importlib.import_module("keras_dnnts.cli.experiment")
 
 
 def _run(config: Config, out: Path | None, overwrite: bool, quiet: bool, log: Log, dry_run: bool) -> None:
@@ -238,7 +262,7 @@ def _run(config: Config, out: Path | None, overwrite: bool, quiet: bool, log: Lo
         importlib.import_module("keras_dnnts.cli.dry_run").print_plan(config)
         return
     be_patient()
-    _summary().run_and_summarise(config, out, overwrite, quiet, log)
+    _experiment(quiet).run_and_summarise(config, out, overwrite, quiet, log)
 
 
 def _resume(
@@ -253,6 +277,6 @@ def _resume(
 ) -> None:
     if out is not None or overwrite or dry_run:
         refused = ", ".join(map(spell, ("out", "overwrite")))
-        raise UserError(f"{spell('resume')} {path}: goes on in that folder, without {refused} and {spell('dry_run')}")
+        raise UserError(f"{spell('resume')} {path}: continues in that folder, without {refused} and {spell('dry_run')}")
     be_patient()
-    _summary().resume_and_summarise(path, study.name, given, quiet, log)
+    _experiment(quiet).resume_and_summarise(path, study.name, given, quiet, log)

@@ -1,22 +1,17 @@
-"""What the commands do between their options and the experiment: choose the folder, run, print a summary."""
+"""What is printed of finished runs: the summary of one, the comparison of several, where a page is."""
 
 import contextlib
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 from rich.table import Table
 
 from keras_dnnts.cli.options import spell
-from keras_dnnts.config import Config
 from keras_dnnts.errors import UserError, option_name
-from keras_dnnts.loggers import log_result
-from keras_dnnts.own_models import check_code, is_own_model
-from keras_dnnts.registry import all_studies, find_study
-from keras_dnnts.report import write_comparison, write_report, write_report_or_warn
-from keras_dnnts.results import Result, load_result
+from keras_dnnts.report import write_comparison, write_report
+from keras_dnnts.results import Result
 from keras_dnnts.results.comparison import find_differences, format_metric, load_runs, save_tables, tabulate
 from keras_dnnts.results.conclusions import (
     Difference,
@@ -25,118 +20,9 @@ from keras_dnnts.results.conclusions import (
     headline_metrics,
 )
 from keras_dnnts.results.findings import count_skipped, describe_method, state_conclusions, state_failure
-from keras_dnnts.running.interruption import Interrupted, Interruption, exit_interrupted, interruptible
-from keras_dnnts.running.run import run_study
-from keras_dnnts.running.run_directory import FIGURES, RunDirectory, next_free_directory
-from keras_dnnts.running.runtime import explain_engine_failure
+from keras_dnnts.running.run_directory import next_free_directory
 
 logger = logging.getLogger("keras_dnnts")
-
-
-def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: bool, log: Sequence[str] = ()) -> None:
-    """Run an experiment, draw its figures, print what it found and log it to the loggers named.
-
-    Raises:
-        UserError: something in what the user gave cannot be used.
-    """
-    directory = RunDirectory.new(out, f"{config.experiment}-{_file_name(config.model)}", overwrite)
-    _keep_out_of_data(config, directory.path)
-    _run_to_the_end(config, directory, quiet, log)
-
-
-def _file_name(model: str) -> str:
-    """A model as part of a folder's name: of a person's own, the function's."""
-    return model.rpartition(":")[2]
-
-
-def _keep_out_of_data(config: Config, out: Path) -> None:
-    """Where every folder is a class, a run would become one."""
-    if not find_study(config.experiment).folders_are_classes:
-        return
-    if config.data_dir and out.resolve().is_relative_to(Path(config.data_dir).resolve()):
-        data_dir = f"{option_name('data_dir')} {config.data_dir}"
-        raise UserError(f"{option_name('out')} {out}: lies in {data_dir}; name a folder elsewhere")
-
-
-def resume_and_summarise(
-    path: Path, experiment: str, given: Mapping[str, Any], quiet: bool, log: Sequence[str] = ()
-) -> None:
-    """Go on with an interrupted run, as :func:`run_and_summarise` would have.
-
-    Args:
-        path: the run directory.
-        experiment: the one whose command was called.
-        given: the options that were given by hand, by name.
-        quiet: no progress.
-        log: loggers, by name.
-
-    Raises:
-        UserError: there is no such run, or an option would change its results.
-    """
-    directory = RunDirectory.resumed(path)
-    config = directory.config()
-    resume = f"{option_name('resume')} {path}"
-    if config.experiment != experiment:
-        raise UserError(f"{resume}: use keras-dnnts {config.experiment}, whose run it is")
-    asked = type(config).from_dict({**_values(config), **given}, where=resume)
-    own = is_own_model(config.model)
-    for name, about in config.options().items():
-        was, value = getattr(config, name), getattr(asked, name)
-        may_move = own and name == config.model_option  # then its content counts
-        if name in given and about.results_depend and value != was and not may_move:
-            advice = "leave the option out, or start a new run"
-            raise UserError(f"{resume}: was started with {option_name(name)} {was}, not with {value}: {advice}")
-    if own:
-        check_code(config, given.get(config.model_option), path)
-    _run_to_the_end(asked, directory, quiet, log)
-
-
-def _values(config: Config) -> dict[str, Any]:
-    """The values of a config's fields."""
-    return {name: value for name, value in config.to_dict().items() if name in config.options()}
-
-
-def _run_to_the_end(config: Config, directory: RunDirectory, quiet: bool, log: Sequence[str]) -> None:
-    with interruptible(lambda: directory.resume_command) as interruption:
-        result = _run_unless_finished(config, directory, None if quiet else Console(), interruption)
-        draw_figures(result, directory.path)
-        write_report_or_warn(directory.path)
-    print_summary(result, directory.path)
-    log_result(result, directory.path, log)
-
-
-def _run_unless_finished(
-    config: Config, directory: RunDirectory, console: Console | None, interruption: Interruption
-) -> Result:
-    if directory.resumes and directory.is_finished:
-        directory.tidy()
-        print(f"{directory.path}: is finished; nothing is left to train")
-        return load_result(directory.path)
-    try:
-        return run_study(config, directory, console, interruption)
-    except Interrupted:
-        exit_interrupted(directory.resume_command)
-    except OSError as error:
-        raise _stopped_by(f"{directory.path}: {error.strerror or error}", directory) from error
-    except Exception as error:
-        if problem := explain_engine_failure(error):
-            raise _stopped_by(problem, directory) from error
-        raise
-
-
-def _stopped_by(problem: str, directory: RunDirectory) -> UserError:
-    return UserError("; ".join(filter(None, [problem, directory.resume_command])))
-
-
-def draw_figures(result: Result, folder: Path) -> None:
-    """Write the figures of a run that has saved its results; one that fails costs a warning and only itself."""
-    # Matplotlib takes a second to import: only once there is something to draw.
-    from keras_dnnts.figures import save_figures
-
-    try:
-        save_figures(result, folder / FIGURES)
-    except OSError as error:
-        logger.warning("%s: figures cannot be written: %s", folder / FIGURES, error.strerror or error)
 
 
 def print_summary(result: Result, folder: Path) -> None:
@@ -235,16 +121,3 @@ def _writable(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise UserError(f"{option_name('out')} {folder}: cannot be written: {error.strerror}") from error
-
-
-def list_data(fetch: bool) -> None:
-    """Print every data set and where it is, downloading the missing ones first where ``fetch`` says so.
-
-    Raises:
-        UserError: a download is not possible.
-    """
-    table = Table("data set", "for", "where")
-    for study in all_studies():
-        for title, place in study.data_sets(fetch):
-            table.add_row(title, study.name, UserError(place).spelled(spell))
-    Console().print(table)

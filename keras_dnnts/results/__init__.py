@@ -25,6 +25,7 @@ from keras_dnnts.results.format import (
     check_metrics,
     check_parts,
 )
+from keras_dnnts.results.unfinished import explain_missing_results
 from keras_dnnts.study import Study
 from keras_dnnts.whole_files import write_whole, write_whole_text
 
@@ -145,7 +146,7 @@ def load_result(folder: str | Path) -> Result:
     folder = Path(folder)
     path = folder / RESULTS
     if not path.is_file():
-        raise UserError(f"{folder}: holds no finished run (no {RESULTS})")
+        raise UserError(explain_missing_results(folder))
     with _named(path):
         plain = _read_fields(path)
     config, study = plain["config"], find_study(plain["experiment"])

@@ -10,6 +10,7 @@ from types import FrameType
 from typing import NoReturn
 
 SHOW_CURSOR = "\x1b[?25h"
+ERASE_LINE, ERASE_LINE_ABOVE = "\r\x1b[2K", "\x1b[1A\x1b[2K"
 EXIT_CODE = 128 + signal.SIGINT
 
 
@@ -25,10 +26,12 @@ class Interruption:
 
     Attributes:
         requested: set by Ctrl-C, or by whoever else wants training to stop.
+        rows: number of the terminal's lines that progress takes at this moment.
     """
 
     def __init__(self, advice: Callable[[], str] = str) -> None:
         self.advice, self.requested = advice, False
+        self.rows: Callable[[], int] = int
         self._trains = False
 
     @contextlib.contextmanager
@@ -53,9 +56,9 @@ class Interruption:
         do: raised in a callback of the garbage collector, it is printed and forgotten.
         """
         if not self._trains or self.requested:
-            exit_interrupted(self.advice())
+            exit_interrupted(self.advice(), self.rows())
         self.requested = True
-        _tell("keras-dnnts: stopping after this step (Ctrl-C again to stop at once)")
+        _tell("keras-dnnts: stopping after this step (Ctrl-C again to stop at once)", self.rows(), goes_on=True)
 
 
 @contextlib.contextmanager
@@ -75,9 +78,9 @@ def interruptible(advice: Callable[[], str]) -> Iterator[Interruption]:
         signal.signal(signal.SIGINT, before)
 
 
-def exit_interrupted(advice: str) -> NoReturn:
-    """End the process here and now."""
-    _tell(f"keras-dnnts: interrupted{': ' if advice else ''}{advice}")
+def exit_interrupted(advice: str, rows: int = 0) -> NoReturn:
+    """End the process here and now; ``rows`` lines of progress stand on the terminal."""
+    _tell(f"keras-dnnts: interrupted{': ' if advice else ''}{advice}", rows)
     # In a signal handler, flushing may meet itself.
     with contextlib.suppress(OSError, RuntimeError, ValueError):
         sys.stdout.flush()
@@ -87,7 +90,12 @@ def exit_interrupted(advice: str) -> NoReturn:
     os._exit(EXIT_CODE)
 
 
-def _tell(line: str) -> None:
-    # Not print: a signal may come in the middle of another one.
+def _tell(line: str, rows: int = 0, goes_on: bool = False) -> None:
+    """Print a line in the place of the bars; where these go on, they are drawn anew below it."""
+    text = f"{line}\n"
     with contextlib.suppress(OSError):
-        os.write(2, f"{line}\n".encode())
+        if rows and os.isatty(2):
+            below = "\n" * (rows - 1) if goes_on else ""
+            text = f"{ERASE_LINE}{ERASE_LINE_ABOVE * (rows - 1)}{text}{below}"
+        # Not print: a signal may come in the middle of another one.
+        os.write(2, text.encode())

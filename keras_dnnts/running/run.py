@@ -18,18 +18,19 @@ from keras_dnnts.running.console import RunProgress
 from keras_dnnts.running.interruption import Interruption
 from keras_dnnts.running.run_directory import RunDirectory
 from keras_dnnts.running.runtime import choose_backend, describe_environment, start_engine
-from keras_dnnts.study import SeedOutcome, StudyData, Training
+from keras_dnnts.study import SeedOutcome, Study, StudyData, Training
 
 
 @dataclass(frozen=True)
 class Run:
-    """What all seeds of a run share. ``progress`` is only there once the training has said what it counts."""
+    """What all seeds of a run share; ``callbacks`` are a person's own, for every ``fit``."""
 
     config: Any
     data: Any
     directory: RunDirectory
     progress: RunProgress
     interruption: Interruption
+    callbacks: tuple[Any, ...] = ()
 
     def label(self, seed: int) -> str:
         """What progress calls a seed; empty for a run of one."""
@@ -45,27 +46,55 @@ def run_study(
     directory: RunDirectory,
     console: Console | None = None,
     interruption: Interruption | None = None,
+    callbacks: Sequence[Any] = (),
 ) -> Result:
     """Train the model once a seed, evaluate it, and leave everything in ``directory``.
 
+    ``callbacks`` are Keras's, for every ``fit``; with some, seeds are trained one after the other.
+
     Raises:
-        UserError: the data, backend, device or folder cannot be used, or the loss stopped being finite.
+        UserError: the data, backend, device or folder cannot be used, the data are others than the config names, or
+            the loss stopped being finite.
         Interrupted: ``interruption`` was requested; ``directory`` can be resumed.
     """
     study = find_study(config.experiment)
     choose_backend(config.backend, config.device)
     data = study.load_data(config)
-    start_engine()
+    content_hash = data.dataset.content_hash
+    if not directory.has_begun:  # or its folder compares them
+        config.check_data(content_hash)
+    given, config = config, config.resolved(content_hash, **study.resolve(config, data))
     progress = RunProgress(console)
-    run = Run(config, data, directory, progress, interruption or Interruption())
+    progress.stage(_describe_data(study, data))
+    progress.stage(f"starting {config.backend}")
+    start_engine()
+    interruption = interruption or Interruption()
+    interruption.rows = lambda: progress.rows
+    run = Run(config, data, directory, progress, interruption, tuple(callbacks))
     training = study.training(run)
-    progress.plan(training.steps * config.seeds, training.unit, training.round_size)
-    with directory.open(config, data.dataset.content_hash):
+    progress.plan(training.steps * config.seeds, training.unit, training.round_size, config.seeds)
+    progress.stage(_describe_training(study, config, training))
+    with directory.open(config, content_hash, given):
         with progress:
             outcomes = _run_seeds(run, training)
         result = _gather(config, data, outcomes)
         directory.save_result(result)
     return result
+
+
+def _describe_data(study: Study, data: StudyData) -> str:
+    """What was read, and from where."""
+    counts = data.describe()["counts"]
+    examples = sum(next(each for each in counts.values() if isinstance(each, dict)).values())
+    dataset = data.dataset
+    return f"read {examples:,} {study.example[0]}, {len(dataset.classes)} {study.classes}, from {dataset.source}"
+
+
+def _describe_training(study: Study, config: Config, training: Training) -> str:
+    device = describe_environment()["device"]
+    seeds = f"{config.seeds} seeds of " if config.seeds > 1 else ""
+    title = study.model_title(config.to_dict())
+    return f"training {title} with {config.backend} on {device}: {seeds}{training.steps:,} {training.unit}"
 
 
 def _run_seeds(run: Run, training: Training) -> list[SeedOutcome]:
@@ -75,7 +104,8 @@ def _run_seeds(run: Run, training: Training) -> list[SeedOutcome]:
     """
     found = {seed: run.directory.checkpoints.load_outcome(seed) for seed in run.config.all_seeds}
     missing = [seed for seed in found if found[seed] is None]
-    workers = min(training.side_by_side, len(missing), _cores())
+    # A person's callbacks know nothing of threads.
+    workers = 1 if run.callbacks else min(training.side_by_side, len(missing), _cores())
     train = _train_side_by_side if workers > 1 else _train_in_turn
     outcomes = {seed: _remember(run, training, seed, outcome) for seed, outcome in found.items() if outcome is not None}
     outcomes |= train(run, training, missing, workers)
@@ -113,6 +143,7 @@ def _threads(run: Run, workers: int) -> Iterator[ThreadPoolExecutor]:
 
 
 def _finish(run: Run, training: Training, seed: int, trained: Any) -> SeedOutcome:
+    run.progress.stage(f"{run.label(seed)}evaluating")
     outcome = training.finish(seed, trained)
     run.save_history(seed, outcome.columns, outcome.rows)
     run.directory.checkpoints.save_outcome(seed, vars(outcome))
@@ -122,7 +153,7 @@ def _finish(run: Run, training: Training, seed: int, trained: Any) -> SeedOutcom
 def _remember(run: Run, training: Training, seed: int, outcome: dict[str, Any]) -> SeedOutcome:
     """What a seed found in an earlier process."""
     found = SeedOutcome(**outcome)
-    run.progress.skip(training.steps)
+    run.progress.skip(training.steps, run.label(seed))
     run.save_history(seed, found.columns, found.rows)
     return found
 

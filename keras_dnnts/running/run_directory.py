@@ -4,7 +4,6 @@ import contextlib
 import csv
 import io
 import os
-import shlex
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,15 +12,15 @@ from typing import Any, Self
 
 import filelock
 
-from keras_dnnts.config import Config, load_config
+from keras_dnnts.config import Config, config_from_dict, load_config
 from keras_dnnts.errors import UserError, option_name
-from keras_dnnts.own_models import SOURCE_COPY, is_own_model, keep_code
-from keras_dnnts.registry import find_study
+from keras_dnnts.own_models import SOURCE_COPY, keep_code
 from keras_dnnts.results import ARRAYS, RESULTS, Result
+from keras_dnnts.results.unfinished import CHECKPOINTS, CONFIG, resume_command
 from keras_dnnts.running.checkpoints import Checkpoints
 from keras_dnnts.whole_files import UNFINISHED, remove_unfinished, whole_file, write_whole_text
 
-CONFIG, HISTORY, FIGURES, CHECKPOINTS = "config.toml", "history.csv", "figures", "checkpoints"
+HISTORY, FIGURES = "history.csv", "figures"
 REPORT = "report.html"
 TENSORBOARD = "tensorboard"  # only where it was asked for
 MODELS = "model-seed-*"  # with what was exported from them
@@ -103,25 +102,31 @@ class RunDirectory:
         return (self.path / RESULTS).is_file()
 
     @property
+    def has_begun(self) -> bool:
+        """Whether a run is resumed that knows its data."""
+        return self.resumes and self.checkpoints.identity() is not None
+
+    @property
     def resume_command(self) -> str:
-        """How a person goes on with the unfinished run in the folder; empty where there is none."""
+        """How a person resumes the unfinished run in the folder; empty where there is none."""
         identity = self.checkpoints.identity() if (self.path / CONFIG).is_file() else None
         if identity is None:
             return ""
-        study = find_study(identity["config"]["experiment"])
-        command = f"keras-dnnts {study.name} --resume {shlex.quote(str(self.path))}"
-        model = identity["config"][study.config.model_option]
-        if is_own_model(model):  # its code is never run but where it is named
-            command += f" --{study.config.model_option} {shlex.quote(model)}"
-        return f"go on with: {command}"
+        return f"resume with: {resume_command(self.path, config_from_dict(identity['config'], str(self.path)))}"
+
+    def settled(self) -> dict[str, Any]:
+        """What options were given that the data then settled, such as a data set of ``"auto"``, by name."""
+        identity = self.checkpoints.identity()
+        return {} if identity is None else identity.get("settled", {})
 
     @contextlib.contextmanager
-    def open(self, config: Config, content_hash: str) -> Iterator[None]:
+    def open(self, config: Config, content_hash: str, given: Config | None = None) -> Iterator[None]:
         """Be the folder's only writer: create it and save the config, or take up the run in it.
 
         Args:
             config: of the run.
             content_hash: of its data.
+            given: the config before the data settled what it left open; None is the same.
 
         Raises:
             UserError: the folder cannot be written, another process writes to it, or its run had other data.
@@ -130,7 +135,8 @@ class RunDirectory:
         with contextlib.ExitStack() as stack:
             try:
                 stack.enter_context(self._locked())
-                self._take_up(config, content_hash) if self.resumes else self._begin(config, content_hash)
+                identity = _identify(config, content_hash, given or config)
+                self._take_up(identity) if self.resumes else self._begin(config, identity)
                 keep_code(config.model, self.path)
             except OSError as error:
                 stack.close()
@@ -213,8 +219,10 @@ class RunDirectory:
             raise UserError(f"{OUT} {self.path}: cannot be read: {error.strerror}") from error
         occupied = any(name not in (LOCK, WRITER) and not name.startswith(UNFINISHED) for name in entries)
         if occupied and not self._overwrite:
-            resume = f"{RESUME} {self.path} goes on with its run; " if CHECKPOINTS in entries else ""
-            advice = f"{resume}name another folder, or add {option_name('overwrite')} to replace the run in it"
+            advice = f"name another folder, or add {option_name('overwrite')} to replace the run in it"
+            if CHECKPOINTS in entries:
+                resume = f"resume it with {RESUME} {self.path}"
+                raise UserError(f"{OUT} {self.path}: holds an interrupted run; {resume}, {advice}")
             raise UserError(f"{OUT} {self.path}: is not empty; {advice}")
         if occupied and not {CONFIG, RESULTS} & {*entries}:
             raise UserError(
@@ -222,7 +230,7 @@ class RunDirectory:
                 "name another folder"
             )
 
-    def _begin(self, config: Config, content_hash: str) -> None:
+    def _begin(self, config: Config, identity: dict[str, Any]) -> None:
         self._check_free()
         remove_unfinished(self.path)
         self.checkpoints.remove()
@@ -232,27 +240,40 @@ class RunDirectory:
         for drawn in (FIGURES, TENSORBOARD):
             shutil.rmtree(self.path / drawn, ignore_errors=True)
         write_whole_text(self.path / CONFIG, config.to_toml())
-        self.checkpoints.begin({"config": config.to_dict(), "content_hash": content_hash})
+        self.checkpoints.begin(identity)
 
-    def _take_up(self, config: Config, content_hash: str) -> None:
+    def _take_up(self, identity: dict[str, Any]) -> None:
         if self.is_finished:
             raise UserError(f"{RESUME} {self.path}: another process has just finished it")
         remove_unfinished(self.path)
         self.checkpoints.remove_unfinished()
-        identity = self.checkpoints.identity()
-        if identity is None:
-            self.checkpoints.begin({"config": config.to_dict(), "content_hash": content_hash})
-        elif identity["content_hash"] != content_hash:
+        begun = self.checkpoints.identity()
+        if begun is None:
+            self.checkpoints.begin(identity)
+        elif begun["content_hash"] != identity["content_hash"]:
             raise UserError(
                 f"{RESUME} {self.path}: the data are not those the run was started with: put them back, name them with "
                 f"{option_name('data_dir')}, or start a new run"
             )
 
 
+def _identify(config: Config, content_hash: str, given: Config) -> dict[str, Any]:
+    """What a resumed run must have in common with the one that was begun."""
+    before, after = given.to_dict(), config.to_dict()
+    settled = {
+        name: before[name]
+        for name, about in config.options().items()
+        if about.results_depend and before[name] != after[name]
+    }
+    return {"config": after, "content_hash": content_hash, **({"settled": settled} if settled else {})}
+
+
 def next_free_directory(label: str) -> Path:
-    """Return the first of ``runs/<label>-001``, ``-002``, … that does not exist."""
+    """Return the first of ``runs/<label>-001``, ``-002``, … that does not exist; from within a run, beside it."""
+    inside = Path(CONFIG).is_file() and (Path(RESULTS).is_file() or Path(CHECKPOINTS).is_dir())
+    parent = Path("..") if inside else Path("runs")
     number = 1
-    while (folder := Path("runs") / f"{label}-{number:03}").exists():
+    while (folder := parent / f"{label}-{number:03}").exists():
         number += 1
     return folder
 

@@ -202,17 +202,6 @@ def test_version_and_module():
     assert keras_dnnts.__version__ in subprocess.run(command, capture_output=True, text=True, check=True).stdout
 
 
-def test_only_a_person_interrupts(monkeypatch):
-    """Click takes the EOFError of a damaged file for Ctrl-D."""
-
-    def fail(fetch):
-        raise EOFError("Ran out of input")
-
-    monkeypatch.setattr("keras_dnnts.cli.summary.list_data", fail)
-    with pytest.raises(EOFError):
-        call("data")
-
-
 def test_help_states_what_the_protocol_changes(capsys):
     assert call("names", "--help") == 0
     text = " ".join(capsys.readouterr().out.split())

@@ -261,7 +261,7 @@ def test_interrupted_once(server, whole, tmp_path, share):
     assert answer["exit"] == 130
     last = answer["output"].splitlines()[-1]
     if (out / "checkpoints").exists():
-        assert last == f"keras-dnnts: interrupted: go on with: keras-dnnts {experiment} --resume {out}"
+        assert last == f"keras-dnnts: interrupted: resume with: keras-dnnts {experiment} --resume {out}"
     else:
         assert last == "keras-dnnts: interrupted"
     finish(server, experiment, options, out)

@@ -136,7 +136,7 @@ def test_resume_needs_a_run_of_its_own_kind(stopped, tmp_path, capsys):
 
 def test_unfinished_run_is_not_replaced_by_accident(stopped, names, capsys):
     assert call("names", "--data-dir", names, "--out", stopped, *SMALL) == 2
-    assert f"--resume {stopped} goes on with its run" in error_of(capsys)
+    assert f"resume it with --resume {stopped}," in error_of(capsys)
 
 
 def test_two_runs_that_chose_one_number(tmp_path, monkeypatch):

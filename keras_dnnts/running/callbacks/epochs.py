@@ -273,7 +273,7 @@ class EpochProgress(keras.callbacks.Callback):
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Name the epoch."""
-        self._title = f"{self.label}epoch {epoch + 1}/{self.params['epochs']}"
+        self._title = f"epoch {epoch + 1}/{self.params['epochs']}"
         self._logs = None
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
@@ -298,18 +298,19 @@ class EpochProgress(keras.callbacks.Callback):
         self._advance(self.batches.images - (len(self.batches) - 1) * self.batches.batch_size)
         done = self.history.epochs[-1]
         self.progress.line(
-            f"{self._title} · loss {done.train_loss:.4f} · accuracy {done.train_accuracy:.1%} · validation loss "
-            f"{done.validation_loss:.4f} · accuracy {done.validation_accuracy:.1%}"
+            f"{self._title} · loss {done.train_loss:.4f}, val. {done.validation_loss:.4f} · "
+            f"accuracy {done.train_accuracy:.1%}, val. {done.validation_accuracy:.1%}",
+            self.label,
         )
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Take the epochs that early stopping saved off the total."""
-        self.progress.shorten((self.params["epochs"] - len(self.history.epochs)) * self.batches.images)
+        self.progress.shorten((self.params["epochs"] - len(self.history.epochs)) * self.batches.images, self.label)
 
     def _advance(self, images: int) -> None:
         logs = self._logs
         note = f"loss {logs['loss']:.4f} · accuracy {logs['accuracy']:.1%}" if logs else ""
-        self.progress.advance(images, self._title, note)
+        self.progress.advance(images, self.label, note, self._title)
 
     def _warn_of_long_run(self, batch_seconds: float) -> None:
         seconds = batch_seconds * self.progress.total / self.batches.batch_size

@@ -79,6 +79,7 @@ STUDY = Study(
     note=_note,
     folders_are_classes=True,
     load_data=from_module(f"{HERE}.data:load_data"),
+    resolve=from_module(f"{HERE}.data:resolve"),
     survey=from_module(f"{HERE}.data:survey"),
     count_parameters=from_module(f"{HERE}.train:count_parameters"),
     training=from_module(f"{HERE}.train:CifarTraining"),

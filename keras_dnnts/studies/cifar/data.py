@@ -114,8 +114,15 @@ def load_data(config: CifarConfig) -> CifarData:
 
 
 def resolve(config: CifarConfig, data: CifarData) -> dict[str, Any]:
-    """The fields that the data have settled: a batch size that was not given is at most the training part."""
-    return {"batch_size": _fit_batch_size(config, data.train_images)}
+    """The fields that the data have settled.
+
+    These are the data set that ``"auto"`` turned out to be, and a batch size that was not given, which is at most the
+    training part.
+    """
+    batch_size = {"batch_size": _fit_batch_size(config, data.train_images)}
+    if config.data_dir is not None or config.dataset != "auto":
+        return batch_size
+    return {**batch_size, "dataset": "digits" if data.dataset.stand_in else "cifar10"}
 
 
 def _fit_batch_size(config: CifarConfig, train_images: int) -> int:

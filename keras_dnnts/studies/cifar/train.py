@@ -131,7 +131,8 @@ class CifarTraining:
 
         checkpoint = Checkpoint(learned, parts, save, config.checkpoint_seconds, run.interruption)
         checkpoint.restore(run.directory.checkpoints.load_training(seed))
-        run.progress.skip(self.steps if checkpoint.finished else checkpoint.epochs * prepared.train.images)
+        done = self.steps if checkpoint.finished else checkpoint.epochs * prepared.train.images
+        run.progress.skip(done, run.label(seed))
         model.fit(
             prepared.train,
             validation_data=prepared.validation,
@@ -146,6 +147,7 @@ class CifarTraining:
                 EpochProgress(run.progress, run.label(seed), prepared.train, history),
                 *([snapshot] if snapshot is not None else []),
                 stopping,
+                *run.callbacks,
                 checkpoint,
             ],
         )

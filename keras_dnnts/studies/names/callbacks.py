@@ -101,12 +101,12 @@ class UpdateProgress(keras.callbacks.Callback):
         step = min(before + self.history.chunk_size, len(self.stream))
         self.progress.advance(step - before, self.label, f"loss {logs['loss']:.4f}")
         if step // self.sample_every > before // self.sample_every or step == len(self.stream):
-            self.progress.line(self._sample(step, logs["step_loss"], int(logs["guess"])))
+            self.progress.line(self._sample(step, logs["step_loss"], int(logs["guess"])), self.label)
 
     def _sample(self, step: int, loss: float, guess: int) -> str:
         example = self.stream[step - 1]
         truth = int(self.dataset.labels[example])
         classes = self.dataset.classes
         verdict = "✓" if guess == truth else f"✗ ({classes[truth]})"
-        when = f"{self.label}step {step} ({step / len(self.stream):.0%})"
-        return f"{when} loss {loss:.4f} {self.dataset.texts[example]} / {classes[guess]} {verdict}"
+        when = f"step {step} ({step / len(self.stream):.0%})"
+        return f"{when} · loss {loss:.4f} · {self.dataset.texts[example]} / {classes[guess]} {verdict}"

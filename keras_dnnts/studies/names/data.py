@@ -73,6 +73,13 @@ def load_data(config: NamesConfig) -> NamesData:
     return NamesData(dataset, {seed: _split(config, dataset, seed) for seed in config.all_seeds})
 
 
+def resolve(config: NamesConfig, data: NamesData) -> dict[str, str]:
+    """Which data set ``"auto"`` turned out to be."""
+    if config.data_dir is not None or config.dataset != "auto":
+        return {}
+    return {"dataset": "starter" if data.dataset.stand_in else "names"}
+
+
 def _split(config: NamesConfig, dataset: NamesDataset, seed: int) -> NamesSplit:
     if config.protocol == "reference":
         return NamesSplit(train=np.arange(len(dataset.texts)), held_out=np.arange(0))

@@ -82,7 +82,7 @@ class NamesTraining:
         )
         checkpoint.restore(checkpoints.load_training(seed))
         done = min(checkpoint.epochs * CHUNK_SIZE, iterations)
-        self.run.progress.skip(done)
+        self.run.progress.skip(done, self.run.label(seed))
         if not checkpoint.finished:
             progress = UpdateProgress(self.run.progress, self.run.label(seed), dataset, stream, history)
             left = stream[done:]
@@ -95,7 +95,7 @@ class NamesTraining:
                 epochs=-(-iterations // CHUNK_SIZE),
                 shuffle=False,
                 verbose=0,
-                callbacks=[history, progress, checkpoint],
+                callbacks=[history, progress, *self.run.callbacks, checkpoint],
             )
         self.run.save_history(seed, COLUMNS, self._rows(history.losses))
         return Trained(model, history, updater)

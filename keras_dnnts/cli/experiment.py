@@ -1,0 +1,114 @@
+"""What the commands that run something do between their options and the summary: choose the folder, run, draw."""
+
+import logging
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+
+from keras_dnnts.cli.summary import print_summary
+from keras_dnnts.config import Config
+from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.loggers import log_result
+from keras_dnnts.registry import find_study
+from keras_dnnts.report import write_report_or_warn
+from keras_dnnts.results import Result, load_result
+from keras_dnnts.running.console import RunProgress
+from keras_dnnts.running.interruption import Interrupted, Interruption, exit_interrupted, interruptible
+from keras_dnnts.running.resuming import resumed_config
+from keras_dnnts.running.run import run_study
+from keras_dnnts.running.run_directory import FIGURES, RunDirectory
+from keras_dnnts.running.runtime import explain_engine_failure
+
+logger = logging.getLogger("keras_dnnts")
+
+
+def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: bool, log: Sequence[str] = ()) -> None:
+    """Run an experiment, draw its figures, print what it found and log it to the loggers named.
+
+    Raises:
+        UserError: something in what the user gave cannot be used.
+    """
+    directory = RunDirectory.new(out, f"{config.experiment}-{_file_name(config.model)}", overwrite)
+    _keep_out_of_data(config, directory.path)
+    _run_to_the_end(config, directory, quiet, log)
+
+
+def _file_name(model: str) -> str:
+    """A model as part of a folder's name: of a person's own, the function's."""
+    return model.rpartition(":")[2]
+
+
+def _keep_out_of_data(config: Config, out: Path) -> None:
+    """Where every folder is a class, a run would become one."""
+    if not find_study(config.experiment).folders_are_classes:
+        return
+    if config.data_dir and out.resolve().is_relative_to(Path(config.data_dir).resolve()):
+        data_dir = f"{option_name('data_dir')} {config.data_dir}"
+        raise UserError(f"{option_name('out')} {out}: lies in {data_dir}; name a folder elsewhere")
+
+
+def resume_and_summarise(
+    path: Path, experiment: str, given: Mapping[str, Any], quiet: bool, log: Sequence[str] = ()
+) -> None:
+    """Resume an interrupted run, to end as :func:`run_and_summarise` would have.
+
+    Args:
+        path: the run directory.
+        experiment: the one whose command was called.
+        given: the options that were given by hand, by name.
+        quiet: no progress.
+        log: loggers, by name.
+
+    Raises:
+        UserError: there is no such run, or an option would change its results.
+    """
+    directory = RunDirectory.resumed(path)
+    _run_to_the_end(resumed_config(directory, experiment, given), directory, quiet, log)
+
+
+def _run_to_the_end(config: Config, directory: RunDirectory, quiet: bool, log: Sequence[str]) -> None:
+    progress = RunProgress(None if quiet else Console())
+    with interruptible(lambda: directory.resume_command) as interruption:
+        result = _run_unless_finished(config, directory, progress.console, interruption)
+        progress.stage("drawing the figures")
+        draw_figures(result, directory.path)
+        progress.stage("writing the report")
+        write_report_or_warn(directory.path)
+    print_summary(result, directory.path)
+    log_result(result, directory.path, log)
+
+
+def _run_unless_finished(
+    config: Config, directory: RunDirectory, console: Console | None, interruption: Interruption
+) -> Result:
+    if directory.resumes and directory.is_finished:
+        directory.tidy()
+        print(f"{directory.path}: is finished; nothing is left to train")
+        return load_result(directory.path)
+    try:
+        return run_study(config, directory, console, interruption)
+    except Interrupted:
+        exit_interrupted(directory.resume_command)
+    except OSError as error:
+        raise _stopped_by(f"{directory.path}: {error.strerror or error}", directory) from error
+    except Exception as error:
+        if problem := explain_engine_failure(error):
+            raise _stopped_by(problem, directory) from error
+        raise
+
+
+def _stopped_by(problem: str, directory: RunDirectory) -> UserError:
+    return UserError("; ".join(filter(None, [problem, directory.resume_command])))
+
+
+def draw_figures(result: Result, folder: Path) -> None:
+    """Write the figures of a run that has saved its results; one that fails costs a warning and only itself."""
+    # Matplotlib takes a second to import: only once there is something to draw.
+    from keras_dnnts.figures import save_figures
+
+    try:
+        save_figures(result, folder / FIGURES)
+    except OSError as error:
+        logger.warning("%s: figures cannot be written: %s", folder / FIGURES, error.strerror or error)
