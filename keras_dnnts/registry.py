@@ -30,7 +30,7 @@ PUBLIC = {
         "plot_test_confusion",
     ),
     "studies.cifar.image_batches": ("ImageBatches",),
-    "studies.cifar.library": ("run_cifar",),
+    "studies.cifar.library": ("predict_images", "run_cifar"),
     "studies.cifar.models": ("build_alexnet", "build_resnet50", "load_torchvision_weights"),
 }
 

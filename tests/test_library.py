@@ -5,13 +5,27 @@ import inspect
 import subprocess
 import sys
 import tempfile
+from dataclasses import replace
 
 import keras
 import matplotlib.pyplot as plt
 import pytest
+from PIL import Image
 
 import keras_dnnts
-from keras_dnnts import NamesConfig, predict_names, run_names
+from keras_dnnts import (
+    CifarConfig,
+    NamesConfig,
+    compare_runs,
+    export_model,
+    load_result,
+    predict_images,
+    predict_names,
+    run,
+    run_cifar,
+    run_names,
+    write_report,
+)
 from keras_dnnts.errors import UserError
 from tests.finished_runs import cifar_result
 
@@ -29,6 +43,10 @@ def finished_runs(tmp_path_factory):
     cifar_result().save(folder / "runs" / "alexnet")
     config = NamesConfig(dataset="starter", hidden_units=8, iterations=400, backend=keras.backend.backend())
     run_names(config, folder / "runs" / "gru")
+    small = CifarConfig(dataset="digits", image_size=63, width=0.02, train_images=40, epochs=1, embedding_images=9)
+    run_cifar(replace(small, batch_size=20, backend=config.backend), folder / "runs" / "digits")
+    (folder / "photos").mkdir()
+    Image.new("RGB", (32, 32), (90, 160, 30)).save(folder / "photos" / "one.png")
     return folder
 
 
@@ -77,3 +95,79 @@ def test_predicting_names_needs_a_names_run(finished_runs):
     (prediction,) = predict_names(finished_runs / "runs" / "gru", ["Hintón"], top=99)
     assert prediction.read_as == "Hinton"
     assert len(prediction.guesses) == 18
+
+
+class CountEpochs(keras.callbacks.Callback):
+    def __init__(self, stop_after=None):
+        super().__init__()
+        self.epochs, self.stop_after = 0, stop_after
+
+    def on_epoch_end(self, epoch, logs=None):
+        assert logs["loss"] > 0
+        self.epochs += 1
+        if self.epochs == self.stop_after:
+            raise KeyboardInterrupt
+
+
+def small_run(**options):
+    backend = keras.backend.backend()
+    return NamesConfig(dataset="starter", hidden_units=4, checkpoint_seconds=0, backend=backend, **options)
+
+
+def test_callbacks_see_every_epoch_of_every_seed():
+    counter = CountEpochs()
+    run_names(small_run(iterations=2500, seeds=2), callbacks=[counter])
+    assert counter.epochs == 6
+
+
+def test_a_stopped_run_is_resumed_to_the_same_end(tmp_path):
+    config = small_run(iterations=4000)
+    with pytest.raises(KeyboardInterrupt):
+        run_names(config, tmp_path / "run", callbacks=[CountEpochs(stop_after=3)])
+    with pytest.raises(UserError, match="run: holds an interrupted run; resume it with resume"):
+        run_names(config, tmp_path / "run")
+    with pytest.raises(UserError, match="was started with iterations 4000, not with 5000"):
+        run_names(replace(config, iterations=5000), tmp_path / "run", resume=True)
+    counter = CountEpochs()
+    result = run_names(config, tmp_path / "run", resume=True, callbacks=[counter])
+    assert counter.epochs == 2  # the third was stopped before it was saved
+    assert result.metrics["final_loss"] == run_names(config).metrics["final_loss"]
+    assert run_names(config, tmp_path / "run", resume=True).metrics == result.metrics
+
+
+def test_errors_name_the_arguments_of_the_function(finished_runs, tmp_path):
+    folder = finished_runs / "runs" / "gru"
+    with pytest.raises(UserError, match=r"^folder .*gru: is not empty; name another folder, or add overwrite to"):
+        run(small_run(iterations=10), folder)
+    with pytest.raises(UserError, match=r"^resume needs a folder$"):
+        run(small_run(iterations=10), resume=True)
+    with pytest.raises(UserError, match=r"^give either resume or overwrite$"):
+        run(small_run(iterations=10), folder, resume=True, overwrite=True)
+    assert run(small_run(iterations=10), tmp_path / "new", overwrite=True).config["iterations"] == 10
+    assert run(small_run(iterations=20), tmp_path / "new", overwrite=True).config["iterations"] == 20
+    (tmp_path / "file").touch()
+    for write in (
+        lambda: write_report(folder, tmp_path / "file" / "page.html"),
+        lambda: compare_runs([folder], tmp_path / "file"),
+        lambda: export_model(folder, tmp_path / "file"),
+    ):
+        with pytest.raises(UserError, match="file"):
+            write()
+
+
+def test_pages_comparisons_and_models_from_python(finished_runs, tmp_path):
+    folder = finished_runs / "runs" / "gru"
+    assert write_report(folder, tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
+    found = compare_runs([folder, folder], tmp_path / "compared", html=True)
+    assert {path.name for path in (tmp_path / "compared").iterdir()} >= {"comparison.json", "report.html"}
+    metrics = next(iter(found["runs"].values()))["metrics"]
+    assert metrics["final_loss"]["mean"] == load_result(folder).metrics["final_loss"].mean
+    assert export_model(folder, tmp_path / "model.onnx").stat().st_size > 1000
+
+
+def test_images_are_predicted_by_runs_of_images(finished_runs):
+    (prediction,) = predict_images(finished_runs / "runs" / "digits", [finished_runs / "photos"], top=99)
+    assert prediction.input == str(finished_runs / "photos" / "one.png")
+    assert sum(share for _, share in prediction.guesses) == pytest.approx(1, abs=1e-5)
+    with pytest.raises(UserError, match="is not a model of images"):
+        predict_images(finished_runs / "runs" / "gru", [finished_runs / "photos"])

@@ -58,10 +58,6 @@ def cli() -> None:
     """Two studies in Keras 3: CNNs trained from scratch on CIFAR-10, and recurrent cells that tell a surname's
     language, trained one example at a time.
     """
-    try:
-        Path.cwd()
-    except FileNotFoundError as error:  # some engines end the process over it
-        raise UserError("the working directory no longer exists: change to another folder") from error
 
 
 def _check_loggers(context: click.Context, option: click.Parameter, names: Log) -> Log:
@@ -208,7 +204,7 @@ cli.command(epilog=PREDICT_EXAMPLES)(click.argument("run", type=click.Path(path_
 def export(run: Path, format: str, out: Path | None, **options: Any) -> None:
     """Export the model of a finished RUN, and compare it with the Keras model on the spot."""
     code = given_model(options)
-    importlib.import_module("keras_dnnts.cli.export").export_and_verify(run, out, code=code, **options)
+    importlib.import_module("keras_dnnts.cli.export").export_and_print(run, out, code=code, **options)
 
 
 add_options(

@@ -1,94 +1,27 @@
-"""``keras-dnnts export``: a run's model as ONNX, compared with the model itself before it is kept."""
+"""``keras-dnnts export``."""
 
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from keras_dnnts.errors import UserError, option_name
-from keras_dnnts.export import Exported, Inputs, check_installed
-from keras_dnnts.export.own import ENGINE
-from keras_dnnts.own_models import is_own_model
-from keras_dnnts.running.saved_models import find_saved_model
-from keras_dnnts.whole_files import whole_file
-
-LARGEST_DIFFERENCE = 1e-4  # of outputs, relative to the largest of them where that exceeds 1
+from keras_dnnts.export import Exported
+from keras_dnnts.export.verified import export_verified
 
 
-def export_and_verify(
-    run: Path,
-    out: Path | None,
-    *,
-    seed: int | None,
-    length: int | None,
-    backend: str | None,
-    code: str | None = None,
-) -> None:
+def export_and_print(run: Path, out: Path | None, **options: Any) -> None:
     """Write a run's model as ONNX and print how far its outputs are from the model's.
 
     Args:
         run: the run directory.
         out: file to write; None is beside the model.
-        seed: whose model; None is the first.
-        length: for a model of sequences, their padded length; None is the study's choice.
-        backend: engine to compare with; None is the run's own, or PyTorch for a model of a person's own.
-        code: where the model comes from a person's own code, that code, named again.
+        options: as for :func:`keras_dnnts.export.verified.export_verified`.
 
     Raises:
-        UserError: a package is missing, the run, its model or ``out`` cannot be used, or the outputs differ.
+        UserError: likewise.
     """
-    check_installed("onnx", "onnxruntime")
-    saved = find_saved_model(run, seed, code)
-    if out is not None and out.exists():
-        raise UserError(f"{option_name('out')} {out}: is there already; name another file")
-    path = out or saved.path.with_suffix(".onnx")
-    if saved.result.study.export is None:
-        raise UserError(f"{run}: models of this study cannot be exported")
-    backend = backend or (ENGINE if is_own_model(saved.config.model) else saved.config.backend)
-    exported: Exported = saved.result.study.export(saved, length, backend)
-    difference, largest = _write(exported.proto, exported.inputs, exported.model, path)
-    batches = " and ".join(map(str, Exported.VERIFIED_BATCHES))
-    print(f"{path}: {saved.result.model_name}, seed {saved.seed}, inputs {_describe(exported.proto)}")
+    written = export_verified(run, out, **options)
+    saved, batches = written.saved, " and ".join(map(str, Exported.VERIFIED_BATCHES))
+    print(f"{written.path}: {saved.result.model_name}, seed {saved.seed}, inputs {written.inputs}")
     print(
-        f"Largest difference from the Keras model: {difference:.1e} (outputs up to {largest:.1f}, batches of {batches})"
+        f"Largest difference from the Keras model: {written.difference:.1e} "
+        f"(outputs up to {written.largest:.1f}, batches of {batches})"
     )
-
-
-def _write(proto: Any, inputs: list[Inputs], model: Any, path: Path) -> tuple[float, float]:
-    """Write the file if it computes what the model does; return the largest difference and the largest output."""
-    import onnx
-
-    try:
-        with whole_file(path) as unfinished:
-            onnx.save(proto, unfinished)
-            onnx.checker.check_model(unfinished, full_check=True)
-            difference, largest = _compare(unfinished, inputs, model)
-            if not difference <= LARGEST_DIFFERENCE * max(1.0, largest):
-                raise UserError(
-                    f"{path}: is not written, for its outputs differ from the model's by {difference:.1e}: export with "
-                    f"another {option_name('backend')}, and report this"
-                )
-    except OSError as error:
-        raise UserError(f"{path}: cannot be written ({error.strerror}); name another {option_name('out')}") from error
-    return difference, largest
-
-
-def _compare(path: Path, inputs: list[Inputs], model: Any) -> tuple[float, float]:
-    import onnxruntime
-
-    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    differences, outputs = [], []
-    for arrays in inputs:
-        (found,) = session.run(None, arrays)
-        expected = np.asarray(model.predict_on_batch(list(arrays.values()) if len(arrays) > 1 else arrays["images"]))
-        differences.append(np.abs(found - expected).max())
-        outputs.append(np.abs(expected).max())
-    return float(max(differences)), float(max(outputs))
-
-
-def _describe(proto: Any) -> str:
-    def shape(value: Any) -> str:
-        sides = (side.dim_param or str(side.dim_value) for side in value.type.tensor_type.shape.dim)
-        return f"{value.name} ({', '.join(sides)})"
-
-    return ", ".join(map(shape, proto.graph.input))

@@ -7,7 +7,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.errors import UserError
 
 Inputs = dict[str, np.ndarray]
 
@@ -37,9 +37,7 @@ def check_installed(*packages: str) -> None:
     """
     for package in packages:
         if importlib.util.find_spec(package) is None:
-            raise UserError(
-                f"{option_name('format')} onnx needs {package}, which is not installed: pip install 'keras_dnnts[onnx]'"
-            )
+            raise UserError(f"export to ONNX needs {package}, which is not installed: pip install 'keras_dnnts[onnx]'")
 
 
 def to_json(values: Any) -> str:

@@ -76,14 +76,12 @@ def to_markdown(header: list[str], rows: list[list[str]], warnings: list[str], c
     return f"{table}\n{notes}{concluded}"
 
 
-def save_tables(results: Mapping[str, Result], folder: Path) -> None:
-    """Write ``comparison.md`` and ``comparison.json``."""
-    header, rows = tabulate(results)
-    warnings, conclusions = find_differences(results), state_conclusions(results)
-    plain: dict[str, Any] = {
+def describe_comparison(results: Mapping[str, Result]) -> dict[str, Any]:
+    """What ``comparison.json`` holds: plain values."""
+    return {
         "format_version": FORMAT_VERSION,
-        "warnings": warnings,
-        "conclusions": [line.strip() for line in conclusions],
+        "warnings": find_differences(results),
+        "conclusions": [line.strip() for line in state_conclusions(results)],
         "runs": {
             label: {
                 "parameters": result.details["parameters"],
@@ -94,6 +92,11 @@ def save_tables(results: Mapping[str, Result], folder: Path) -> None:
             for label, result in results.items()
         },
     }
-    (folder / "comparison.md").write_text(to_markdown(header, rows, warnings, conclusions), encoding="utf-8")
-    text = json.dumps(plain, indent=2, ensure_ascii=False, allow_nan=False)
+
+
+def save_tables(results: Mapping[str, Result], folder: Path) -> None:
+    """Write ``comparison.md`` and ``comparison.json``."""
+    markdown = to_markdown(*tabulate(results), find_differences(results), state_conclusions(results))
+    (folder / "comparison.md").write_text(markdown, encoding="utf-8")
+    text = json.dumps(describe_comparison(results), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "comparison.json").write_text(text + "\n", encoding="utf-8")

@@ -3,8 +3,6 @@
 import io
 import os
 import re
-import subprocess
-import sys
 
 import pytest
 from rich.console import Console
@@ -125,14 +123,3 @@ def test_the_end_of_a_file_is_no_interruption(monkeypatch, capsys):
     error = capsys.readouterr().err
     assert "interrupted" not in error
     assert "ends too early (Ran out of input" in error.splitlines()[-1]
-
-
-@pytest.mark.skipif(os.name != "posix", reason="needs a folder that can be removed while a process is in it")
-def test_a_working_directory_that_is_gone(tmp_path):
-    (tmp_path / "gone").mkdir()
-    program = "import os; os.rmdir('../gone'); from keras_dnnts.cli import main; main(['data'])"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=tmp_path / "gone", capture_output=True, text=True, check=False
-    )
-    assert done.returncode == 2
-    assert done.stderr == "keras-dnnts: the working directory no longer exists: change to another folder\n"

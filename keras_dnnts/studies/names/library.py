@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -14,23 +15,30 @@ from keras_dnnts.studies.names.config import NamesConfig
 from keras_dnnts.studies.names.predict import build_answerer
 
 
-def run_names(config: NamesConfig, folder: str | Path | None = None, console: Console | None = None) -> Result:
+def run_names(
+    config: NamesConfig,
+    folder: str | Path | None = None,
+    console: Console | None = None,
+    *,
+    overwrite: bool = False,
+    resume: bool = False,
+    callbacks: Sequence[Any] = (),
+) -> Result:
     """Train, evaluate and illustrate a recurrent cell on names: ``keras-dnnts names`` without its figures.
 
     Args:
         config: all options; ``NamesConfig()`` has the command's defaults.
-        folder: where config, history, models and results go; new or empty. None leaves no files.
-        console: shows progress, e.g. ``rich.console.Console()``; None shows none.
+        folder, console, overwrite, resume, callbacks: as for :func:`keras_dnnts.run`.
 
     Raises:
-        UserError: data, backend, device or folder cannot be used, or the loss stopped being finite.
+        UserError: as for :func:`keras_dnnts.run`.
 
     >>> from keras_dnnts import NamesConfig, run_names
     >>> result = run_names(NamesConfig(dataset="starter", cell="rnn", hidden_units=8, iterations=200))
     >>> 0 <= result.metrics["held_out_accuracy_by_class"].mean <= 1
     True
     """
-    return run(config, folder, console)
+    return run(config, folder, console, overwrite=overwrite, resume=resume, callbacks=callbacks)
 
 
 def predict_names(
