@@ -185,7 +185,7 @@ class Study:
         example: what an example is called, and what counts of examples count, both in the plural.
         classes: what classes are called, in the plural.
         model_title: how titles write a config's model.
-        use: how a config uses the data, in a word or two.
+        use: how a config uses the data, in a word or two, such as ``sound protocol``.
         describe_training: the same in a sentence.
         note: what tables and titles must say of a config beside its data; empty for what is usual.
         survey: of a config, for ``--dry-run``: facts about its data in sentences, and the number of classes. Downloads

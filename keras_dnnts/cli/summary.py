@@ -31,7 +31,7 @@ def print_summary(result: Result, folder: Path) -> None:
     stand_in = ", standing in for the real data" if data["stand_in"] else ""
     seeds = f"{config['seeds']} seeds" if config["seeds"] > 1 else f"seed {config['seed']}"
     use = result.study.use(config)
-    title = f"{result.model_name} on {data['name']}{stand_in}, {f'{use} protocol, ' if use else ''}{seeds}"
+    title = f"{result.model_name} on {data['name']}{stand_in}, {f'{use}, ' if use else ''}{seeds}"
     table = Table(show_header=False)
     table.add_column("metric")
     table.add_column("value", justify="right")

@@ -124,7 +124,7 @@ def class_markers(count: int) -> list[tuple[Any, str]]:
 def data_label(*results: Result) -> str:
     """Say in a title what runs were trained on, plainly where that is not the real data or not the same."""
     labels = {_describe_data(result) for result in results}
-    return labels.pop() if len(labels) == 1 else "different data or protocols"
+    return labels.pop() if len(labels) == 1 else "different data, protocols or recipes"
 
 
 def _describe_data(result: Result) -> str:

@@ -45,9 +45,16 @@ def _build_confusion(result: Result, part: str, title: str, identity: str, most_
             "counts": counts.tolist(),
             "examples": examples,
             "sprite": None if sprite is None else sprite.grid,
+            "paths": _list_paths(result, part),
         },
         "seeds": result.config["seeds"],
     }
+
+
+def _list_paths(result: Result, part: str) -> list[str] | None:
+    """The files of the example images; None where they have none."""
+    paths = result.arrays.get(f"example_{part}_path")
+    return None if paths is None else paths.tolist()
 
 
 def _build_rows(counts: np.ndarray, shares: np.ndarray, classes: list[str]) -> list[dict[str, Any]]:

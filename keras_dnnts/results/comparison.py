@@ -42,7 +42,9 @@ def find_differences(results: Mapping[str, Result]) -> list[str]:
         warnings.append(f"these runs used different data ({names}): differences may come from the data")
     if len(uses) > 1:
         names = ", ".join(f"{label}: {result.study.use(result.config)}" for label, result in results.items())
-        warnings.append(f"these runs used different protocols ({names}): their accuracies mean different things")
+        warnings.append(
+            f"these runs used different protocols or recipes ({names}): their accuracies mean different things"
+        )
     return warnings
 
 

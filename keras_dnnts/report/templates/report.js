@@ -17,6 +17,10 @@
     return (100 * share).toFixed(digits) + "\u00a0%";
   }
 
+  function path(text) {
+    return element("bdi", { className: "path", textContent: text });
+  }
+
   function thumbnail(id, sprite, number, description) {
     const column = number % sprite.columns, row = Math.floor(number / sprite.columns);
     const made = element("span", { className: "thumb sprite-" + id, role: "img", ariaLabel: description });
@@ -38,6 +42,7 @@
       if (data.sprite) item.append(thumbnail(id, data.sprite, what, "a test image of class " + data.classes[truth]));
       else item.append(element("bdi", { textContent: String(what) }));
       item.append(element("span", { className: "quiet", textContent: percent(confidence, 0) }));
+      if (data.paths) item.append(path(data.paths[what]));
       list.append(item);
     }
     const said = examples.length ? "The most confident, with the model’s confidence:" : "No examples were saved.";
@@ -111,6 +116,7 @@
       const name = data.classes[data.labels[point]];
       tip.replaceChildren(label(name));
       if (data.sprite) tip.prepend(thumbnail(id, data.sprite, point, "a test image of class " + name));
+      if (data.paths) tip.append(path(data.paths[point]));
       tip.hidden = false;
       const place = screenPlace(map, point), box = tip.getBoundingClientRect();
       const left = Math.min(Math.max(place.x - box.width / 2, 8), innerWidth - box.width - 8);

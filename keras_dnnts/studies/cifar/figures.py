@@ -12,11 +12,18 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 from keras_dnnts.figures.confusion import confusion_figures, plot_part_confusion
 from keras_dnnts.figures.style import PAGE_WIDTH, class_markers, colours, data_label, new_axes, set_value_axis, styled
 from keras_dnnts.results import Result
-from keras_dnnts.results.findings import shorten
-from keras_dnnts.studies.cifar.findings import state_epochs, state_mistakes, state_neighbours
+from keras_dnnts.results.findings import shorten, shorten_label
+from keras_dnnts.studies.cifar.findings import (
+    state_activations,
+    state_epochs,
+    state_map,
+    state_mistakes,
+    state_neighbours,
+)
 from keras_dnnts.studies.cifar.illustrations import (
     ACTIVATION,
     EMBEDDING,
+    MAPS,
     MISTAKE,
     Activations,
     Embedding,
@@ -24,9 +31,8 @@ from keras_dnnts.studies.cifar.illustrations import (
 )
 
 PARTS = {"train": ("training", "--"), "validation": ("validation", "-")}
+MARGIN = 0.025  # around an embedding, of its side
 AXIS_LABELS = {"loss": "mean cross-entropy (nats)", "accuracy": "accuracy"}
-EMBEDDINGS = {"first": "after epoch 1", "final": "at the end"}
-MOST_IN_LEGEND = 20  # classes
 
 
 def cifar_figures(result: Result) -> dict[str, Callable[[], Axes]]:
@@ -117,13 +123,15 @@ def plot_mistakes(result: Result) -> Axes:
     columns = 4
     rows = max(-(-len(mistakes.image) // columns), 1)
     figure, grid = plt.subplots(
-        rows, columns, figsize=(PAGE_WIDTH, 0.5 + 1.85 * rows), layout="constrained", squeeze=False
+        rows, columns, figsize=(PAGE_WIDTH, 0.5 + 2.0 * rows), layout="constrained", squeeze=False
     )
     for ax in grid.flat:
         ax.set_axis_off()
-    shown = zip(grid.flat, mistakes.image, mistakes.truth, mistakes.guess, mistakes.confidence, strict=False)
-    for ax, image, truth, guess, confidence in shown:
+    paths = _paths(mistakes.path, len(mistakes.image))
+    shown = zip(grid.flat, mistakes.image, mistakes.truth, mistakes.guess, mistakes.confidence, paths, strict=False)
+    for ax, image, truth, guess, confidence, path in shown:
         ax.imshow(image)
+        _write_below(ax, path, 34)
         guessed = f"guess: {shorten(classes[guess], 12)}, {confidence:.0%}"
         ax.set_title(f"{guessed}\ntruth: {shorten(classes[truth])}", fontsize=8)
     figure.suptitle(f"{state_mistakes(result, mistakes)}{_seed(result)} · {data_label(result)}", fontsize=9)
@@ -142,14 +150,14 @@ def plot_activations(result: Result) -> Axes:
     """
     activations = Activations.require(result.arrays, ACTIVATION)
     images, layers = activations.image, activations.maps
-    of_layers = {maps.shape[-1] for maps in layers.values()}
-    channels, at_most = max(of_layers), "" if len(of_layers) == 1 else "up to "
+    channels = max(maps.shape[-1] for maps in layers.values())
+    paths = _paths(activations.path, len(images))
     width = 2.4
     height = PAGE_WIDTH / (channels + width) * len(layers) * len(images) * 1.08 + 0.5
     figure = plt.figure(figsize=(PAGE_WIDTH, height), layout="constrained")
     figure.suptitle(
-        f"{result.model_name}: what the first {at_most}{channels} channels of {len(layers)} layers respond to"
-        f"{_seed(result)} (dark: least, bright: most)\n{data_label(result)}",
+        f"{state_activations(result, activations)}{_seed(result)} (dark: lowest, bright: highest)\n"
+        f"{data_label(result)}",
         fontsize=9,
     )
     blocks: Any = figure.subfigures(len(images), 1, squeeze=False)
@@ -159,6 +167,7 @@ def plot_activations(result: Result) -> Axes:
         shown.imshow(images[i])
         shown.set_title(shorten(result.dataset["classes"][activations.label[i]]), fontsize=8)
         shown.set_axis_off()
+        _write_below(shown, paths[i], 28)
         for row, (layer, maps) in enumerate(layers.items()):
             _plot_maps(block, grid, row, layer, maps[i])
     return figure.axes[0]
@@ -187,24 +196,38 @@ def plot_embeddings(result: Result) -> Axes:
     >>> ax.figure.savefig("picture.svg")
     """
     classes, embedding = result.dataset["classes"], Embedding.require(result.arrays, EMBEDDING)
-    looks = class_markers(len(classes))
+    looks, named = class_markers(len(classes)), embedding.named_classes()
     figure, panels = plt.subplots(1, 2, figsize=(PAGE_WIDTH, 3.9), layout="constrained")
     size = 4 if len(embedding.label) > 500 else 9  # square points
-    for ax, (when, title) in zip(panels, EMBEDDINGS.items(), strict=True):
-        points: np.ndarray = getattr(embedding, when)
-        for label, name in enumerate(classes):
+    for ax, when in zip(panels, MAPS, strict=True):
+        points = embedding.place(when)
+        for label in np.unique(embedding.label).tolist():
             x, y = points[embedding.label == label].T
             colour, marker = looks[label]
-            ax.scatter(x, y, s=size, color=colour, marker=marker, label=shorten(name), linewidths=0)
-        ax.set_title(f"{title}: {result.details['neighbour_accuracy'][when]:.1%} lie among their own class", fontsize=9)
+            ax.scatter(x, y, s=size, color=colour, marker=marker, label=shorten(classes[label]), linewidths=0)
+        ax.set_title(state_map(result, when), fontsize=9)
+        ax.set_xlim(-MARGIN, 1 + MARGIN)
+        ax.set_ylim(-MARGIN, 1 + MARGIN)
+        ax.set_aspect("equal")
         ax.set_xticks([])
         ax.set_yticks([])
         ax.grid(False)
-    if len(classes) <= MOST_IN_LEGEND:
+    if named:
         handles, names = panels[0].get_legend_handles_labels()
         figure.legend(handles, names, loc="outside lower center", ncols=5, frameon=False, fontsize=8, markerscale=2)
     figure.suptitle(f"{state_neighbours(result, embedding)}{_seed(result)}\n{data_label(result)}", fontsize=9)
     return panels[0]
+
+
+def _paths(paths: np.ndarray | None, count: int) -> list[str]:
+    """The files of images; empty texts where they have none."""
+    return [""] * count if paths is None else paths.tolist()
+
+
+def _write_below(ax: Axes, path: str, longest: int) -> None:
+    """Write the file of an image below it, which turning the axes off would hide."""
+    text = shorten_label(path, longest)
+    ax.text(0.5, -0.03, text, ha="center", va="top", fontsize=6, transform=ax.transAxes).set_in_layout(False)
 
 
 def _seed(result: Result) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 
 from keras_dnnts.results import Result
 from keras_dnnts.results.findings import shorten, state_recall
-from keras_dnnts.studies.cifar.illustrations import Embedding, ImageMistakes
+from keras_dnnts.studies.cifar.illustrations import MAPS, Activations, Embedding, ImageMistakes
 
 Z_95 = 1.96
 
@@ -89,7 +89,9 @@ def state_mistakes(result: Result, mistakes: ImageMistakes) -> str:
     """Say how sure a network was of the wrong guesses that are shown."""
     if not len(mistakes.confidence):
         return f"{result.model_name}: every test image right"
-    return f"{result.model_name}: its surest mistakes, up to {_whole_percent(float(mistakes.confidence.max()))} sure"
+    return (
+        f"{result.model_name}: most confident mistakes, up to {_whole_percent(float(mistakes.confidence.max()))} sure"
+    )
 
 
 def state_neighbours(result: Result, embedding: Embedding) -> str:
@@ -101,12 +103,26 @@ def state_neighbours(result: Result, embedding: Embedding) -> str:
     shares = result.details["neighbour_accuracy"]
     first, final, count = shares["first"], shares["final"], len(embedding.label)
     margin = Z_95 * math.sqrt((first * (1 - first) + final * (1 - final)) / count)
-    what = f"{result.model_name}: t-SNE of {count:,} test images' features"
+    what = f"t-SNE of {count:,} test images’ features"
     if final - first > margin:
-        return f"{what}: classes drew apart in training"
+        return f"{result.model_name}: classes drew apart in training ({what})"
     if first - final > margin:
-        return f"{what}: classes were further apart after epoch 1"
-    return what
+        return f"{result.model_name}: classes were further apart after epoch 1 than at the end ({what})"
+    return f"{result.model_name}: {what}"
+
+
+def state_map(result: Result, when: str) -> str:
+    """Say how many images lie among their class on a map: most of the ten nearest neighbours are of it."""
+    share = f"{100 * result.details['neighbour_accuracy'][when]:.1f}\N{NO-BREAK SPACE}%"
+    return f"{MAPS[when]}: {share} lie among their class"
+
+
+def state_activations(result: Result, activations: Activations) -> str:
+    """Say what of which layers is shown."""
+    channels = {maps.shape[-1] for maps in activations.maps.values()}
+    most = f"up to {max(channels)}" if len(channels) > 1 else f"the first {max(channels)}"
+    layers = len(activations.maps)
+    return f"{result.model_name}: activation maps of {most} channels of {layers} layer{'s' * (layers > 1)}"
 
 
 def _whole_percent(share: float) -> str:

@@ -10,6 +10,9 @@ from keras_dnnts.results.records import ArrayRecord, items_axis
 
 MISTAKE, ACTIVATION, EMBEDDING, EXAMPLE = "mistake", "activation", "embedding", "example_test"
 
+MAPS = {"first": "After epoch 1", "final": "At the end"}
+MOST_IN_LEGEND = 20  # classes of an embedding that are named beside it
+
 
 @dataclass(frozen=True)
 class ImageExamples(ArrayRecord):
@@ -56,6 +59,11 @@ class Embedding(ArrayRecord):
     final: Annotated[np.ndarray, "finite items 2"]
     image: Annotated[np.ndarray | None, "byte items . . 3"] = None
     path: Annotated[np.ndarray | None, "text items"] = None
+
+    def named_classes(self) -> list[int]:
+        """The classes that have an image, where there are few enough to name them."""
+        found = np.unique(self.label).tolist()
+        return found if len(found) <= MOST_IN_LEGEND else []
 
     def place(self, when: str) -> np.ndarray:
         """The places on one map, (M, 2) float from 0 to 1: the longer side filled, the other centred, in proportion."""

@@ -11,9 +11,17 @@ from keras_dnnts.report.images import build_sprite, encode_maps, encode_photo
 from keras_dnnts.report.page import render_part, sprite_style
 from keras_dnnts.report.sections import MOST_BYTES, Section
 from keras_dnnts.results import Result
+from keras_dnnts.studies.cifar.findings import (
+    state_activations,
+    state_epochs,
+    state_map,
+    state_mistakes,
+    state_neighbours,
+)
 from keras_dnnts.studies.cifar.illustrations import (
     ACTIVATION,
     EMBEDDING,
+    MAPS,
     MISTAKE,
     Activations,
     Embedding,
@@ -25,25 +33,31 @@ PLANE = 1000  # units a side of a map
 
 
 def build_curves(results: Mapping[str, Result]) -> list[dict[str, Any]]:
-    """Charts of the losses and accuracies of runs by label."""
-    return [
+    """Charts of the losses and accuracies of runs by label, the first with what a single run's show."""
+    charts: list[dict[str, Any]] = [
         {"title": title, "chart": _chart_epochs(results, quantity)}
         for quantity, title in (("loss", "Loss"), ("accuracy", "Accuracy"))
     ]
+    if len(results) == 1:
+        charts[0]["finding"] = state_epochs(*results.values())
+    return charts
 
 
 def build_sections(result: Result) -> list[Section]:
     """The images a model was wrong about most confidently, its t-SNE maps and what its layers see."""
-    sections = []
-    if mistakes := _list_mistakes(result):
-        body = render_part(PACKAGE, "mistakes.html.jinja", mistakes=mistakes)
-        sections.append(Section("Most confidently wrong", body))
+    sections, seed = [], text.name_seed(result)
+    mistakes = ImageMistakes.from_arrays(result.arrays, MISTAKE)
+    if mistakes is not None:
+        shown = _list_mistakes(result, mistakes)
+        body = render_part(PACKAGE, "mistakes.html.jinja", mistakes=shown, seed=seed)
+        sections.append(Section(state_mistakes(result, mistakes), body))
     if embedding := _describe_embedding(result, "embedding", MOST_BYTES):
-        sections.append(_embedding_section("What training pulled apart", embedding, with_intro=True))
-    if activations := _list_activations(result):
-        layers = len(activations[0]["layers"])
-        body = render_part(PACKAGE, "activations.html.jinja", activations=activations, layers=layers)
-        sections.append(Section("What its layers see", body))
+        sections.append(_embedding_section(embedding, with_intro=True))
+    activations = Activations.from_arrays(result.arrays, ACTIVATION)
+    if activations is not None:
+        images = _list_activations(result, activations)
+        body = render_part(PACKAGE, "activations.html.jinja", activations=images, seed=seed)
+        sections.append(Section(state_activations(result, activations), body))
     return sections
 
 
@@ -52,7 +66,7 @@ def build_comparison_sections(result: Result, identity: str, most_bytes: int) ->
     embedding = _describe_embedding(result, f"{identity}-embedding", most_bytes)
     if embedding is None:
         return []
-    return [_embedding_section(f"t-SNE maps of {embedding['count']:,} test images", embedding, with_intro=False)]
+    return [_embedding_section(embedding, with_intro=False)]
 
 
 def _chart_epochs(results: Mapping[str, Result], quantity: str) -> Chart:
@@ -75,31 +89,34 @@ def _chart_epochs(results: Mapping[str, Result], quantity: str) -> Chart:
     return build_chart(series, "epoch", "accuracy", lambda value: f"{100 * value:.3g}\N{NO-BREAK SPACE}%")
 
 
-def _list_mistakes(result: Result) -> list[dict[str, Any]]:
-    mistakes, classes = ImageMistakes.from_arrays(result.arrays, MISTAKE), result.dataset["classes"]
-    if mistakes is None:
-        return []
-    rows = zip(mistakes.image, mistakes.truth, mistakes.guess, mistakes.confidence, strict=True)
+def _list_mistakes(result: Result, mistakes: ImageMistakes) -> list[dict[str, Any]]:
+    classes, paths = result.dataset["classes"], _list_paths(mistakes.path, len(mistakes.image))
+    rows = zip(mistakes.image, mistakes.truth, mistakes.guess, mistakes.confidence, paths, strict=True)
     return [
         {
             "address": encode_photo(image),
             "truth": classes[truth],
             "guess": classes[guess],
             "confidence": text.percent(float(confidence), 0),
+            "path": path,
         }
-        for image, truth, guess, confidence in rows
+        for image, truth, guess, confidence, path in rows
     ]
 
 
-def _list_activations(result: Result) -> list[dict[str, Any]]:
-    """The shown images, each with a strip of maps a layer; none of a model without taps."""
-    activations, classes = Activations.from_arrays(result.arrays, ACTIVATION), result.dataset["classes"]
-    if activations is None:
-        return []
+def _list_paths(paths: np.ndarray | None, count: int) -> list[str | None]:
+    """The files of images within the data; None where they have none."""
+    return [None] * count if paths is None else paths.tolist()
+
+
+def _list_activations(result: Result, activations: Activations) -> list[dict[str, Any]]:
+    """The shown images, each with a strip of maps a layer."""
+    classes, paths = result.dataset["classes"], _list_paths(activations.path, len(activations.image))
     return [
         {
             "address": encode_photo(image),
             "label": classes[label],
+            "path": paths[i],
             "layers": [
                 {
                     "name": layer.replace("_", " "),
@@ -114,9 +131,9 @@ def _list_activations(result: Result) -> list[dict[str, Any]]:
     ]
 
 
-def _embedding_section(title: str, embedding: dict[str, Any], with_intro: bool) -> Section:
+def _embedding_section(embedding: dict[str, Any], with_intro: bool) -> Section:
     body = render_part(PACKAGE, "embedding.html.jinja", one=embedding, with_intro=with_intro)
-    return Section(title, body, sprite_style(embedding["id"], embedding["sprite"]))
+    return Section(embedding["finding"], body, sprite_style(embedding["id"], embedding["sprite"]))
 
 
 def _describe_embedding(result: Result, identity: str, most_bytes: int) -> dict[str, Any] | None:
@@ -125,21 +142,20 @@ def _describe_embedding(result: Result, identity: str, most_bytes: int) -> dict[
     if embedding is None:
         return None
     sprite = None if embedding.image is None else build_sprite(embedding.image, most_bytes)
-    places = {
-        when: _place_on_plane(points) for when, points in (("first", embedding.first), ("final", embedding.final))
-    }
+    places = {when: _place_on_plane(embedding.place(when)) for when in MAPS}
     return {
         "id": identity,
+        "finding": state_neighbours(result, embedding),
         "count": len(embedding.label),
         "classes": classes,
+        "named": embedding.named_classes(),
         "colours": [_class_colour(i, len(classes)) for i in range(len(classes))],
         "maps": [
             {
-                "title": title,
-                "agreeing": text.percent(result.details["neighbour_accuracy"][when]),
+                "title": state_map(result, when),
                 "paths": [_dots(places[when][embedding.label == label]) for label in range(len(classes))],
             }
-            for when, title in (("first", "After epoch 1"), ("final", "At the end"))
+            for when in MAPS
         ],
         "sprite": sprite,
         "seed": text.name_seed(result),
@@ -148,15 +164,14 @@ def _describe_embedding(result: Result, identity: str, most_bytes: int) -> dict[
             "labels": embedding.label.tolist(),
             "maps": [points.ravel().tolist() for points in places.values()],
             "sprite": None if sprite is None else sprite.grid,
+            "paths": None if embedding.path is None else embedding.path.tolist(),
         },
     }
 
 
-def _place_on_plane(points: np.ndarray) -> np.ndarray:
-    """(N, 2) whole numbers from 0 to PLANE, proportions kept."""
-    low, high = points.min(axis=0), points.max(axis=0)
-    scale = PLANE / max(float((high - low).max()), 1e-9)
-    return np.round((points - (low + high) / 2) * scale + PLANE / 2).astype(int)
+def _place_on_plane(places: np.ndarray) -> np.ndarray:
+    """(N, 2) whole numbers from 0 to PLANE; down the page instead of up."""
+    return np.round(PLANE * (places * (1, -1) + (0, 1))).astype(int)
 
 
 def _dots(places: np.ndarray) -> str:

@@ -21,7 +21,11 @@ SETTINGS = (
     "step_factor",
     "label_smoothing",
     "augmentation",
+    "resampling",
+    "weights",
+    "evaluation",
     "patience",
+    "precision",
 )
 """Of which the defaults are the reference's own."""
 

@@ -85,7 +85,7 @@ STUDY = Study(
     example=("names", "lines"),
     classes="languages",
     model_title=title_of,
-    use=lambda config: config["protocol"],
+    use=lambda config: f"{config['protocol']} protocol",
     describe_training=_describe_training,
     note=lambda config: "reference protocol" if config["protocol"] == "reference" else "",
     survey=from_module(f"{HERE}.data:survey"),

@@ -168,6 +168,9 @@ def test_reference_numbers_stand_with_the_networks():
         "epochs": (3, 50),
         "augmentation": ("none", "flip, crop, rotate"),
         "schedule": ("linear", "step"),
+        "resampling": ("smooth", "pil"),
+        "weights": ("best", "last"),
+        "evaluation": ("plain", "augmented"),
     }
 
 
