@@ -129,7 +129,7 @@ def test_a_click_opens_the_examples_of_a_cell(opened):
     cell.locator("button").click()
     shown = illustrated_names()
     members = (shown.arrays["example_held_out_truth"] == 3) & (shown.arrays["example_held_out_guess"] == 2)
-    assert panel.locator("h4").inner_text() == "שלום עולם taken for 👩‍🚀 emoji 🇩🇪"
+    assert panel.locator("h4").inner_text() == "שלום עולם guessed as 👩‍🚀 emoji 🇩🇪"
     assert set(panel.locator("li bdi").all_inner_texts()) == set(shown.arrays["example_held_out_name"][members])
     counts = shown.arrays["confusion_held_out"].sum(axis=0)
     assert f"{counts[3, 2]} of {counts[3].sum()}" in panel.inner_text()
@@ -147,8 +147,8 @@ def test_keys_walk_the_matrix_and_enter_opens(opened):
     assert before != after
     page.keyboard.press("Enter")
     heading = confusion.locator(".panel h4").inner_text()
-    truth, guess = after.split(":")[0].split(" taken for ")
-    assert heading == (f"{truth}, recognised" if truth == guess else f"{truth} taken for {guess}")
+    truth, guess = after.split(":")[0].split(" guessed as ")
+    assert heading == (f"{truth}, recognised" if truth == guess else f"{truth} guessed as {guess}")
     assert confusion.locator(".panel .thumb").count() > 0
     assert confusion.locator("button[tabindex='0']").count() == 1
 

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
+from keras_dnnts.figures.style import new_axes, set_value_axis
 from keras_dnnts.report.charts import HEIGHT, WIDTH, Series, build_chart
 from keras_dnnts.report.heat import LEVELS, THEMES, contrast, level, ramp
 from keras_dnnts.report.images import build_sprite, encode_maps, encode_photo
-from keras_dnnts.results.axes import ticks
+from keras_dnnts.results.axes import choose_axis, ticks
 from keras_dnnts.studies.cifar.page import build_curves
 from tests.finished_runs import cifar_result
 
@@ -46,6 +47,48 @@ def test_one_epoch_is_a_dot_and_many_updates_are_thinned():
     x, values = np.arange(1, 5001), np.linspace(3, 1, 5000)[None]
     many = build_chart([Series("a", x, values, 0)], "updates", "loss", str)
     assert len(points(many.lines[0].path)) <= 300
+
+
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[0.0, 0.0, 0.0]],
+        [[0.3, 0.3, 0.3]],
+        [[-2.0, -2.0, -2.0]],
+        [[np.nan, np.inf, 2.0]],
+        [[np.nan, np.nan, np.nan]],
+        [[1e300, 2.0, 1.0]],
+        [[1e-300, 2e-300, 0.0]],
+        [[1.0, np.inf, 2.0], [1.5, 3.0, np.nan]],
+    ],
+)
+@pytest.mark.parametrize("from_zero", [True, False])
+def test_whatever_the_values_are_there_is_a_chart(values, from_zero):
+    series = Series("a", np.array([1, 2, 3]), np.array(values), 0)
+    chart = build_chart([series], "epoch", "accuracy", lambda value: f"{value:g}", from_zero)
+    (line,) = chart.lines
+    assert "nan" not in line.path + line.band
+    assert "inf" not in line.path + line.band
+    heights = [y for _, y in points(line.path)]
+    assert all(-0.1 <= y <= HEIGHT + 0.1 for y in heights)
+    assert len(heights) == np.isfinite(values).any(axis=0).sum()
+    assert len(chart.y_ticks) >= 2
+    assert all(np.isfinite(place) for place, _ in chart.y_ticks)
+
+
+def test_accuracies_of_zero_are_a_flat_line_at_the_bottom():
+    chart = build_chart([Series("a", np.array([1]), np.zeros((1, 1)), 0)], "epoch", "accuracy", str)
+    assert [y for _, y in points(chart.lines[0].path)] == [HEIGHT]
+    assert chart.y_ticks[0][0] == 0
+
+
+@pytest.mark.parametrize("values", [[3.0, 2.2, 1.1], [0.0, 0.0], [np.nan, 5.0]])
+def test_figures_have_the_axis_of_the_page(values):
+    chart = build_chart([Series("a", np.arange(len(values)), np.array([values]), 0)], "x", "y", lambda v: f"{v:g}")
+    ax = new_axes(4, 3)
+    set_value_axis(ax, [np.array([values])])
+    assert [f"{tick:g}" for tick in ax.get_yticks()] == [label for _, label in chart.y_ticks]
+    assert ax.get_ylim()[0] == choose_axis([np.array(values)]).low
 
 
 @given(st.floats(-1e6, 1e6), st.floats(1e-6, 1e6), st.integers(3, 8))

@@ -11,12 +11,17 @@ import sys
 import click.testing
 import numpy as np
 import pytest
+from scipy import stats
 
 from keras_dnnts import CifarConfig, NamesConfig
 from keras_dnnts.cli import commands
 from keras_dnnts.cli.summary import print_summary
+from keras_dnnts.figures import save_figures
 from keras_dnnts.report import text, write_report, write_report_or_warn
+from keras_dnnts.report.numbers import list_classes
+from keras_dnnts.report.run import describe_run
 from keras_dnnts.results import Metric
+from keras_dnnts.studies.names.figures import plot_names_confusion, plot_training_loss
 from keras_dnnts.study import NOTEBOOK_URL
 from tests.finished_runs import cifar_result, names_result
 from tests.names_folders import call
@@ -216,6 +221,65 @@ def test_illustrations_that_do_not_fit_are_one_line(make, name, values, tmp_path
     (line,) = capsys.readouterr().err.splitlines()
     assert f"array {name.rpartition('_')[0]}" in line
     write_report_or_warn(folder)  # says the same as a warning
+
+
+def test_a_run_that_failed_to_learn_says_so_everywhere(tmp_path, capsys):
+    result = names_result(seeds=1)
+    metrics = result.metrics | {"held_out_accuracy_by_class": Metric((0.34,), ((0.3, 0.39),))}
+    arrays = result.arrays | {
+        "loss": np.array([[3.0, 8862.0]]),
+        "loss_step": np.array([1000, 2000]),
+        "confusion_held_out": np.array([[[1, 9, 0], [2, 40, 0], [1, 3, 1]]]),
+    }
+    failed = dataclasses.replace(result, metrics=metrics, arrays=arrays)
+    said = "no better than always answering bird; the loss rose from 1.10 to 8,862"
+    page = read(failed, tmp_path)
+    assert "GRU is no better than always answering bird" in page.text
+    assert said in page.text
+    print_summary(failed, tmp_path)
+    assert said in capsys.readouterr().out
+    assert said in plot_names_confusion(failed, "held_out").get_title()
+    assert "rises from 1.10 to 8,862" in plot_training_loss({"GRU": failed}).get_title()
+    print_summary(result, tmp_path)
+    assert "failed to learn" not in capsys.readouterr().out
+
+
+def test_cells_of_page_and_figure_show_the_same(tmp_path):
+    counts = np.array([[[999, 1, 0], [0, 0, 0], [5, 15, 980]]])
+    result = dataclasses.replace(names_result(seeds=1), arrays=names_result(seeds=1).arrays)
+    result.arrays["confusion_held_out"] = counts
+    shown = [[cell["number"] for cell in row["cells"]] for row in describe_run(result)["confusions"][0]["rows"]]
+    assert shown == [["100", "0", ""], ["", "", ""], ["0", "2", "98"]]
+    written = plot_names_confusion(result, "held_out").texts
+    texts = {tuple(map(int, reversed(text.get_position()))): text.get_text() for text in written}
+    assert texts == {(i, j): text for i, row in enumerate(shown) for j, text in enumerate(row) if text}
+
+
+def test_scores_of_classes_have_the_number_of_examples_and_wilson_s_interval(tmp_path):
+    result = names_result(seeds=1)
+    counts = np.array([[[30, 10, 0], [5, 15, 0], [0, 0, 0]]])
+    effective = np.array([[20.0, 10.0, 0.0]])
+    arrays = result.arrays | {"confusion_held_out": counts, "effective_held_out": effective}
+    rows = list_classes(dataclasses.replace(result, arrays=arrays))["rows"]
+    low, high = stats.binomtest(15, 20).proportion_ci(method="wilson")
+    assert [row["name"] for row in rows] == ["airplane", "bird", "cat"]
+    assert [row["count"] for row in rows] == ["40", "20", "0"]
+    assert rows[1]["recall"]["text"] == "75.0\N{NO-BREAK SPACE}%"
+    assert rows[0]["interval"] == f"{100 * low:.1f}–{100 * high:.1f}\N{NO-BREAK SPACE}%"
+    assert rows[0]["precision"]["text"] == "85.7\N{NO-BREAK SPACE}%"
+    assert rows[0]["f1"]["text"] == "80.0\N{NO-BREAK SPACE}%"
+    assert (rows[2]["recall"], rows[2]["interval"], rows[2]["precision"]) == (None, None, None)
+    # Names that an older version counted: how many copies there are is not known.
+    assert all(row["interval"] is None for row in list_classes(result)["rows"])
+    assert all(row["interval"] for row in list_classes(cifar_result())["rows"])
+
+
+def test_pages_of_250_classes_and_of_accuracy_zero(tmp_path):
+    result = cifar_result(classes=tuple(f"species {i}" for i in range(250)))
+    zero = {f"history_{part}_accuracy": np.zeros((1, 4)) for part in ("train", "validation")}
+    page = read(dataclasses.replace(result, arrays=result.arrays | zero), tmp_path)
+    assert "species 249" in page.text
+    assert {path.stem for path in save_figures(result, tmp_path / "figures")} >= {"confusion_test", "curves"}
 
 
 def test_a_report_that_fails_costs_only_itself(tmp_path, caplog):
