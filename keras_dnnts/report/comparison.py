@@ -78,8 +78,8 @@ def describe_difference(difference: Difference) -> dict[str, Any]:
     return {
         "words": words if words.startswith(difference.first) else words[0].upper() + words[1:],
         "value": difference.value,
-        "low": None if interval is None else interval[0],
-        "high": None if interval is None else interval[1],
+        "low": None if interval is None else max(interval[0], -1.0),
+        "high": None if interval is None else min(interval[1], 1.0),
         "interval": describe_interval(difference),
         "is_shown": difference.is_shown,
     }
