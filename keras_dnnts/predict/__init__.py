@@ -47,6 +47,6 @@ def most_probable(
 
 
 def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Return log-probabilities of (N, K) logits."""
-    logits = logits - logits.max(axis=1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    """Return log-probabilities of (..., K) logits."""
+    logits = logits - logits.max(axis=-1, keepdims=True)
+    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))

@@ -153,6 +153,15 @@ def test_mistakes_say_where_the_guess_holds_too(tmp_path):
     assert page.text.count("also occurs there") == 2  # one on each side
 
 
+def test_names_say_from_which_file_and_line_they_come_where_results_know(tmp_path):
+    result = illustrated_names(("A", "B", "C"))
+    assert ".txt" not in read(result, tmp_path / "old").text
+    result.arrays.update(mistake_held_out_line=np.arange(4) + 17, reading_held_out_line=np.array([3, 4]))
+    page = read(result, tmp_path / "new")
+    assert "B.txt, line 18" in page.text
+    assert "A.txt, line 3" in page.text
+
+
 def test_stays_small_with_many_thumbnails_of_noise(tmp_path):
     result = illustrated_cifar(tuple(f"class {i}" for i in range(10)), embedded=2000)
     path = write_report(save(result, tmp_path / "run"))

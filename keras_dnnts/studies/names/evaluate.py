@@ -1,15 +1,50 @@
 """What a names model says: names in, log-probabilities and probabilities out."""
 
-from typing import Any
+from typing import Any, Protocol
 
 import keras
 import numpy as np
 from scipy import special
 
+from keras_dnnts.studies.names.config import CELLS
 from keras_dnnts.studies.names.models import HEAD, RECURRENT
 from keras_dnnts.studies.names.models.recurrent import Recurrent
+from keras_dnnts.studies.names.numpy_model import NumpyNamesModel
 
 NAMES_A_BATCH = 256  # whose gates stay in the caches
+
+
+class Evaluator(Protocol):
+    """Computes what a trained model says; see :func:`predict_log_probabilities` and :func:`read_letter_by_letter`."""
+
+    def log_probabilities(self, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """(N, K) float32 log-probabilities."""
+
+    def read_letter_by_letter(self, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """(N, T, K) float32 probabilities after every letter."""
+
+
+class KerasEvaluator:
+    """Computes what any model says through Keras."""
+
+    def __init__(self, model: Any) -> None:
+        self.model = model
+
+    def log_probabilities(self, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """(N, K) float32 log-probabilities."""
+        return predict_log_probabilities(self.model, letters, lengths)
+
+    def read_letter_by_letter(self, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """(N, T, K) float32 probabilities after every letter."""
+        return read_letter_by_letter(self.model, letters, lengths)
+
+
+def build_evaluator(model: Any, cell: str) -> Evaluator:
+    """Return what computes a trained model: NumPy for this package's cells, whatever else keeps the cores busy."""
+    if cell not in CELLS:
+        return KerasEvaluator(model)
+    recurrent, head = (model.get_layer(name).get_weights() for name in (RECURRENT, HEAD))
+    return NumpyNamesModel(cell, recurrent, head)
 
 
 def predict_log_probabilities(model: Any, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:

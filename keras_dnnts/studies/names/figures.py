@@ -9,7 +9,7 @@ from matplotlib.ticker import StrMethodFormatter
 from keras_dnnts.figures.confusion import confusion_figures, plot_part_confusion
 from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, set_value_axis, styled
 from keras_dnnts.results import Result
-from keras_dnnts.studies.names.findings import state_names_loss
+from keras_dnnts.studies.names.findings import X_LABEL, Y_LABEL, title_loss
 from keras_dnnts.studies.names.reading_figure import plot_reading
 
 
@@ -51,14 +51,13 @@ def plot_training_loss(results: Mapping[str, Result], ax: Axes | None = None) ->
         if len(losses) > 1:
             ax.fill_between(steps, losses.min(axis=0), losses.max(axis=0), color=colour, alpha=0.2, linewidth=0)
     seeds = {len(result.arrays["loss"]) for result in results.values()}
-    ax.set_xlabel("updates (one name each)")
-    ax.set_ylabel("mean loss of 1,000 updates (nats)")
+    ax.set_xlabel(X_LABEL)
+    ax.set_ylabel(Y_LABEL)
     set_value_axis(ax, [result.arrays["loss"] for result in results.values()])
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     count = f"{max(seeds)} " if len(seeds) == 1 else ""
     spread = f", mean and range of {count}seeds" if max(seeds) > 1 else ""
-    subject = "Training loss" if len(results) > 1 else state_names_loss(next(iter(results.values())))
-    ax.set_title(f"{subject}{spread} · {data_label(*results.values())}", fontsize=9)
+    ax.set_title(f"{title_loss(results)}{spread} · {data_label(*results.values())}", fontsize=9)
     if len(results) > 1:
         ax.legend(frameon=False)
     return ax

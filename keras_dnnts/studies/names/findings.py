@@ -1,5 +1,7 @@
 """What a names result found, in the words of a figure's title. Where that is not clear, the words claim nothing."""
 
+from collections.abc import Mapping
+
 from keras_dnnts.datasets.letters import describe_left_out
 from keras_dnnts.results import Result
 from keras_dnnts.results.baselines import find_rise_of_loss
@@ -10,6 +12,15 @@ def state_headline(result: Result, share: str) -> str:
     """The first heading of a run's page."""
     names = "unseen surnames" if "held_out" in result.parts else "the surnames it was trained on"
     return f"{result.model_name} names the language of {share} of {names}"
+
+
+X_LABEL = "updates (one name each)"
+Y_LABEL = "mean loss of 1,000 updates (nats)"
+
+
+def title_loss(results: Mapping[str, Result]) -> str:
+    """The title of a chart of the losses of runs by label: of one run, what it shows."""
+    return "Training loss" if len(results) > 1 else state_names_loss(next(iter(results.values())))
 
 
 def state_names_loss(result: Result) -> str:

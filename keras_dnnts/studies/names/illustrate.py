@@ -1,14 +1,13 @@
 """Picks the single names that a report shows beside its numbers: arrays in, arrays out."""
 
 from collections import Counter
-from typing import Any
 
 import numpy as np
 
 from keras_dnnts.analysis import Guesses, late_changes, most_confident_mistakes, surest_examples
 from keras_dnnts.datasets import NamesDataset
 from keras_dnnts.random_streams import Purpose, random_stream
-from keras_dnnts.studies.names.evaluate import read_letter_by_letter
+from keras_dnnts.studies.names.evaluate import Evaluator
 from keras_dnnts.studies.names.illustrations import NameMistakes, Names, Reading
 
 MOST_MISTAKES = 20
@@ -42,11 +41,11 @@ def show_names(
     return shown | Names(**examples).to_arrays(f"example_{side}")
 
 
-def show_reading(model: Any, dataset: NamesDataset, lines: np.ndarray, side: str) -> dict[str, np.ndarray]:
+def show_reading(evaluator: Evaluator, dataset: NamesDataset, lines: np.ndarray, side: str) -> dict[str, np.ndarray]:
     """Read distinct names of one side letter by letter, and pick some at random: as many right as wrong if there are.
 
     Args:
-        model: a trained model of :func:`keras_dnnts.models.build_char_rnn`.
+        evaluator: of a trained model.
         dataset: all names.
         lines: the side's.
         side: ``"train"`` or ``"held_out"``.
@@ -56,7 +55,7 @@ def show_reading(model: Any, dataset: NamesDataset, lines: np.ndarray, side: str
     """
     read = random_stream(0, Purpose.READ_NAMES).permutation(_distinct(dataset, lines))[:MOST_READ]
     labels, lengths = dataset.labels[read].astype(np.int64), dataset.lengths[read]
-    probabilities = read_letter_by_letter(model, dataset.letters[read, : lengths.max()], lengths)
+    probabilities = evaluator.read_letter_by_letter(dataset.letters[read, : lengths.max()], lengths)
     guesses = probabilities[np.arange(len(read)), lengths - 1].argmax(axis=1)
     fits = lengths <= LONGEST_READ
     right, wrong = (
@@ -69,6 +68,7 @@ def show_reading(model: Any, dataset: NamesDataset, lines: np.ndarray, side: str
         truth=labels[shown],
         probability=probabilities[shown, : lengths[shown].max()],
         late_changes=late_changes(probabilities, lengths),
+        line=dataset.line_numbers[read[shown]].astype(np.int64),
     )
     return reading.to_arrays(f"reading_{side}")
 
@@ -86,6 +86,7 @@ def _names(dataset: NamesDataset, distinct: np.ndarray, picked: Guesses) -> dict
         "truth": dataset.labels[shown].astype(np.int64),
         "guess": picked.guesses,
         "confidence": picked.confidences,
+        "line": dataset.line_numbers[shown].astype(np.int64),
     }
 
 

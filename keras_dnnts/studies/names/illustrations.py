@@ -1,8 +1,8 @@
 """The single names that results keep to be shown beside their numbers."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Annotated
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
 
 import numpy as np
 
@@ -17,12 +17,14 @@ class Names(ArrayRecord):
         name: (M,) str.
         truth, guess: (M,) int64 indices of classes.
         confidence: (M,) float64 probabilities the model gave its guesses.
+        line: (M,) int64, where they stand in their category's file, from 1; None in older results.
     """
 
     name: Annotated[np.ndarray, "text items"]
     truth: Annotated[np.ndarray, "class items"]
     guess: Annotated[np.ndarray, "class items"]
     confidence: Annotated[np.ndarray, "finite items"]
+    line: Annotated[np.ndarray | None, "count items"] = None
 
 
 @dataclass(frozen=True)
@@ -33,7 +35,7 @@ class NameMistakes(Names):
         also: (M,) bool, whether the name occurs in the guessed class too.
     """
 
-    also: Annotated[np.ndarray, "flag items"]
+    also: Annotated[np.ndarray, "flag items"] = field(kw_only=True)
 
 
 @dataclass(frozen=True)
@@ -46,12 +48,40 @@ class Reading(ArrayRecord):
         probability: (M, T, K) float32 after every letter, NaN from a name's end on.
         late_changes: (T,) float64: of many names, the share whose guess still changed within their last t + 1 letters;
             None in some results.
+        line: (M,) int64, where they stand in their category's file, from 1; None in older results.
     """
 
     name: Annotated[np.ndarray, "text items"]
     truth: Annotated[np.ndarray, "class items"]
     probability: Annotated[np.ndarray, "float items letters_ classes"]
     late_changes: Annotated[np.ndarray | None, "finite ."] = None
+    line: Annotated[np.ndarray | None, "count items"] = None
+
+
+def list_places(lines: np.ndarray | None, truth: np.ndarray, classes: Sequence[str]) -> list[str | None]:
+    """The file and the line of names, such as ``"Greek.txt, line 17"``; None for each where results do not say."""
+    if lines is None:
+        return [None] * len(truth)
+    pairs = zip(lines.tolist(), truth.tolist(), strict=True)
+    return [f"{classes[label]}.txt, line {line}" for line, label in pairs]
+
+
+def list_mistakes(arrays: Mapping[str, np.ndarray], part: str, classes: Sequence[str]) -> list[dict[str, Any]]:
+    """The mistakes of a part of the data as plain values, with the file and the line of each."""
+    mistakes = NameMistakes.require(arrays, f"mistake_{part}")
+    assert mistakes.line is not None
+    columns = (mistakes.name, mistakes.truth, mistakes.guess, mistakes.confidence, mistakes.line)
+    return [
+        {
+            "name": name,
+            "truth": classes[truth],
+            "guess": classes[guess],
+            "confidence": confidence,
+            "file": f"{classes[truth]}.txt",
+            "line": line,
+        }
+        for name, truth, guess, confidence, line in zip(*(column.tolist() for column in columns), strict=True)
+    ]
 
 
 def illustration_axes(parts: Iterable[str]) -> dict[str, str]:

@@ -3,19 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
-
 from keras_dnnts.errors import option_name
 from keras_dnnts.report import heat, text
 from keras_dnnts.report.charts import Series, build_chart
 from keras_dnnts.report.page import render_part
 from keras_dnnts.report.sections import Section
 from keras_dnnts.results import Result
-from keras_dnnts.studies.names.findings import state_left_out, state_names_loss
-from keras_dnnts.studies.names.illustrations import NameMistakes, Reading
+from keras_dnnts.studies.names.findings import X_LABEL, Y_LABEL, state_left_out, state_reading, title_loss
+from keras_dnnts.studies.names.illustrations import NameMistakes, Reading, list_places
+from keras_dnnts.studies.names.reading import ReadName, summarise_reading
 
 PACKAGE = "keras_dnnts.studies.names"
-MOST_LEADING = 4  # classes beside a name that is read
 
 
 def build_curves(results: Mapping[str, Result]) -> list[dict[str, Any]]:
@@ -24,15 +22,12 @@ def build_curves(results: Mapping[str, Result]) -> list[dict[str, Any]]:
         Series(label, result.arrays["loss_step"], result.arrays["loss"], i)
         for i, (label, result) in enumerate(results.items())
     ]
-    chart = build_chart(
-        series, "updates (one name each)", "mean loss of 1,000 updates (nats)", lambda value: f"{value:g}"
-    )
-    title = state_names_loss(next(iter(results.values()))) if len(results) == 1 else "Training loss"
-    return [{"title": title, "chart": chart}]
+    chart = build_chart(series, X_LABEL, Y_LABEL, lambda value: f"{value:g}")
+    return [{"title": title_loss(results), "chart": chart}]
 
 
 def list_notes(result: Result) -> list[str]:
-    """How the accuracies are weighted, and what the reference's are of where the page shows them."""
+    """How accuracies are averaged, what the reference's are of where the page shows them, and letters left out."""
     notes = ["Averaged over languages, every language weighs the same; over all names, every distinct name does."]
     if text.reported(result):
         notes.append("The reference measured 1,000 draws from the names it was trained on.")
@@ -64,6 +59,7 @@ def _list_mistakes(result: Result) -> list[dict[str, Any]]:
         if mistakes is None or not len(mistakes.name):
             continue
         columns = (mistakes.name, mistakes.truth, mistakes.guess, mistakes.confidence, mistakes.also)
+        places = list_places(mistakes.line, mistakes.truth, classes)
         rows = [
             {
                 "name": name,
@@ -72,45 +68,44 @@ def _list_mistakes(result: Result) -> list[dict[str, Any]]:
                 "confidence": text.percent(confidence),
                 "width": 100 * confidence,
                 "also": also,
+                "place": place,
             }
-            for name, truth, guess, confidence, also in zip(*(column.tolist() for column in columns), strict=True)
+            for name, truth, guess, confidence, also, place in zip(
+                *(column.tolist() for column in columns), places, strict=True
+            )
         ]
-        tables.append({"title": title, "rows": rows, "shared": sum(row["also"] for row in rows)})
+        has_places, shared = mistakes.line is not None, sum(row["also"] for row in rows)
+        tables.append({"title": title, "rows": rows, "has_places": has_places, "shared": shared})
     return tables
 
 
 def _list_readings(result: Result) -> dict[str, Any] | None:
     """What the model believes after every letter of a few names of the most telling part that was read."""
     classes = result.dataset["classes"]
-    for part, title in result.study.parts.items():
+    for part in result.study.parts:
         reading = Reading.from_arrays(result.arrays, f"reading_{part}")
         if reading is not None:
-            rows = zip(reading.name.tolist(), reading.truth.tolist(), reading.probability, strict=True)
-            names = [_read(name, truth, beliefs, classes) for name, truth, beliefs in rows]
-            return {"title": title, "seed": text.name_seed(result), "names": names}
+            places = list_places(reading.line, reading.truth, classes)
+            rows = zip(reading.name.tolist(), reading.truth.tolist(), reading.probability, places, strict=True)
+            names = [_show_reading(summarise_reading(*row), place, classes) for *row, place in rows]
+            return {"finding": state_reading(result, part, reading), "names": names}
     return None
 
 
-def _read(name: str, truth: int, probabilities: np.ndarray, classes: list[str]) -> dict[str, Any]:
-    known = probabilities[: len(name)]
-    last = known[-1]
-    guess = int(last.argmax())
-    ranked = np.argsort(-known.max(axis=0), kind="stable").tolist()
-    leading = list(dict.fromkeys([guess, truth, *ranked]))[:MOST_LEADING]
+def _show_reading(one: ReadName, place: str | None, classes: list[str]) -> dict[str, Any]:
     return {
-        "letters": list(name),
-        "name": name,
-        "truth": classes[truth],
-        "guess": classes[guess],
-        "is_right": guess == truth,
+        "letters": list(one.name),
+        "name": one.name,
+        "place": place,
+        "truth": classes[one.truth],
+        "guess": classes[one.guess],
+        "is_right": one.guess == one.truth,
         "rows": [
             {
-                "label": classes[label],
-                "is_truth": label == truth,
-                "cells": [
-                    {"level": heat.level(share), "number": f"{100 * share:.0f}"} for share in known[:, label].tolist()
-                ],
+                "label": "others" if label is None else classes[label],
+                "is_truth": label == one.truth,
+                "cells": [{"level": heat.level(share / 100), "number": share or ""} for share in row],
             }
-            for label in sorted(leading, key=lambda label: -last[label])
+            for label, row in zip(one.labels, one.percents.tolist(), strict=True)
         ],
     }

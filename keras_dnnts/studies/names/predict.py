@@ -9,23 +9,20 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from threadpoolctl import threadpool_limits
 
 from keras_dnnts.datasets.alphabets import is_usable, read_name
 from keras_dnnts.datasets.folders import find_wrong_encoding
 from keras_dnnts.datasets.letters import MAX_LINE_LETTERS, encode
 from keras_dnnts.errors import UserError, option_name
-from keras_dnnts.predict import STDIN, Prediction, log_softmax, most_probable
+from keras_dnnts.predict import STDIN, Prediction, most_probable
 from keras_dnnts.running.saved_models import SavedModel, load_keras_model, read_arrays
 from keras_dnnts.studies.names.config import CELLS, NamesConfig
+from keras_dnnts.studies.names.numpy_model import NumpyNamesModel
 
-# Rows of a matrix product: enough to be fast, few enough that the gates of all of them stay in the cache.
-BATCH_SIZE = 512
 BLOCK_SIZE = 8192  # names read before the first is answered: batches of each length are then large
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 _RECURRENT, _HEAD = "layers/recurrent/vars", "layers/dense/vars"
 
-State = tuple[np.ndarray, ...]
 LogProbabilities = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """Letters (N, T) int32 and lengths (N,) int32 to log-probabilities (N, K) float32."""
 
@@ -158,48 +155,6 @@ def _read_lines(lines: BinaryIO, where: str) -> Iterator[str]:
         raise UserError(f"{where}, after line {number}: cannot be read ({error.strerror})") from error
 
 
-class NumpyNamesModel:
-    """A trained names model, computed as :mod:`keras_dnnts.backend.cells` defines it.
-
-    Args:
-        cell: ``"rnn"``, ``"gru"`` or ``"lstm"``.
-        recurrent: the weights of :class:`.models.recurrent.Recurrent`, in its order and shapes.
-        head: kernel (units, K) and bias (K,) of the dense layer behind it.
-    """
-
-    def __init__(self, cell: str, recurrent: list[np.ndarray], head: list[np.ndarray]) -> None:
-        input_kernel, recurrent_kernel, input_bias, self._state_bias = recurrent
-        self._step = _STEPS[cell]
-        self._states = 2 if cell == "lstm" else 1
-        self._units = recurrent_kernel.shape[1]
-        # The product with a one-hot row is a row of the transposed kernel.
-        self._from_letter = np.ascontiguousarray(input_kernel.T) + input_bias
-        self._recurrent = np.ascontiguousarray(recurrent_kernel.T)
-        self._head_kernel, self._head_bias = head
-
-    def log_probabilities(self, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """Return (N, K) float32 log-probabilities.
-
-        Args:
-            letters: (N, T) int letter indices, whatever they are after a name's length.
-            lengths: (N,) int, each from 1 to T.
-        """
-        logits = np.empty((len(letters), len(self._head_bias)), np.float32)
-        # The products are small: on a busy machine, threads that wait for each other made them five times slower.
-        with threadpool_limits(1, user_api="blas"):
-            for length in np.unique(lengths):
-                rows = np.flatnonzero(lengths == length)
-                for batch in np.array_split(rows, -(-len(rows) // BATCH_SIZE)):
-                    logits[batch] = self._last_outputs(letters[batch, :length]) @ self._head_kernel + self._head_bias
-        return log_softmax(logits)
-
-    def _last_outputs(self, letters: np.ndarray) -> np.ndarray:
-        state = tuple(np.zeros((len(letters), self._units), np.float32) for _ in range(self._states))
-        for column in letters.T:
-            state = self._step(self._from_letter[column], state[0] @ self._recurrent + self._state_bias, state)
-        return state[0]
-
-
 def load_numpy_model(saved: SavedModel) -> NumpyNamesModel:
     """Read a names model from its ``.keras`` file.
 
@@ -272,39 +227,3 @@ def read_names_weights(saved: SavedModel) -> tuple[list[np.ndarray], list[np.nda
 
 def _numbered(folder: str, *shapes: tuple[int, ...]) -> dict[str, tuple[int, ...]]:
     return {f"{folder}/{number}": shape for number, shape in enumerate(shapes)}
-
-
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    # By tanh: exp overflows where the gate is shut.
-    x *= np.float32(0.5)
-    np.tanh(x, out=x)
-    x += np.float32(1)
-    x *= np.float32(0.5)
-    return x
-
-
-def _rnn_step(from_letter: np.ndarray, from_state: np.ndarray, state: State) -> State:
-    from_letter += from_state
-    return (np.tanh(from_letter, out=from_letter),)
-
-
-def _gru_step(from_letter: np.ndarray, from_state: np.ndarray, state: State) -> State:
-    units = state[0].shape[1]
-    gates = _sigmoid(from_letter[:, : 2 * units] + from_state[:, : 2 * units])
-    reset, update = gates[:, :units], gates[:, units:]
-    new = np.tanh(from_letter[:, 2 * units :] + reset * from_state[:, 2 * units :])
-    return (new + update * (state[0] - new),)
-
-
-def _lstm_step(from_letter: np.ndarray, from_state: np.ndarray, state: State) -> State:
-    from_letter += from_state
-    input_gate, forget_gate, candidate, output_gate = np.split(from_letter, 4, axis=1)
-    memory = _sigmoid(forget_gate) * state[1] + _sigmoid(input_gate) * np.tanh(candidate)
-    return (_sigmoid(output_gate) * np.tanh(memory), memory)
-
-
-_STEPS: dict[str, Callable[[np.ndarray, np.ndarray, State], State]] = {
-    "rnn": _rnn_step,
-    "gru": _gru_step,
-    "lstm": _lstm_step,
-}

@@ -16,8 +16,9 @@ from keras_dnnts.running.seeding import seed_all
 from keras_dnnts.studies.names.callbacks import UpdateHistory, UpdateProgress
 from keras_dnnts.studies.names.config import NamesConfig
 from keras_dnnts.studies.names.data import NamesData
-from keras_dnnts.studies.names.evaluate import predict_log_probabilities
+from keras_dnnts.studies.names.evaluate import build_evaluator
 from keras_dnnts.studies.names.illustrate import show_names, show_reading
+from keras_dnnts.studies.names.illustrations import list_mistakes
 from keras_dnnts.studies.names.models import (
     PerExampleModel,
     build_char_rnn,
@@ -106,7 +107,8 @@ class NamesTraining:
         self.run.directory.save_model(model, seed)
         self._check_finite(seed, history)
         dataset, split = self.data.dataset, self.data.splits[seed]
-        log_probabilities = predict_log_probabilities(model, dataset.letters, dataset.lengths)
+        evaluator = build_evaluator(model, self.config.cell)
+        log_probabilities = evaluator.log_probabilities(dataset.letters, dataset.lengths)
         guesses = log_probabilities.argmax(axis=1)
         metrics: dict[str, Any] = {}
         confusions: dict[str, np.ndarray] = {}
@@ -123,7 +125,7 @@ class NamesTraining:
                 confusions[side] = count_confusions(labels, guesses[lines], len(dataset.classes))
                 arrays |= show_names(dataset, lines, log_probabilities, side)
         unseen = "held_out" if len(split.held_out) else "train"
-        arrays |= show_reading(model, dataset, getattr(split, unseen), unseen)
+        arrays |= show_reading(evaluator, dataset, getattr(split, unseen), unseen)
         rows = self._rows(history.losses)
         return SeedOutcome(
             metrics={
@@ -137,6 +139,7 @@ class NamesTraining:
             columns=COLUMNS,
             rows=rows,
             curves={"loss": np.array(history.losses), **examples},
+            details={"mistakes": {side: list_mistakes(arrays, side, dataset.classes) for side in confusions}},
             arrays={"loss_step": np.array([step for step, _ in rows], np.int64), **arrays},
             environment={"engine": trained.updater, **describe_code(self.config.cell)},
         )

@@ -72,11 +72,11 @@ def read_names(result):
 
 def test_reading_shows_the_classes_most_probable_at_the_end_on_top():
     left, right = plot_reading(read_names(names_result(classes=tuple("ABC")))).get_figure().axes
-    np.testing.assert_allclose(left.images[0].get_array(), [[0.2, 0.6], [0.5, 0.36], [0.3, 0.04]])
-    np.testing.assert_allclose(right.images[0].get_array(), [[0.7, 0.4, 0.625], [0.2, 0.3, 0.25], [0.1, 0.3, 0.125]])
+    np.testing.assert_allclose(left.images[0].get_array(), [[20, 60], [50, 36], [30, 4]])
+    np.testing.assert_allclose(right.images[0].get_array(), [[70, 40, 63], [20, 30, 25], [10, 30, 12]])
     for ax, title, letters, classes in (
-        (left, "ab: A, correct", "ab", "ABC"),
-        (right, "cba: C, truth: B", "cba", "CBA"),
+        (left, "ab → A ✓", "ab", "ABC"),
+        (right, "cba → C (truth: B)", "cba", "CBA"),
     ):
         assert ax.get_title(loc="left") == title
         assert "".join(text.get_text() for text in ax.get_xticklabels()) == letters
@@ -88,17 +88,19 @@ def test_reading_shows_the_classes_most_probable_at_the_end_on_top():
     assert "seed" not in alone
 
 
-def test_reading_shows_the_guess_though_five_others_were_more_probable_before():
+def test_reading_has_a_row_for_every_class_that_leads_and_one_for_all_others():
     beliefs = np.full((6, 7), 0.02, np.float32)
     for letter, label in enumerate((0, 1, 2, 3, 4)):
         beliefs[letter, label] = 0.9
     beliefs[5, 6], beliefs[5, 5] = 0.5, 0.4
-    result = read_names(names_result(classes=tuple("ABCDEFG")))
+    beliefs = np.pad(beliefs, ((0, 0), (0, 2)), constant_values=0.01)
+    result = read_names(names_result(classes=tuple("ABCDEFGHI")))
     shown = {"name": np.array(["xyzxyz"]), "truth": np.array([5]), "probability": beliefs[None]}
     arrays = result.arrays | {f"reading_held_out_{name}": array for name, array in shown.items()}
     (ax,) = [ax for ax in plot_reading(dataclasses.replace(result, arrays=arrays)).get_figure().axes if ax.axison]
-    assert ax.get_title(loc="left") == "xyzxyz: G, truth: F"
-    assert [text.get_text() for text in ax.get_yticklabels()][:2] == ["G", "F"]
+    assert ax.get_title(loc="left") == "xyzxyz → G (truth: F)"
+    assert [text.get_text() for text in ax.get_yticklabels()] == [*"GFABCDE", "others"]
+    assert ax.images[0].get_array().sum(axis=0).tolist() == [100] * 6
 
 
 def test_all_figures_are_written(tmp_path):

@@ -6,7 +6,12 @@ import numpy as np
 import pytest
 
 from keras_dnnts.analysis import late_changes
-from keras_dnnts.studies.names.evaluate import predict_log_probabilities, read_letter_by_letter
+from keras_dnnts.studies.names.evaluate import (
+    KerasEvaluator,
+    build_evaluator,
+    predict_log_probabilities,
+    read_letter_by_letter,
+)
 from keras_dnnts.studies.names.illustrate import READ_OF_A_KIND, show_reading
 from keras_dnnts.studies.names.models import build_char_rnn
 
@@ -35,6 +40,21 @@ def test_every_letter_is_as_if_it_were_the_last(cell, names):
         assert np.isnan(probabilities[~there, t]).all()
 
 
+@pytest.mark.every_engine
+@pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
+def test_runs_are_evaluated_in_numpy_as_keras_would(cell, names):
+    letters, lengths = names
+    model = build_char_rnn(cell, 7, 3, 8, seed=2)
+    for weight in model.weights:
+        weight.assign(3 * weight)
+    own, ours = build_evaluator(model, "my.py:cell"), build_evaluator(model, cell)
+    assert isinstance(own, KerasEvaluator)
+    assert not isinstance(ours, KerasEvaluator)
+    for method in ("log_probabilities", "read_letter_by_letter"):
+        expected = getattr(own, method)(letters, lengths)
+        np.testing.assert_allclose(getattr(ours, method)(letters, lengths), expected, rtol=1e-4, atol=1e-6)
+
+
 def test_late_changes_are_those_within_the_last_letters():
     guesses = [[0, 1, 1, 1], [2, 2], [1, 0, 1], [0, 0, 2, 1]]
     probabilities = np.full((4, 4, 3), np.nan, np.float32)
@@ -53,9 +73,11 @@ def test_right_and_wrong_names_are_shown_from_different_classes(names):
     # Two names in three are right, whatever the untrained model says.
     labels = np.where(np.arange(40) % 3, guesses, (guesses + 1 + np.arange(40) % 2) % 3).astype(np.int32)
     texts = tuple("".join(map(str, row[:length])) for row, length in zip(letters, lengths, strict=True))
-    dataset = SimpleNamespace(texts=texts, letters=letters, lengths=lengths, labels=labels)
+    dataset = SimpleNamespace(
+        texts=texts, letters=letters, lengths=lengths, labels=labels, line_numbers=np.arange(40) + 1
+    )
     lines = np.arange(5, 40)
-    shown = show_reading(model, dataset, lines, "held_out")
+    shown = show_reading(KerasEvaluator(model), dataset, lines, "held_out")
 
     probabilities = shown["reading_held_out_probability"]
     ends = [len(name) - 1 for name in shown["reading_held_out_name"]]
@@ -66,4 +88,5 @@ def test_right_and_wrong_names_are_shown_from_different_classes(names):
     assert set(zip(shown["reading_held_out_name"].tolist(), truths, strict=True)) <= known
     for kind, chosen in ((truths[right], guesses == labels), (truths[~right], guesses != labels)):
         assert len(set(kind)) == min(READ_OF_A_KIND, len(set(labels[lines][chosen[lines]])))
+    assert [texts[line - 1] for line in shown["reading_held_out_line"]] == shown["reading_held_out_name"].tolist()
     assert shown["reading_held_out_late_changes"][-1] == 1
