@@ -74,8 +74,7 @@ def _list_mistakes(result: Result) -> list[dict[str, Any]]:
                 *(column.tolist() for column in columns), places, strict=True
             )
         ]
-        has_places, shared = mistakes.line is not None, sum(row["also"] for row in rows)
-        tables.append({"title": title, "rows": rows, "has_places": has_places, "shared": shared})
+        tables.append({"title": title, "rows": rows, "shared": sum(row["also"] for row in rows)})
     return tables
 
 
