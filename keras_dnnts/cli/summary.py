@@ -23,6 +23,7 @@ from keras_dnnts.results.findings import count_skipped, describe_method, state_c
 from keras_dnnts.running.run_directory import next_free_directory
 
 logger = logging.getLogger("keras_dnnts")
+LONGEST_NUMBER = 14  # letters of a mean ± standard deviation
 
 
 def print_summary(result: Result, folder: Path) -> None:
@@ -83,7 +84,7 @@ def compare_runs(folders: Sequence[Path], out: Path | None, html: bool = False) 
     header, rows = tabulate(results)
     table = Table(header[0])
     for label in header[1:]:
-        table.add_column(label, justify="right", no_wrap=True)
+        table.add_column(label, justify="right", overflow="fold", min_width=LONGEST_NUMBER)
     for row in rows:
         table.add_row(*row)
     console, errors = Console(), Console(stderr=True)

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, save_figure, styled
 from keras_dnnts.results import Metric, Result
 from keras_dnnts.results.conclusions import headline_metrics
-from keras_dnnts.results.findings import state_ranking
+from keras_dnnts.results.findings import shorten_label, state_ranking
 
 MOST_LETTERS = 84  # of a line of the title
 
@@ -57,7 +57,8 @@ def plot_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], a
         spreads = np.transpose([_spread(metric) for _, metric in present])
         bars = ax.bar(positions, means, width * 0.92, yerr=100 * spreads, capsize=3, color=colour, label=label)
         ax.bar_label(bars, fmt="%.1f", fontsize=7, padding=2)
-    ax.set_xticks(range(len(results)), list(results))
+    labels = [textwrap.fill(shorten_label(label), max(6, MOST_LETTERS // len(results) - 2)) for label in results]
+    ax.set_xticks(range(len(results)), labels)
     ax.set_ylabel("accuracy (%)")
     ax.set_ylim(0, 108)  # room for the number over a full bar
     ax.set_yticks(range(0, 101, 20))

@@ -14,6 +14,7 @@ from keras_dnnts.results.conclusions import Difference, are_comparable, find_pai
 from keras_dnnts.results.findings import (
     describe_interval,
     describe_method,
+    shorten_label,
     state_difference,
     state_failure,
     state_ranking,
@@ -76,7 +77,7 @@ def describe_difference(difference: Difference) -> dict[str, Any]:
     """A difference in words, and the places of its interval."""
     interval, words = difference.interval_95, state_difference(difference)
     return {
-        "words": words if words.startswith(difference.first) else words[0].upper() + words[1:],
+        "words": words if words.startswith(shorten_label(difference.first)) else words[0].upper() + words[1:],
         "value": difference.value,
         "low": None if interval is None else max(interval[0], -1.0),
         "high": None if interval is None else min(interval[1], 1.0),

@@ -10,7 +10,7 @@ from keras_dnnts.figures.comparison import plot_comparison
 from keras_dnnts.report import write_comparison
 from keras_dnnts.results import Metric
 from keras_dnnts.results.conclusions import headline_metrics, interval_over_seeds
-from keras_dnnts.results.findings import state_ranking
+from keras_dnnts.results.findings import shorten_label, state_ranking
 from tests.finished_runs import cifar_result, names_result
 from tests.names_folders import call
 from tests.report.illustrated import illustrated_cifar, illustrated_names, save
@@ -59,6 +59,18 @@ def test_page_figure_and_terminal_say_the_same(tmp_path, capsys):
     assert "Nadeau & Bengio" in printed
     plain = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
     assert plain["conclusions"][0] == said
+
+
+def test_labels_stay_as_they_are_and_long_ones_are_cut_alike(tmp_path):
+    long = "a-run-of-monday-that-has-a-very-long-name"
+    runs = {long: run_with([0.8, 0.81, 0.82]), "b": run_with([0.5, 0.52, 0.54]), "c": run_with([0.4, 0.42, 0.45])}
+    text = Page(write_comparison(runs, tmp_path).read_text(encoding="utf-8")).text
+    cut = shorten_label(long)
+    assert len(cut) == 28
+    assert f"{cut} is ahead of all others" in text
+    assert f"{cut} is ahead of b by 29.0 points" in text
+    ticks = plot_comparison(runs, {NAME: "held-out"}).get_xticklabels()
+    assert [tick.get_text().replace("\n", "") for tick in ticks] == [cut, "b", "c"]
 
 
 def test_different_data_are_said_before_any_conclusion(tmp_path):
