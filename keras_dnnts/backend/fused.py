@@ -283,12 +283,12 @@ def build_kernel(gates: int, units: int) -> Callable:
     row = from_state + columns
 
     def update_each(
-        letters, lengths, labels, kernel, recurrent, bias, recurrent_bias, head, head_bias, rate, work, losses, guesses
+        letters, lengths, labels, rates, kernel, recurrent, bias, recurrent_bias, head, head_bias, work, losses, guesses
     ):
         flat = work.ravel()
         logits = np.empty(head.shape[0], f32)
         for example in range(letters.shape[0]):
-            name, steps = letters[example], lengths[example]
+            name, steps, rate = letters[example], lengths[example], rates[example]
             for t in range(1, steps + 1):
                 a = work[t, from_input : from_input + columns]
                 b = work[t, from_state : from_state + columns]
@@ -390,7 +390,7 @@ def update_each(
     letters: np.ndarray,
     lengths: np.ndarray,
     labels: np.ndarray,
-    learning_rate: float,
+    learning_rate: float | np.ndarray,
 ) -> tuple[list[np.ndarray], np.ndarray, np.ndarray]:
     """Update weights once for every example of a chunk, in order.
 
@@ -402,7 +402,7 @@ def update_each(
         letters: (K, T) int32, each below width.
         lengths: (K,) int32 from 1 to T.
         labels: (K,) int32.
-        learning_rate: step size of the plain update.
+        learning_rate: step size of the plain update, or (K,) one for each example.
 
     Returns:
         New weights in the same order, losses (K,) float32 and guesses (K,) int32, both before each example's update.
@@ -419,7 +419,8 @@ def update_each(
     # Copies, for arrays that are read-only (JAX's are) would have a kernel compiled of their own.
     letters, lengths, labels = (np.array(array, np.int32, order="C") for array in (letters, lengths, labels))
     _check_indices(letters, lengths, labels, width=kernel.shape[1], classes=len(head_bias))
-    build_kernel(gates, units)(letters, lengths, labels, *packed, f32(learning_rate), work, losses, guesses)
+    rates = np.array(np.broadcast_to(learning_rate, labels.shape), f32)
+    build_kernel(gates, units)(letters, lengths, labels, rates, *packed, work, losses, guesses)
     kernel, recurrent, bias, recurrent_bias, head, head_bias = packed
     return [kernel.T, recurrent.T, bias, recurrent_bias, head.T, head_bias], losses, guesses
 

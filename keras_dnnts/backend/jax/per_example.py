@@ -7,6 +7,7 @@ import jax.numpy as jnp
 import keras
 
 from keras_dnnts.backend.buckets import bucket_lengths
+from keras_dnnts.backend.rates import next_rates
 
 
 class PerExampleTraining(keras.Model):
@@ -22,13 +23,13 @@ class PerExampleTraining(keras.Model):
             *zip(self.metrics_variables, metrics_variables, strict=True),
         ]
         with keras.StatelessScope(state_mapping=mapping) as scope:
-            rate = jnp.asarray(self.optimizer.learning_rate)
+            rates = next_rates(self.optimizer, len(lengths))
             if self.update_each_fused:
-                trainable, losses, guesses = self._update_each_fused(trainable, letters, lengths, labels, rate)
+                trainable, losses, guesses = self._update_each_fused(trainable, letters, lengths, labels, rates)
             else:
-                update = self._make_update(rate, letters.shape[1])
+                update = self._make_update(letters.shape[1])
                 (trainable, non_trainable), (losses, guesses) = jax.lax.scan(
-                    update, (trainable, non_trainable), (letters, lengths, labels)
+                    update, (trainable, non_trainable), (letters, lengths, labels, rates)
                 )
             self.optimizer.iterations.assign_add(len(losses))
             self._loss_tracker.update_state(losses.mean(), sample_weight=len(losses))
@@ -42,12 +43,12 @@ class PerExampleTraining(keras.Model):
         metrics_variables = [_current(scope, variable) for variable in self.metrics_variables]
         return logs, (trainable, non_trainable, optimizer_variables, metrics_variables)
 
-    def _update_each_fused(self, trainable: list, letters: Any, lengths: Any, labels: Any, rate: Any) -> tuple:
-        weights, *examples = jax.device_get((trainable, letters, lengths, labels))
-        updated = self.update_each_fused(weights, *examples, float(rate))
+    def _update_each_fused(self, trainable: list, *examples: Any) -> tuple:
+        weights, *examples = jax.device_get((trainable, *examples))
+        updated = self.update_each_fused(weights, *examples)
         return jax.tree.map(jnp.array, updated)
 
-    def _make_update(self, rate: jax.Array, longest: int) -> Any:
+    def _make_update(self, longest: int) -> Any:
         buckets = bucket_lengths(longest)
 
         def loss_of(trainable: list, non_trainable: list, letters: Any, length: Any, label: Any) -> tuple:
@@ -56,7 +57,7 @@ class PerExampleTraining(keras.Model):
             return self.loss(label[None], outputs)[0], (outputs[0].argmax(), non_trainable)
 
         def update(carry: tuple, example: tuple) -> tuple:
-            letters, length, label = example
+            letters, length, label, rate = example
             trainable, non_trainable = carry
 
             def differentiate(bucket: int) -> tuple:

@@ -7,6 +7,7 @@ import keras
 import tensorflow as tf
 
 from keras_dnnts.backend.buckets import bucket_lengths
+from keras_dnnts.backend.rates import next_rates
 
 
 class PerExampleTraining(keras.Model):
@@ -32,10 +33,10 @@ class PerExampleTraining(keras.Model):
     # Keras leaves XLA out where there is no GPU, and the loop would be slower than plain PyTorch's.
     @tf.function(jit_compile=True)
     def _update_each(self, letters: tf.Tensor, lengths: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        rate = tf.convert_to_tensor(self.optimizer.learning_rate)
         weights = [variable.value for variable in self.trainable_variables]
         buckets = bucket_lengths(letters.shape[1])
         count = tf.shape(lengths)[0]
+        rates = next_rates(self.optimizer, count)
 
         def update(i: tf.Tensor, losses: tf.TensorArray, guesses: tf.TensorArray) -> tuple:
             # Not [i : i + 1]: to XLA, that is any number of examples, and it computes all of them every time.
@@ -44,7 +45,7 @@ class PerExampleTraining(keras.Model):
             index = tf.searchsorted(buckets, example[1])[0]
             loss, guess, gradients = tf.switch_case(index, branches)
             for weight, gradient in zip(weights, gradients, strict=True):
-                weight.assign_sub(rate * gradient)
+                weight.assign_sub(rates[i] * gradient)
             return i + 1, losses.write(i, loss), guesses.write(i, guess)
 
         arrays = [tf.TensorArray(dtype, count, element_shape=()) for dtype in ("float32", "int32")]
@@ -56,7 +57,8 @@ class PerExampleTraining(keras.Model):
     ) -> tuple[tf.Tensor, tf.Tensor]:
         weights = [variable.numpy() for variable in self.trainable_variables]
         examples = (array.numpy() for array in (letters, lengths, labels))
-        weights, losses, guesses = self.update_each_fused(weights, *examples, float(self.optimizer.learning_rate))
+        rates = next_rates(self.optimizer, len(lengths)).numpy()
+        weights, losses, guesses = self.update_each_fused(weights, *examples, rates)
         for variable, weight in zip(self.trainable_variables, weights, strict=True):
             variable.assign(weight)
         return tf.constant(losses), tf.constant(guesses)

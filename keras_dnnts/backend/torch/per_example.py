@@ -6,6 +6,8 @@ import keras
 import torch
 from keras import ops
 
+from keras_dnnts.backend.rates import next_rates
+
 
 class PerExampleTraining(keras.Model):
     """The training step of :class:`keras_dnnts.studies.names.models.per_example.PerExampleModel` on torch."""
@@ -30,15 +32,15 @@ class PerExampleTraining(keras.Model):
         self, letters: torch.Tensor, lengths: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         weights = [variable.value for variable in self.trainable_variables]
-        step_size = -float(ops.convert_to_numpy(self.optimizer.learning_rate))
+        rates = next_rates(self.optimizer, len(lengths)).tolist()
         losses, guesses = [], []
-        for i, length in enumerate(lengths.tolist()):
+        for i, (length, rate) in enumerate(zip(lengths.tolist(), rates, strict=True)):
             example = slice(i, i + 1)
             outputs = self._forward([letters[example, :length], lengths[example]])
             loss = self.loss(labels[example], outputs)
             gradients = torch.autograd.grad(loss, weights)
             with torch.no_grad():
-                torch._foreach_add_(weights, gradients, alpha=step_size)
+                torch._foreach_add_(weights, gradients, alpha=-rate)
             losses.append(loss.detach())
             guesses.append(outputs.detach().argmax(-1))
         return torch.cat(losses), torch.cat(guesses)
@@ -47,9 +49,9 @@ class PerExampleTraining(keras.Model):
         self, letters: torch.Tensor, lengths: torch.Tensor, labels: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         weights = [variable.value.detach().numpy() for variable in self.trainable_variables]
-        rate = float(ops.convert_to_numpy(self.optimizer.learning_rate))
+        rates = ops.convert_to_numpy(next_rates(self.optimizer, len(lengths)))
         examples = (array.numpy() for array in (letters, lengths, labels))
-        weights, losses, guesses = self.update_each_fused(weights, *examples, rate)
+        weights, losses, guesses = self.update_each_fused(weights, *examples, rates)
         for variable, weight in zip(self.trainable_variables, weights, strict=True):
             variable.assign(weight)
         return torch.from_numpy(losses), torch.from_numpy(guesses)

@@ -16,15 +16,15 @@ class PerExampleModel(backend.PerExampleTraining):
     A chunk of 8 therefore equals 8 chunks of 1, and the order of examples matters.
 
     Train it with ``fit(x=(letters, lengths), y=labels, batch_size=K, shuffle=False)``: letters (N, T) int32, lengths
-    (N,) int32, labels (N,) int32. Compile it with plain ``keras.optimizers.SGD`` (its learning rate is read once a
-    chunk) and a loss function ``loss(labels, outputs) -> (batch,)``.
+    (N,) int32, labels (N,) int32. Compile it with plain ``keras.optimizers.SGD`` (a learning rate is read once a
+    chunk, a schedule gives every update its own) and a loss function ``loss(labels, outputs) -> (batch,)``.
 
     Logs of a step: ``loss`` (mean since the epoch began, each example's loss taken before its own update),
     ``step_loss`` and ``guess`` (loss and argmax of the chunk's last example, before its update) and
     ``finite_updates`` (how many of the chunk's losses precede the first that is not finite).
 
     Attributes:
-        update_each_fused: None, or a function ``(weights, letters, lengths, labels, rate) -> (weights, losses,
+        update_each_fused: None, or a function ``(weights, letters, lengths, labels, rates) -> (weights, losses,
             guesses)`` of NumPy arrays that makes a chunk's updates on the CPU in place of automatic differentiation.
             A model that has one must be compiled with ``run_eagerly=True``.
 

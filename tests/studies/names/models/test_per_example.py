@@ -167,6 +167,27 @@ def test_a_new_learning_rate_takes_effect(engine):
     assert_same_weights(model.get_weights(), plain.weights(), 1e-6)
 
 
+SCHEDULES = {
+    "linear": (keras.optimizers.schedules.PolynomialDecay(0.3, 40, 0), lambda i: 0.3 * (1 - i / 40)),
+    "cosine": (keras.optimizers.schedules.CosineDecay(0.3, 40), lambda i: 0.15 * (1 + np.cos(np.pi * i / 40))),
+}
+
+
+@engines
+@pytest.mark.parametrize(("schedule", "rate"), SCHEDULES.values(), ids=SCHEDULES)
+def test_a_schedule_gives_every_update_its_own_rate(engine, schedule, rate):
+    stream = random_stream(SMALL, 32)
+    plain = PlainClassifier("gru", SMALL)
+    for i in range(32):
+        plain.train(stream[i : i + 1], learning_rate=rate(i))
+    whole, in_parts = (compiled_model("gru", engine, schedule) for _ in range(2))
+    train(whole, stream, chunk=32)
+    train(in_parts, stream[:8], chunk=8)
+    train(in_parts, stream[8:], chunk=4)
+    assert_same_weights(whole.get_weights(), plain.weights(), 1e-5)
+    assert_same_weights(in_parts.get_weights(), whole.get_weights(), 0 if engine == "fused" else 1e-6)
+
+
 @engines
 def test_a_loaded_model_trains_on_as_the_saved_one(engine, tmp_path):
     stream = random_stream(SMALL, 16)
