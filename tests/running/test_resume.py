@@ -88,6 +88,7 @@ def options(tmp_path_factory):
     }
     shared = ("--backend", keras.backend.backend(), "--seeds", 2, "--checkpoint-seconds", 0, "--quiet")
     names = ("--data-dir", write_names(folder / "names"), "--hidden-units", 8, "--iterations", 4000, "--cell", "lstm")
+    names += ("--schedule", "linear", "--draw-classes", "root", "--draw-from", "names")
     cifar = ("--data-dir", write_folder(folder / "images", images), "--image-size", 63, "--width", 0.05)
     cifar += ("--arch", "alexnet", "--train-images", 32, "--epochs", 4, "--batch-size", 16, "--embedding-images", 8)
     return {"names": (*names, *shared), "cifar": (*cifar, "--patience", 2, *shared)}

@@ -11,6 +11,9 @@ from keras_dnnts.own_models import is_own_model
 
 PROTOCOLS = ("sound", "reference")
 CELLS = ("rnn", "gru", "lstm")
+SCHEDULES = ("constant", "linear", "cosine")
+DRAWN_CLASSES = ("even", "root", "natural")
+DRAWN_FROM = ("lines", "names")
 ENGINES = ("auto", "fused", "generic")
 SOURCES = ("auto", "names", "starter")
 
@@ -56,6 +59,24 @@ class NamesConfig(Config):
     hidden_units: int = option(128, "Recurrent units.", "Model", at_least=1, at_most=MOST_HIDDEN_UNITS)
     iterations: int = option(100_000, "Updates, one example each.", "Training", at_least=1, at_most=MOST_ITERATIONS)
     learning_rate: float = option(0.005, "Step size of weight -= rate * gradient.", "Training", above=0)
+    schedule: str = option(
+        "constant",
+        "How the learning rate goes on: constant, or to 0 at the last update, linear or as a cosine.",
+        "Training",
+        choices=SCHEDULES,
+    )
+    draw_classes: str = option(
+        "even",
+        "How often a class is drawn: even, all alike; natural, by its number of examples; root, by the root of that.",
+        "Training",
+        choices=DRAWN_CLASSES,
+    )
+    draw_from: str = option(
+        "lines",
+        "What is drawn within a class: lines, copies of names counting again, or (distinct) names.",
+        "Training",
+        choices=DRAWN_FROM,
+    )
     engine: str = option(
         "auto",
         "fused: one compiled kernel on the CPU; generic: automatic differentiation, any device.",

@@ -20,7 +20,7 @@ CONTENT_HASHES = (
     "sha256:5eed7135cc15a1cd4c41c9bd1ceac9207e618f044234c23e21d4fd64945d55c1",
 )
 # Their defaults are the reference's own.
-SETTINGS = ("hidden_units", "iterations", "learning_rate")
+SETTINGS = ("hidden_units", "iterations", "learning_rate", "schedule", "draw_classes", "draw_from")
 
 
 class NamesReference:

@@ -26,7 +26,7 @@ from keras_dnnts.studies.names.models import (
     compile_per_example,
     runs_fused,
 )
-from keras_dnnts.studies.names.stream import draw_examples
+from keras_dnnts.studies.names.stream import distinct_lines, draw_examples
 from keras_dnnts.study import SeedOutcome
 
 CHUNK_SIZE = 1000  # updates a training step, and a point of the loss curve
@@ -62,15 +62,17 @@ class NamesTraining:
         """The compiled model of a seed, and what will make its updates."""
         model = build_model(self.config, len(self.data.dataset.classes), seed)
         if is_own_model(self.config.cell):
-            return model, compile_per_example(model, self.config.learning_rate)
-        return model, compile_char_rnn(model, self.config.learning_rate, self.config.engine)
+            return model, compile_per_example(model, learning_rate(self.config))
+        return model, compile_char_rnn(model, learning_rate(self.config), self.config.engine)
 
     def train(self, seed: int, prepared: tuple[Any, str]) -> Trained:
         """Make the updates that are left."""
         model, updater = prepared
         checkpoints, iterations = self.run.directory.checkpoints, self.config.iterations
         dataset, lines = self.data.dataset, self.data.splits[seed].train
-        stream = lines[draw_examples(dataset.labels[lines], iterations, seed)]
+        if self.config.draw_from == "names":
+            lines = distinct_lines(dataset.texts, dataset.labels, lines)
+        stream = lines[draw_examples(dataset.labels[lines], iterations, seed, self.config.draw_classes)]
         learned = ModelState(model)
         history = UpdateHistory(iterations, CHUNK_SIZE, learned)
 
@@ -157,6 +159,16 @@ class NamesTraining:
                 f"{option_name('learning_rate')} than {self.config.learning_rate}; {self.run.directory.path} keeps the "
                 f"history and the weights up to step {len(history.losses) * CHUNK_SIZE}"
             )
+
+
+def learning_rate(config: NamesConfig) -> float | keras.optimizers.schedules.LearningRateSchedule:
+    """The learning rate of every update: that of update i of N is ``rate * (1 - i / N)`` where it falls linearly."""
+    rate, updates = config.learning_rate, config.iterations
+    schedules = {
+        "linear": keras.optimizers.schedules.PolynomialDecay(rate, updates, end_learning_rate=0.0),
+        "cosine": keras.optimizers.schedules.CosineDecay(rate, updates),
+    }
+    return schedules.get(config.schedule, rate)
 
 
 def build_model(config: NamesConfig, classes: int, seed: int) -> PerExampleModel:

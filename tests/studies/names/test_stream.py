@@ -1,9 +1,10 @@
 """The example stream: classes evenly, lines evenly within a class, one stream a seed everywhere."""
 
 import numpy as np
+import pytest
 from scipy import stats
 
-from keras_dnnts.studies.names.stream import draw_examples
+from keras_dnnts.studies.names.stream import class_shares, distinct_lines, draw_examples
 
 LABELS = np.random.default_rng(5).choice(4, 200, p=[0.6, 0.3, 0.08, 0.02])
 
@@ -32,3 +33,17 @@ def test_missing_classes_are_never_drawn():
 
 
 EXPECTED = [3, 1, 5, 0, 0, 0, 0, 4, 2, 0, 0, 5]
+
+
+@pytest.mark.parametrize(("classes", "shares"), [("natural", [0.64, 0.36]), ("root", [4 / 7, 3 / 7])])
+def test_classes_are_drawn_by_the_number_of_their_examples(classes, shares):
+    labels = np.repeat([2, 5], [16, 9])
+    drawn = draw_examples(labels, 40_000, seed=3, classes=classes)
+    np.testing.assert_allclose(np.bincount(labels[drawn], minlength=6)[[2, 5]] / 40_000, shares, atol=0.01)
+    np.testing.assert_allclose(np.bincount(drawn)[:16] / 40_000, shares[0] / 16, atol=0.005)
+    np.testing.assert_allclose(class_shares(np.array([16, 0, 9]), classes), [shares[0], 0, shares[1]])
+
+
+def test_of_copies_the_first_line_is_drawn():
+    texts, labels = ["Li", "Ng", "Li", "Li", "Ng"], np.array([0, 0, 1, 0, 0])
+    assert distinct_lines(texts, labels, np.array([3, 4, 2, 0, 1])).tolist() == [3, 4, 2]

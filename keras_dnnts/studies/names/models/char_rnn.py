@@ -100,12 +100,12 @@ def runs_fused(engine: str, hidden_units: int) -> bool:
     return engine != "generic" and fusable
 
 
-def compile_char_rnn(model: PerExampleModel, learning_rate: float = 0.005, engine: str = "auto") -> str:
+def compile_char_rnn(model: PerExampleModel, learning_rate: Any = 0.005, engine: str = "auto") -> str:
     """Compile a model of :func:`build_char_rnn` for per-example training and return the engine chosen.
 
     Args:
         model: the model.
-        learning_rate: step size of ``weight -= learning_rate * gradient``.
+        learning_rate: step size of ``weight -= learning_rate * gradient``, a number or a Keras schedule.
         engine: ``"fused"``, one compiled kernel on the CPU; ``"generic"``, automatic differentiation on any device;
             ``"auto"``, the fused kernel where the model is on the CPU and its hidden units are divisible by 4.
 
@@ -128,7 +128,7 @@ def compile_char_rnn(model: PerExampleModel, learning_rate: float = 0.005, engin
     return "fused"
 
 
-def compile_per_example(model: PerExampleModel, learning_rate: float = 0.005) -> str:
+def compile_per_example(model: PerExampleModel, learning_rate: Any = 0.005) -> str:
     """Compile any model of log-probabilities for per-example training by automatic differentiation.
 
     Returns:
