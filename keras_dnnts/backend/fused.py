@@ -265,9 +265,9 @@ _VECTOR, _MATRIX = numba.float32[::1], numba.float32[:, ::1]
 _INDICES = numba.int32[::1]
 # letters, lengths and labels; the six weights; the rate; workspace, losses and guesses
 SIGNATURE = (
-    *(numba.int32[:, ::1], _INDICES, _INDICES),
+    *(numba.int32[:, ::1], _INDICES, _INDICES, _VECTOR),
     *(_MATRIX, _MATRIX, _VECTOR, _VECTOR, _MATRIX, _VECTOR),
-    *(numba.float32, _MATRIX, _VECTOR, _INDICES),
+    *(_MATRIX, _VECTOR, _INDICES),
 )
 
 NOT_KEPT = "the compiled kernel cannot be kept for later runs: set NUMBA_CACHE_DIR to a folder that can be written"
