@@ -118,10 +118,10 @@ class Config:
     )
     seed: int = option(0, "First seed.", "Training", at_least=0)
     seeds: int = option(1, "Number of independent runs.", "Training", at_least=1, at_most=MOST_SEEDS)
-    backend: str = option("torch", "Engine under Keras.", "Engine", choices=BACKENDS)
+    backend: str = option("torch", "Keras backend.", "Engine", choices=BACKENDS)
     device: str = option("auto", "Where to compute.", "Engine", choices=DEVICES)
     checkpoint_seconds: float = option(
-        2.0, "Least time between two checkpoints.", "Output", at_least=0, results_depend=False
+        2.0, "Minimum seconds between checkpoints.", "Output", at_least=0, results_depend=False
     )
 
     def __post_init__(self) -> None:
@@ -185,7 +185,7 @@ class Config:
             wanted = shown(self.content_hash[:SHOWN_HASH])[1:-1]
             raise OtherDataError(
                 f"the data are not those of this config (content hash {content_hash[:SHOWN_HASH]}…, not {wanted}…): "
-                f"put them back, or name their place with {option_name('data_dir')}"
+                f"put them back, or name their location with {option_name('data_dir')}"
             )
 
     def to_dict(self) -> dict[str, Any]:
@@ -210,7 +210,7 @@ class Config:
         checked = {}
         for name, value in cls._with_present_names(values, where).items():
             if name not in types:
-                raise UserError(f"{where}: unknown option {shown(name)}; known are {', '.join(types)}")
+                raise UserError(f"{where}: unknown option {shown(name)}; known options: {', '.join(types)}")
             if isinstance(value, int) and not -INTEGERS_END <= value < INTEGERS_END:
                 raise UserError(f"{where}: {name} is a number of more than 64 bits")
             if isinstance(value, list) and "tuple" in types[name]:
@@ -279,7 +279,7 @@ def read_toml(path: Path) -> dict[str, Any]:
     """
     try:
         if not path.is_file() and path.exists():
-            raise UserError(f"{path}: is no file: name a TOML file, such as a run's config.toml")
+            raise UserError(f"{path}: is not a file: name a TOML file, such as a run's config.toml")
         with path.open("rb") as file:
             content = file.read(LARGEST_TOML_BYTES + 1)
     except (OSError, ValueError) as error:  # the second for what no path can be

@@ -97,7 +97,7 @@ def check_allowed(model: str, named: str | None, where: str, option: str = "arch
     """
     if is_own_model(model) and not (named and _is_same(model, named)):
         raise UserError(
-            f"{where}: its model is code of your own, which only runs where you name it: "
+            f"{where}: its model comes from your own code, which runs only where you name it: "
             f"add {option_name(option)} {model}"
         )
 
@@ -116,7 +116,7 @@ def check_code(config: Any, code: str | None, folder: Path) -> None:
     option = option_name(config.model_option)
     if not is_own_model(config.model):
         if code is not None:
-            raise UserError(f"{folder}: its model is {config.model}, not code of your own: leave {option} {code} out")
+            raise UserError(f"{folder}: its model is {config.model}, not your own code: leave {option} {code} out")
         return
     if code is None:
         check_allowed(config.model, None, str(folder), config.model_option)
@@ -161,7 +161,7 @@ def build_own_model(
     module = _import_file(path)
     function = getattr(module, name, None)
     if not callable(function):
-        found = f"its {name} is no function" if hasattr(module, name) else f"it has no function {name}"
+        found = f"its {name} is not a function" if hasattr(module, name) else f"it has no function {name}"
         raise UserError(f"{path}: {found}: name one that builds a model")
     built = _call(path, name, function, arguments, options or {})
     checks = importlib.import_module(_CHECKS)

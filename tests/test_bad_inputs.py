@@ -209,7 +209,7 @@ def bind_socket(path):
 
 ELVISH = "names/Elvish.txt"
 BAD_NAMES = {
-    "UTF-16": (category("Arwen\nElrond\n".encode("utf-16")), "Elvish.txt, line 1: not UTF-8"),
+    "UTF-16": (category("Arwen\nElrond\n".encode("utf-16")), "Elvish.txt: is UTF-16"),
     "Latin-1": (category("Arwen\nÉowyn\nLegolas\n".encode("latin-1")), "Elvish.txt, line 2: not UTF-8"),
     "zeros": (category(bytes(100_000)), "Elvish.txt"),
     "a long line": (category(b"x" * 201 + b"\nArwen\n"), "Elvish.txt, line 1: 201 letters"),

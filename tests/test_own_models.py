@@ -67,7 +67,7 @@ BAD = {
     "raises on import": ("x = 1\nimport no_such_module\n", "line 2", "no_such_module"),
     "exits": ("import sys\nsys.exit(3)\n", "line 2", "SystemExit"),
     "no function": ("def build_other():\n    pass\n", "no function build", ""),
-    "no callable": ("build = 5\n", "build is no function", ""),
+    "no callable": ("build = 5\n", "build is not a function", ""),
     "wrong arguments": ("def build():\n    pass\n", "cannot be called as build(8, 3, 1.0", ""),
     "raises": ("def build(*_):\n    x = 1\n    return x / 0\n", "line 3", "ZeroDivisionError"),
     "no model": ("def build(*_):\n    return 'model'\n", "returns str", "keras.Model"),
@@ -220,7 +220,7 @@ def test_code_runs_only_where_it_is_named(net, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     check_allowed(model, "my_net.py:build_net", "own.toml")
     for named in (None, "", "alexnet", f"{net}:other", f"{tmp_path}/other.py:build_net"):
-        with pytest.raises(UserError, match=r"own\.toml: its model is code.*arch"):
+        with pytest.raises(UserError, match=r"own\.toml: its model comes from your own code.*arch"):
             check_allowed(model, named, "own.toml")
 
 
@@ -242,7 +242,7 @@ def test_a_run_keeps_its_code_and_knows_another(net, tmp_path):
     net.write_text(GOOD + "\n", encoding="utf-8")
     for code, culprit in (
         (model, "has changed"),
-        (None, "only runs where you name it"),
+        (None, "runs only where you name it"),
         ("alexnet", "not arch alexnet"),
         (f"{moved}:squared", "squared"),
         (f"{tmp_path}/gone.py:build_net", "gone.py"),
@@ -252,5 +252,5 @@ def test_a_run_keeps_its_code_and_knows_another(net, tmp_path):
     with pytest.raises(UserError, match="has changed"):
         keep_code(model, run)
     check_code(CifarConfig(), None, run)
-    with pytest.raises(UserError, match="not code of your own"):
+    with pytest.raises(UserError, match="not your own code"):
         check_code(CifarConfig(), model, run)

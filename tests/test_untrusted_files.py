@@ -147,7 +147,7 @@ def run(tmp_path):
 @pytest.mark.parametrize("kind", ["Lambda", "os.system", "pathlib", "torch"])
 def test_crafted_models_are_refused(kind, run, tmp_path, capfd):
     crafted(run / "model-seed-0.keras", crafted_layers(tmp_path / "owned")[kind])
-    with pytest.raises(UserError, match=r"model-seed-0\.keras: is damaged or no model of this program"):
+    with pytest.raises(UserError, match=r"model-seed-0\.keras: is damaged or not a model of this program"):
         load_keras_model(find_saved_model(run), keras.backend.backend())
     assert not (tmp_path / "owned").exists()
 

@@ -73,13 +73,13 @@ def output_options() -> list[click.Option]:
             ["--out"], type=click.Path(path_type=Path), help="Run directory.  [default: a new one under runs/]"
         ),
         click.Option(["--overwrite"], is_flag=True, help="Replace an earlier run in --out."),
-        click.Option(["--quiet"], is_flag=True, help="No progress, only the summary."),
+        click.Option(["--quiet"], is_flag=True, help="Print only the summary, no progress."),
         click.Option(
             ["--log"],
             type=click.Choice(LOGGERS),
             multiple=True,
             callback=_check_loggers,
-            help="Log the finished run there too; may be repeated.",
+            help="Also log the finished run with this tool; may be repeated.",
         ),
         click.Option(
             ["--dry-run"], is_flag=True, help="Only print the complete config, the data and the model's size."
@@ -140,34 +140,36 @@ def run(file: Path, settings: tuple[str, ...], allow_other_data: bool, **values:
 
 
 ALLOW_OTHER_DATA = click.Option(
-    ["--allow-other-data"], is_flag=True, help="Run on other data than those whose hash FILE holds."
+    ["--allow-other-data"], is_flag=True, help="Run even if the data are not those whose hash FILE holds."
 )
 add_options(run, [*replacing_options(), ALLOW_OTHER_DATA, *output_options()])
-cli.command()(click.argument("file", type=click.Path(path_type=Path))(run))
+cli.command(short_help="Run the experiment of a TOML file.")(
+    click.argument("file", type=click.Path(path_type=Path))(run)
+)
 
 
-@cli.command()
+@cli.command(short_help="Compare finished runs in a table, a figure and a page.")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
-@click.option("--out", type=click.Path(path_type=Path), help="Where to write.  [default: a new folder under runs/]")
-@click.option("--html", is_flag=True, help="Also write report.html: what one may conclude, and every run's details.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: a new folder under runs/]")
+@click.option("--html", is_flag=True, help="Also write report.html with conclusions and every run's details.")
 def compare(runs: tuple[Path, ...], out: Path | None, html: bool) -> None:
     """Compare finished RUNS: one table (terminal, Markdown, JSON) and one figure."""
     be_patient()  # what it prints, it also writes
     _summary().compare_runs(runs, out, html)
 
 
-@cli.command()
+@cli.command(short_help="Write the HTML page of a finished run again.")
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: RUN/report.html]")
 def report(run_directory: Path, out: Path | None) -> None:
-    """Write the HTML page of a finished RUN anew, from its saved results alone."""
+    """Write the HTML page of a finished RUN again, from its saved results."""
     _summary().redraw_report(run_directory, out)
 
 
 def predict(run: Path, inputs: tuple[str, ...], file: Path | None, **options: Any) -> None:
     """Ask the model of a finished RUN about INPUTs: names, or image files and folders of them.
 
-    Without INPUT, or for the INPUT "-", names are read from standard input, one a line.
+    Without INPUT, or for the INPUT "-", names are read from standard input, one per line.
     """
     code = given_model(options)
     importlib.import_module("keras_dnnts.cli.predict").predict_and_print(run, inputs, file, code=code, **options)
@@ -176,15 +178,17 @@ def predict(run: Path, inputs: tuple[str, ...], file: Path | None, **options: An
 add_options(
     predict,
     [
-        click.Option(["--file"], metavar="FILE", type=click.Path(path_type=Path), help="Names, one a line."),
+        click.Option(["--file"], metavar="FILE", type=click.Path(path_type=Path), help="File of names, one per line."),
         click.Option(
-            ["--top-k", "top"], type=click.IntRange(min=1), default=3, show_default=True, help="Guesses an input."
+            ["--top-k", "top"], type=click.IntRange(min=1), default=3, show_default=True, help="Guesses per input."
         ),
-        click.Option(["--seed"], type=int, help="Whose model, of a run with several seeds.  [default: the first]"),
-        click.Option(["--json", "output"], flag_value="json", type=str, help="One JSON document, a prediction a line."),
-        click.Option(["--csv", "output"], flag_value="csv", type=str, help="A header and a row an input."),
+        click.Option(["--seed"], type=int, help="Seed whose model is used.  [default: the run's first]"),
         click.Option(
-            ["--table", "output"], flag_value="table", type=str, default="table", help="A line an input (default)."
+            ["--json", "output"], flag_value="json", type=str, help="One JSON document, one prediction per line."
+        ),
+        click.Option(["--csv", "output"], flag_value="csv", type=str, help="A header and one row per input."),
+        click.Option(
+            ["--table", "output"], flag_value="table", type=str, default="table", help="One line per input (default)."
         ),
         click.Option(["--backend"], type=click.Choice(BACKENDS), help="Engine, for images.  [default: the run's]"),
         click.Option(
@@ -192,17 +196,19 @@ add_options(
             type=click.Choice(DEVICES),
             default="auto",
             show_default=True,
-            help="Where, for images.",
+            help="Device, for images.",
         ),
         *model_options(),
     ],
 )
 click.argument("inputs", metavar="[INPUT]...", nargs=-1)(predict)
-cli.command(epilog=PREDICT_EXAMPLES)(click.argument("run", type=click.Path(path_type=Path))(predict))
+cli.command(epilog=PREDICT_EXAMPLES, short_help="Classify names or images with a run's model.")(
+    click.argument("run", type=click.Path(path_type=Path))(predict)
+)
 
 
 def export(run: Path, format: str, out: Path | None, **options: Any) -> None:
-    """Export the model of a finished RUN, and compare it with the Keras model on the spot."""
+    """Export the model of a finished RUN, and compare its outputs with the Keras model's."""
     code = given_model(options)
     importlib.import_module("keras_dnnts.cli.export").export_and_print(run, out, code=code, **options)
 
@@ -210,15 +216,15 @@ def export(run: Path, format: str, out: Path | None, **options: Any) -> None:
 add_options(
     export,
     [
-        click.Option(["--format"], type=click.Choice(("onnx",)), required=True, help="What to write."),
+        click.Option(["--format"], type=click.Choice(("onnx",)), required=True, help="File format."),
         click.Option(
             ["--out"], type=click.Path(path_type=Path), help="File to write.  [default: RUN/model-seed-….onnx]"
         ),
-        click.Option(["--seed"], type=int, help="Whose model, of a run with several seeds.  [default: the first]"),
+        click.Option(["--seed"], type=int, help="Seed whose model is used.  [default: the run's first]"),
         click.Option(
             ["--length"],
             type=click.IntRange(min=1),
-            help="Letters of the padded names.  [default: the longest of the run's data, at least 19]",
+            help="Number of letters that names are padded to.  [default: the longest of the run's data, at least 19]",
         ),
         click.Option(
             ["--backend"],
@@ -228,10 +234,10 @@ add_options(
         *model_options(),
     ],
 )
-cli.command()(click.argument("run", type=click.Path(path_type=Path))(export))
+cli.command(short_help="Export a run's model to ONNX.")(click.argument("run", type=click.Path(path_type=Path))(export))
 
 
-@cli.command()
+@cli.command(short_help="List data sets and cached images.")
 @click.option("--fetch", is_flag=True, help="Download and prepare what is not cached yet.")
 @click.option("--clear-cache", is_flag=True, help="Remove the decoded images that are kept of your own data.")
 def data(fetch: bool, clear_cache: bool) -> None:
@@ -273,6 +279,6 @@ def _resume(
 ) -> None:
     if out is not None or overwrite or dry_run:
         refused = ", ".join(map(spell, ("out", "overwrite")))
-        raise UserError(f"{spell('resume')} {path}: continues in that folder, without {refused} and {spell('dry_run')}")
+        raise UserError(f"{spell('resume')} {path}: cannot be combined with {refused} or {spell('dry_run')}")
     be_patient()
     _experiment(quiet).resume_and_summarise(path, study.name, given, quiet, log)

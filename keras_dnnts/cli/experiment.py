@@ -46,7 +46,7 @@ def _keep_out_of_data(config: Config, out: Path) -> None:
         return
     if config.data_dir and out.resolve().is_relative_to(Path(config.data_dir).resolve()):
         data_dir = f"{option_name('data_dir')} {config.data_dir}"
-        raise UserError(f"{option_name('out')} {out}: lies in {data_dir}; name a folder elsewhere")
+        raise UserError(f"{option_name('out')} {out}: is inside {data_dir}; name a folder elsewhere")
 
 
 def resume_and_summarise(

@@ -115,7 +115,7 @@ def setting_option() -> click.Option:
         ["--set", "settings"],
         multiple=True,
         metavar="NAME=VALUE",
-        help="Set any option by its name in config.toml, before all else; may be repeated.",
+        help="Set any option by its name in config.toml; overrides all else; may be repeated.",
     )
 
 

@@ -43,7 +43,7 @@ def predict_and_print(
     top = min(top, len(saved.classes))
     predict = saved.result.study.predict
     if predict is None:
-        raise UserError(f"{run}: is of a study that predicts nothing")
+        raise UserError(f"{run}: belongs to a study without predictions")
     blocks = predict(saved, inputs, file, top, backend, device)
     # The first block before anything is written: a mistake in the inputs then leaves nothing on stdout.
     first = next(blocks, None)

@@ -48,11 +48,11 @@ def iterate_members(source: Path) -> Iterator[Member]:
     try:
         mode = source.stat().st_mode
     except OSError as error:
-        raise UserError(f"{source} cannot be read ({error.strerror}): want a folder or an archive") from error
+        raise UserError(f"{source} cannot be read ({error.strerror}): expected a folder or an archive") from error
     if stat.S_ISDIR(mode):
         members = _folder_members(source)
     elif not stat.S_ISREG(mode):
-        raise UserError(f"{source} is neither a folder nor a file: want a folder or an archive")
+        raise UserError(f"{source} is neither a folder nor a file: expected a folder or an archive")
     elif zipfile.is_zipfile(source):
         members = _zip_members(source)
     else:
@@ -97,7 +97,7 @@ def _file_reader(path: Path) -> Callable[[], bytes]:
         try:
             # A pipe would be waited for, and a device never ends.
             if not stat.S_ISREG(path.stat().st_mode):
-                raise UserError(f"{path} is no file: remove it")
+                raise UserError(f"{path} is not a file: remove it")
             with path.open("rb") as file:
                 data = file.read(LARGEST_MEMBER_BYTES + 1)
         except OSError as error:
@@ -196,18 +196,20 @@ class _Allowance:
     def spend(self, name: str, size: int) -> None:
         self._members_left -= 1
         if self._members_left < 0:
-            raise UserError(f"{self._source} has more than {MOST_MEMBERS} members: unpack it by hand")
+            raise UserError(f"{self._source} has more than {MOST_MEMBERS} members: unpack it and name the folder")
         if size > LARGEST_MEMBER_BYTES:
             raise UserError(f"{self._source}: {name!r} unpacks to {size} bytes, more than {LARGEST_MEMBER_BYTES}")
         self._left -= size
         if self._left < 0:
-            raise UserError(f"{self._source} unpacks to more than {LARGEST_TREE_BYTES} bytes: unpack it by hand")
+            raise UserError(
+                f"{self._source} unpacks to more than {LARGEST_TREE_BYTES} bytes: unpack it and name the folder"
+            )
 
 
 def _inside_path(source: Path, name: str) -> PurePosixPath:
     path = PurePosixPath(name.replace("\\", "/"))
     if path.is_absolute() or ".." in path.parts or ":" in name.split("/")[0]:
-        raise UserError(f"{source}: member {name!r} points outside the archive's own folder: pack it anew")
+        raise UserError(f"{source}: member {name!r} points outside the archive's own folder: pack it again")
     return path
 
 
@@ -220,4 +222,4 @@ def _damage_named(source: Path) -> Iterator[None]:
         raise
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
-        raise UserError(f"{source} is a damaged or unreadable archive ({reason}): fetch or pack it anew") from error
+        raise UserError(f"{source} is a damaged or unreadable archive ({reason}): fetch or pack it again") from error

@@ -217,7 +217,7 @@ def _prepare(builder_class: "type[DatasetBuilder]") -> None:
         what = str(error).splitlines()[0].rstrip(":")
         raise UserError(f"{what}: replace the file if you put it there by hand, else try again later") from error
     except (requests.RequestException, DownloadError) as error:
-        raise OutOfReachError(f"the download of {builder.name} broke off ({error}): try again") from error
+        raise OutOfReachError(f"the download of {builder.name} failed ({error}): try again") from error
     except OSError:
         # Where a process that takes no lock has just prepared the same data, its copy is as good.
         if not builder.data_path.exists():

@@ -42,11 +42,11 @@ def read_categories(folder: Traversable) -> dict[str, list[str]]:
     except OSError as error:
         raise UserError(f"{folder}: {error.strerror}: give a folder with a <Category>.txt for each category") from error
     if not files:
-        raise UserError(f"{folder}: holds no .txt file: give a folder with a <Category>.txt for each category")
+        raise UserError(f"{folder}: contains no .txt files: give a folder with a <Category>.txt for each category")
     by_category = {unicodedata.normalize("NFC", file.name[: -len(SUFFIX)]): file for file in files}
     if len(by_category) < len(files):
         twice = next(file for file in files if file not in by_category.values())
-        raise UserError(f"{twice}: another file is of the same category: join the two")
+        raise UserError(f"{twice}: another file has the same category: merge the two")
     return {category: read_lines(file) for category, file in by_category.items()}
 
 
@@ -54,7 +54,7 @@ def _read_limited(file: Traversable) -> bytes:
     try:
         # A pipe would be waited for, and a device never ends.
         if not file.is_file():
-            raise UserError(f"{file}: is no file, or leads nowhere: give a folder of readable files")
+            raise UserError(f"{file}: is not a file, or is a broken link: give a folder of readable files")
         with file.open("rb") as stream:
             content = stream.read(LARGEST_FILE_BYTES + 1)
     except OSError as error:

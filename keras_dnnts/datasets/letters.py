@@ -52,7 +52,7 @@ def names_dataset(
     classes = tuple(sorted(lines))
     check_class_names(classes, source)
     if len(classes) < 2:
-        raise UserError(f"{source}: {len(classes)} category found, but telling names apart takes at least two")
+        raise UserError(f"{source}: {len(classes)} category found, but at least two are needed")
     read = [_read_category(lines[category], alphabet, raw) for category in classes]
     for category, one in zip(classes, read, strict=True):
         _check_category(category, one, source)
@@ -118,7 +118,7 @@ def _check_category(name: str, category: _Category, source: str) -> None:
             raise UserError(f"{source}: {name}.txt, line {number}: {problem}")
         return
     if not category.skipped:
-        raise UserError(f"{source}: category {name} has no names: write one a line in {name}.txt, or take it away")
+        raise UserError(f"{source}: category {name} has no names: write one per line in {name}.txt, or remove the file")
     found = " ".join(map(show_letter, dict(category.left_out.most_common(MOST_SHOWN))))
     raise UserError(
         f"{source}: category {name} has no name with a letter of the alphabet, but {found}: list all letters that are "

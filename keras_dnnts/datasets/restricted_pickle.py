@@ -36,7 +36,7 @@ def load_arrays(data: bytes, where: str) -> dict[str, np.ndarray]:
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
         raise UserError(
-            f"{where} is no pickle of arrays alone ({reason}): nothing else is read from pickles"
+            f"{where} is not a pickle of arrays only ({reason}): nothing else is read from pickles"
         ) from error
 
 

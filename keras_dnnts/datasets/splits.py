@@ -43,7 +43,7 @@ def split_names(dataset: NamesDataset, held_out_fraction: float = 0.2, seed: int
     True
     """
     if not 0 < held_out_fraction < 1:
-        raise UserError(f"the held-out fraction is {held_out_fraction}, but has to lie between 0 and 1")
+        raise UserError(f"the held-out fraction is {held_out_fraction}, but must be between 0 and 1")
     rng = random_stream(seed, Purpose.SPLIT)
     line_names = [unify(unify(text).casefold()) for text in dataset.texts]
     labels_of = defaultdict(set)

@@ -62,7 +62,7 @@ def export_own(
     except Exception as error:
         raise UserError(
             f"{saved.path}: cannot be exported ({_first_cause(error)}): compute with operations that ONNX has, for "
-            "batches of any size and without a look at the values"
+            "batches of any size and that do not depend on the values"
         ) from error
     return Exported(proto, inputs, model)
 

@@ -80,8 +80,8 @@ def _write(proto: Any, inputs: list[Inputs], model: Any, path: Path) -> tuple[fl
             difference, largest = _compare(unfinished, inputs, model)
             if not difference <= LARGEST_DIFFERENCE * max(1.0, largest):
                 raise UserError(
-                    f"{path}: is not written, for its outputs differ from the model's by {difference:.1e}: export with "
-                    f"another {option_name('backend')}, and report this"
+                    f"{path}: was not written, because its outputs differ from the model's by {difference:.1e}: export "
+                    f"with another {option_name('backend')}, and report this"
                 )
     except OSError as error:
         raise UserError(f"{path}: cannot be written ({error.strerror}); name another {option_name('out')}") from error

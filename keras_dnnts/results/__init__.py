@@ -203,7 +203,7 @@ def _read_fields(path: Path) -> dict[str, Any]:
 
 
 def _refuse_constant(name: str) -> NoReturn:
-    raise FormatError(f"it holds {name}, which is no finite number")
+    raise FormatError(f"it holds {name}, which is not a finite number")
 
 
 def _read_arrays(path: Path) -> dict[str, np.ndarray]:

@@ -95,7 +95,7 @@ def check_parts(study: Study, parts: Sequence[str], present: Iterable[str]) -> N
     absent = [part for part in study.parts if part not in parts]
     for name in present:
         if any(part in name for part in absent):
-            raise FormatError(f"{name} is there, but the run has no such part of the data")
+            raise FormatError(f"{name} is present, but the run has no such part of the data")
 
 
 def array_axes(wanted: ResultFormat, parts: Sequence[str], present: Collection[str]) -> dict[str, str]:
@@ -193,7 +193,7 @@ def _check_shape(
     for length, axis in zip(shape, axes, strict=True):
         wanted = int(axis) if axis.isdigit() else length if axis == "." else known.setdefault(axis, length)
         if length != wanted or (length == 0 and axis not in may_be_empty):
-            raise FormatError(f"{where} has shape {shape}, which does not fit: want {wanted or 1} {axis}")
+            raise FormatError(f"{where} has shape {shape}, which does not fit: expected {wanted or 1} {axis}")
 
 
 def _is_of_kind(array: np.ndarray, kind: str, known: Mapping[str, int]) -> bool:

@@ -145,9 +145,9 @@ def _check_version(path: Path, version: object) -> None:
     if version != FORMAT_VERSION:
         raise UserError(
             f"{path}: is a checkpoint of another version of this program (format {version}, this one reads "
-            f"{FORMAT_VERSION}), whose random numbers differ: start the run anew with {option_name('overwrite')}"
+            f"{FORMAT_VERSION}), whose random numbers differ: start the run again with {option_name('overwrite')}"
         )
 
 
 def _damaged(path: Path, error: Exception) -> UserError:
-    return UserError(f"{path}: is damaged ({error}); start the run anew with {option_name('overwrite')}")
+    return UserError(f"{path}: is damaged ({error}); start the run again with {option_name('overwrite')}")

@@ -92,7 +92,7 @@ class RunDirectory:
                 if about.results_depend and value != started.get(name):
                     raise UserError(
                         f"{self.path / CONFIG}: {name} is {value!r}, but the run was started with "
-                        f"{started.get(name)!r}: put that back, or start a new run"
+                        f"{started.get(name)!r}: restore it, or start a new run"
                     )
         return config
 
@@ -226,7 +226,7 @@ class RunDirectory:
             raise UserError(f"{OUT} {self.path}: is not empty; {advice}")
         if occupied and not {CONFIG, RESULTS} & {*entries}:
             raise UserError(
-                f"{OUT} {self.path}: holds no run, and {option_name('overwrite')} replaces nothing else; "
+                f"{OUT} {self.path}: holds no run, and {option_name('overwrite')} replaces only runs; "
                 "name another folder"
             )
 

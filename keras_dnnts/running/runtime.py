@@ -62,7 +62,7 @@ def start_engine() -> None:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         settings = Path(os.environ.get("KERAS_HOME") or "~/.keras") / "keras.json"
         places = f"{settings} and the environment's KERAS_ and {backend.upper()} variables"
-        raise UserError(f"Keras cannot start on {backend} ({reason}): see its installation, {places}") from error
+        raise UserError(f"Keras cannot start on {backend} ({reason}): check its installation, {places}") from error
 
 
 def _reset_settings(backend: str) -> None:

@@ -134,4 +134,4 @@ def load_keras_model(saved: SavedModel, backend: str, device: str = "auto") -> A
     # Keras raises whatever a damaged file leads it to.
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{saved.path}: is damaged or no model of this program ({reason}); run it again") from error
+        raise UserError(f"{saved.path}: is damaged or not a model of this program ({reason}); run it again") from error

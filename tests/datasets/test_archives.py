@@ -86,7 +86,7 @@ def test_circles_of_several_links_end_in_one_line(tmp_path):
 def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path):
     folder = write_folder(tmp_path / "folder", {"a/1.png": b"1"})
     os.mkfifo(folder / "a" / "2.png")
-    assert "2.png is no file" in complaint(folder)
+    assert "2.png is not a file" in complaint(folder)
 
 
 def test_a_file_too_large_to_be_an_image(tmp_path, monkeypatch):

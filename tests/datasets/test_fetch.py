@@ -191,7 +191,7 @@ def test_a_wrong_download_is_refused_and_leaves_nothing(server, data_dir):
 
 def test_a_short_download_is_refused_and_leaves_nothing(server, data_dir):
     server.body = CONTENT[:5]
-    with pytest.raises(OutOfReachError, match="fetched_numbers broke off"):
+    with pytest.raises(OutOfReachError, match="fetched_numbers failed"):
         prepared_builder(FetchedNumbers, server.url)
     assert left_in(data_dir) == []
 

@@ -62,7 +62,7 @@ def test_categories_of_one_name_in_two_forms_are_one(folder):
     assert load(folder).classes[0] == "Espa\u00f1ol"
     (folder / "Espan\u0303ol.txt").write_text("Garcia\n")
     if len(list(folder.iterdir())) == 4:
-        with pytest.raises(UserError, match="another file is of the same category"):
+        with pytest.raises(UserError, match="another file has the same category"):
             load(folder)
 
 
@@ -75,7 +75,7 @@ def test_a_file_in_utf16(encoding, folder):
 
 def test_an_empty_file(folder):
     (folder / "Polish.txt").write_bytes(b"")
-    with pytest.raises(UserError, match=r"category Polish has no names: write one a line in Polish\.txt"):
+    with pytest.raises(UserError, match=r"category Polish has no names: write one per line in Polish\.txt"):
         load(folder)
 
 
@@ -110,7 +110,7 @@ def test_a_file_for_a_folder(folder):
 
 
 def test_an_empty_folder(tmp_path):
-    with pytest.raises(UserError, match=f"{tmp_path}: holds no .txt file"):
+    with pytest.raises(UserError, match=f"{tmp_path}: contains no .txt files"):
         load(tmp_path)
 
 
@@ -128,7 +128,7 @@ def test_a_category_without_names(folder):
 
 def test_an_unreadable_file(folder):
     (folder / "Polish.txt").mkdir()
-    with pytest.raises(UserError, match=r"Polish\.txt: is no file"):
+    with pytest.raises(UserError, match=r"Polish\.txt: is not a file"):
         load(folder)
 
 

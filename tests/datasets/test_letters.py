@@ -230,7 +230,7 @@ def test_content_hash_changes_with_all_that_matters_and_nothing_else():
         ({"Greek": ["Pappas"]}, "here: 1 category"),
         ({"Greek": ["Pappas"], "Han": ["李", "王"]}, "here: category Han"),
         ({"Greek": ["Pappas"], "Han": ["李 王"]}, "category Han has no name .* but 李 王: .* letters"),
-        ({"Greek": ["Pappas"], "Han": []}, "here: category Han has no names: write one a line in Han.txt"),
+        ({"Greek": ["Pappas"], "Han": []}, "here: category Han has no names: write one per line in Han.txt"),
         ({"Greek": ["Pappas"], "Han": ["", " "]}, "here: category Han has no names"),
         ({"Greek": ["Pappas"], "Tall": ["Bo", "Ann " * 70]}, "here: Tall.txt, line 2: 279 letters and blanks"),
     ],

@@ -151,8 +151,8 @@ BAD_ARRAYS = {
     "missing": ({"loss": None}, "array loss is missing"),
     "another shape": ({"loss": np.zeros((3, 5))}, "array loss_step has shape"),
     "too few axes": ({"confusion_train": np.zeros(9, int)}, "array confusion_train has 1 axes, not 3"),
-    "other seeds": ({"confusion_train": np.zeros((2, 3, 3), int)}, "want 3 seeds"),
-    "other classes": ({"confusion_train": np.zeros((3, 3, 4), int)}, "want 3 classes"),
+    "other seeds": ({"confusion_train": np.zeros((2, 3, 3), int)}, "expected 3 seeds"),
+    "other classes": ({"confusion_train": np.zeros((3, 3, 4), int)}, "expected 3 classes"),
     "text": ({"loss": np.full((3, 4), "a")}, "array loss holds other values than finite numbers"),
     "NaN": ({"loss": np.full((3, 4), np.nan)}, "array loss holds"),
     "negative counts": ({"confusion_held_out": np.full((3, 3, 3), -1)}, "array confusion_held_out holds"),
@@ -171,9 +171,9 @@ def test_arrays_that_do_not_fit_are_named(tmp_path, changes, reason):
 BAD_IMAGES = {
     "label without a class": ({"mistake_guess": np.full(5, 3)}, "array mistake_guess holds other values than labels"),
     "images of floats": ({"mistake_image": np.zeros((5, 8, 8, 3))}, "array mistake_image holds other values"),
-    "grey images": ({"activation_image": np.zeros((2, 8, 8, 1), np.uint8)}, "want 3 3"),
+    "grey images": ({"activation_image": np.zeros((2, 8, 8, 1), np.uint8)}, "expected 3 3"),
     "maps of other images": ({"activation_conv1": np.zeros((3, 5, 5, 3))}, "array activation_conv1 has shape"),
-    "points in space": ({"embedding_final": np.zeros((20, 3))}, "want 2 2"),
+    "points in space": ({"embedding_final": np.zeros((20, 3))}, "expected 2 2"),
 }
 
 

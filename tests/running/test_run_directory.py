@@ -131,7 +131,7 @@ def test_resume_needs_a_run_of_its_own_kind(stopped, tmp_path, capsys):
     assert "holds no run" in error_of(capsys)
     for other in (("--out", tmp_path / "other"), ("--overwrite",)):
         assert call("names", "--resume", stopped, *other) == 2
-        assert "without --out, --overwrite" in error_of(capsys)
+        assert "cannot be combined with --out, --overwrite or --dry-run" in error_of(capsys)
 
 
 def test_unfinished_run_is_not_replaced_by_accident(stopped, names, capsys):

@@ -57,7 +57,7 @@ def read_parts(batches: dict[str, bytes], source: Path) -> tuple[LabelledImages,
     wanted = [name + suffix for name in (*_TRAIN_BATCHES, _TEST_BATCH)]
     if odd := sorted(set(wanted).symmetric_difference(batches)):
         problem = "lacks" if odd[0] in wanted else "mixes its batches with"
-        raise UserError(f"{source} {problem} {odd[0]!r}: want {wanted[0]} to {wanted[-2]} and {wanted[-1]}")
+        raise UserError(f"{source} {problem} {odd[0]!r}: expected {wanted[0]} to {wanted[-2]} and {wanted[-1]}")
     *train, test = (read(batches[name], f"{source}: {name!r}") for name in wanted)
     return _join(train), _join([test])
 
@@ -65,13 +65,13 @@ def read_parts(batches: dict[str, bytes], source: Path) -> tuple[LabelledImages,
 def _read_pickled(data: bytes, where: str) -> LabelledImages:
     arrays = load_arrays(data, where)
     if not {"data", "labels"} <= arrays.keys():
-        raise UserError(f"{where} is no batch of CIFAR-10: want 'data' and 'labels' in it")
+        raise UserError(f"{where} is not a CIFAR-10 batch: expected 'data' and 'labels' in it")
     return _checked(arrays["data"], arrays["labels"], where)
 
 
 def _read_binary(data: bytes, where: str) -> LabelledImages:
     if len(data) % (1 + _PIXELS):
-        raise UserError(f"{where} is damaged: its {len(data)} bytes are no multiple of {1 + _PIXELS}")
+        raise UserError(f"{where} is damaged: its {len(data)} bytes are not a multiple of {1 + _PIXELS}")
     rows = np.frombuffer(data, np.uint8).reshape(-1, 1 + _PIXELS)
     return _checked(rows[:, 1:], rows[:, 0], where)
 

@@ -65,18 +65,18 @@ class CifarConfig(Config):
     )
     data_dir: str | None = option(
         None,
-        "Your own images: a folder or archive (tar, zip) with a folder a class, or CIFAR-10's original batches.",
+        "Your own images: a folder or archive (tar, zip) with a folder for each class, or CIFAR-10's original batches.",
         "Data",
         is_path=True,
         results_depend=False,
     )
-    dataset_name: str | None = option(None, "What results and titles call your own data.", "Data")
+    dataset_name: str | None = option(None, "Name of your own data in results and titles.", "Data")
     train_images: int | None = option(
-        None, "Images to keep in the training part, drawn by class.", "Data", at_least=1, default="all"
+        None, "Number of training images to keep, drawn class by class.", "Data", at_least=1, default="all"
     )
     image_size: int | None = option(
         None,
-        "Pixels a side, at least 63 (alexnet) or 33 (resnet50).",
+        "Image side in pixels, at least 63 (alexnet) or 33 (resnet50).",
         "Data",
         at_least=1,
         at_most=LARGEST_IMAGE_SIZE,
@@ -86,67 +86,67 @@ class CifarConfig(Config):
         1.0, "Factor on every layer's number of channels or units.", "Model", above=0, at_most=LARGEST_WIDTH
     )
     epochs: int | None = option(
-        None, "Most epochs to train.", "Training", at_least=1, at_most=MOST_EPOCHS, default="the recipe's, 50"
+        None, "Maximum number of epochs.", "Training", at_least=1, at_most=MOST_EPOCHS, default="the recipe's, 50"
     )
     batch_size: int | None = option(
         None,
-        "Images a step.",
+        "Images per step.",
         "Training",
         at_least=1,
         default="the recipe's, 128, or the training part where that is smaller",
     )
     optimizer: str | None = option(
         None,
-        "What makes the updates; adamw is adam with decoupled weight decay.",
+        "Optimizer; adamw is adam with decoupled weight decay.",
         "Training",
         choices=OPTIMIZERS,
         default="the recipe's, adam",
     )
     learning_rate: float | None = option(
-        None, "First rate.", "Training", above=0, default="the recipe's, 0.001 (alexnet), 0.0001 (resnet50)"
+        None, "Initial learning rate.", "Training", above=0, default="the recipe's, 0.001 (alexnet), 0.0001 (resnet50)"
     )
-    momentum: float | None = option(None, "Of sgd.", "Training", at_least=0, default="the recipe's, 0.9")
+    momentum: float | None = option(None, "Momentum of sgd.", "Training", at_least=0, default="the recipe's, 0.9")
     weight_decay: float | None = option(
         None,
-        "Share of the weights that a step takes off, times the rate (adamw, sgd).",
+        "Weight decay per step, times the learning rate (adamw, sgd).",
         "Training",
         at_least=0,
         default="the recipe's, 0.01 (adamw), 0 (sgd)",
     )
     schedule: str | None = option(
         None,
-        "How the rate goes on: constant, in steps, or to zero after the last epoch.",
+        "Learning-rate schedule: constant, in steps, or falling to zero after the last epoch.",
         "Training",
         choices=SCHEDULES,
         default="the recipe's, step",
     )
     step_epochs: int | None = option(
-        None, "Epochs between two changes of the rate (step).", "Training", at_least=1, default="the recipe's, 5"
+        None, "Epochs between changes of the learning rate (step).", "Training", at_least=1, default="the recipe's, 5"
     )
     step_factor: float | None = option(
-        None, "Factor of such a change.", "Training", above=0, default="the recipe's, 1 (alexnet), 0.5 (resnet50)"
+        None, "Factor of each change (step).", "Training", above=0, default="the recipe's, 1 (alexnet), 0.5 (resnet50)"
     )
-    loss: str | None = option(None, "What is minimised.", "Training", choices=LOSSES, default=OF_RECIPE)
+    loss: str | None = option(None, "Loss function.", "Training", choices=LOSSES, default=OF_RECIPE)
     label_smoothing: float | None = option(
-        None, "Share of a label that goes to all classes evenly.", "Training", at_least=0, default="the recipe's, 0"
+        None, "Fraction of a label that is spread over all classes.", "Training", at_least=0, default="the recipe's, 0"
     )
     augmentation: tuple[str, ...] | None = option(
         None,
-        "Random changes of training images, none or some of the choices.",
+        "Random augmentation of training images, none or some of the choices.",
         "Training",
         choices=AUGMENTATION_STEPS,
         default="the recipe's, all",
     )
     resampling: str | None = option(
         None,
-        "How changed images are made: smooth (one cubic resampling) or as pil does (nearest pixels).",
+        "How augmented images are resampled: smooth (once, cubic) or as pil does (nearest pixels).",
         "Training",
         choices=RESAMPLINGS,
         default=OF_RECIPE,
     )
     weights: str | None = option(
         None,
-        "What is kept: the weights of the epoch with the lowest validation loss, or the last.",
+        "Which weights are kept: those of the epoch with the lowest validation loss, or the last.",
         "Training",
         choices=WEIGHTS,
         default=OF_RECIPE,
@@ -160,17 +160,17 @@ class CifarConfig(Config):
     )
     patience: int | None = option(
         None,
-        "Epochs without a lower validation loss that end training; 0 for all epochs.",
+        "Stop after this many epochs without a lower validation loss; 0 trains all epochs.",
         "Training",
         at_least=0,
         default="the recipe's, 3",
     )
     precision: str = option(
-        "float32", "Of the computation; weights and loss stay float32.", "Engine", choices=PRECISIONS
+        "float32", "Precision of the computation; weights and loss stay float32.", "Engine", choices=PRECISIONS
     )
     embedding_images: int = option(2000, "Most test images in the t-SNE maps.", "Output", at_least=2)
     checkpoint_seconds: float = option(
-        300.0, "Least time between two checkpoints.", "Output", at_least=0, results_depend=False
+        300.0, "Minimum seconds between checkpoints.", "Output", at_least=0, results_depend=False
     )
 
     def __post_init__(self) -> None:
@@ -195,7 +195,7 @@ class CifarConfig(Config):
         self._check_below_one("label_smoothing")
         if self.optimizer == "adam" and self.weight_decay:
             raise UserError(
-                f"{option_name('weight_decay')} is {self.weight_decay}: {option_name('optimizer')} adam has none: "
+                f"{option_name('weight_decay')} is {self.weight_decay}: {option_name('optimizer')} adam takes none: "
                 "use adamw or sgd"
             )
         self._check_last_rate()
@@ -210,8 +210,8 @@ class CifarConfig(Config):
             if math.isfinite(self.learning_rate_of(self.epochs - 1)):
                 return
         raise UserError(
-            f"{option_name('step_factor')} is {self.step_factor}: after {self.epochs} epochs no number could hold the "
-            "learning rate"
+            f"{option_name('step_factor')} is {self.step_factor}: after {self.epochs} epochs the learning rate "
+            "would overflow"
         )
 
     def learning_rate_of(self, epoch: int) -> float:

@@ -105,7 +105,7 @@ def load_network(saved: SavedModel, backend: str, device: str = "auto") -> Any:
     size, classes = config.image_size, len(saved.classes)
     shapes = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
     if shapes != ((None, size, size, 3), (None, classes)):
-        raise UserError(f"{saved.path}: is not the model that {saved.path.parent} describes; put that back")
+        raise UserError(f"{saved.path}: is not the model that {saved.path.parent} describes; restore it")
     return model
 
 

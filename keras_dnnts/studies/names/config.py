@@ -49,15 +49,17 @@ class NamesConfig(Config):
     )
     data_dir: str | None = option(
         None,
-        "Your own data: a folder of <Category>.txt files, one name a line.",
+        "Your own data: a folder of <Category>.txt files, one name per line.",
         "Data",
         is_path=True,
         results_depend=False,
     )
-    letters: str = option(REFERENCE_ALPHABET, "Usable letters.", "Data", default="the reference's 57")
+    letters: str = option(REFERENCE_ALPHABET, "Letters that the model reads.", "Data", default="the reference's 57")
     held_out: float = option(0.2, "Fraction of the distinct names held out (protocol sound).", "Data", above=0, below=1)
     hidden_units: int = option(128, "Recurrent units.", "Model", at_least=1, at_most=MOST_HIDDEN_UNITS)
-    iterations: int = option(100_000, "Updates, one example each.", "Training", at_least=1, at_most=MOST_ITERATIONS)
+    iterations: int = option(
+        100_000, "Number of updates, of one example each.", "Training", at_least=1, at_most=MOST_ITERATIONS
+    )
     learning_rate: float = option(0.005, "Step size of weight -= rate * gradient.", "Training", above=0)
     schedule: str = option(
         "constant",

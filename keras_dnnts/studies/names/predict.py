@@ -91,7 +91,9 @@ def read_names(inputs: Sequence[str], file: Path | None, stdin: BinaryIO | None)
     """
     if not inputs and file is None:
         if stdin is None or stdin.isatty():
-            raise UserError(f"nothing to predict: give names, {option_name('file')} FILE, or pipe names in, one a line")
+            raise UserError(
+                f"nothing to predict: give names, {option_name('file')} FILE, or pipe names in, one per line"
+            )
         inputs = [STDIN]
     for text in inputs:
         if text != STDIN:
@@ -121,7 +123,7 @@ def _check_is_name(text: str) -> None:
     except (OSError, ValueError):  # too long for a path, or none
         return
     if is_folder:
-        raise UserError(f"{text} is a folder: give {option_name('file')} with a file of names, one a line")
+        raise UserError(f"{text} is a folder: give {option_name('file')} with a file of names, one per line")
     if is_file:
         raise UserError(
             f"{text} is a file: give {option_name('file')} {text} to read the names in it, or {STDIN} and the text on "
@@ -134,7 +136,7 @@ def _open(file: Path) -> BinaryIO:
         return file.open("rb")
     except OSError as error:
         raise UserError(
-            f"{option_name('file')} {file}: cannot be read ({error.strerror}); name a file with a name a line"
+            f"{option_name('file')} {file}: cannot be read ({error.strerror}); name a file with one name per line"
         ) from error
 
 

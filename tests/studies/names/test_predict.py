@@ -236,7 +236,7 @@ def test_names_as_arguments_or_from_a_file_need_no_stdin(tmp_path):
     for arguments, code, words in (
         (["dad"], 0, "dad"),
         (["--file", tmp_path / "all.txt"], 0, "bad"),
-        ([], 2, "nothing to predict: give names, --file FILE, or pipe names in, one a line"),
+        ([], 2, "nothing to predict: give names, --file FILE, or pipe names in, one per line"),
         (["-"], 2, "stdin, which is closed"),
     ):
         command = [sys.executable, "-c", program, "predict", tmp_path / "run", *arguments]
