@@ -15,7 +15,7 @@ from keras_dnnts.datasets.alphabets import (
     read_name,
     unify,
 )
-from keras_dnnts.datasets.letters import encode, names_dataset
+from keras_dnnts.datasets.letters import describe_left_out, encode, names_dataset
 from keras_dnnts.errors import UserError
 
 ALPHABETS = st.lists(st.characters(), unique=True, min_size=1).map("".join)
@@ -180,6 +180,18 @@ def test_letters_left_out_are_counted():
     assert (data.left_out_lines, data.skipped) == (4, 1)
     assert data.line_numbers.tolist() == [1, 2, 4, 1, 2]
     assert names_dataset(lines, REFERENCE_ALPHABET + "øØŁł李-", name="n", source="s").left_out == {}
+
+
+def test_what_is_said_of_letters_left_out_stays_short():
+    assert describe_left_out({}, 0, "letters") == ""
+    assert describe_left_out({"ø": 22, "ß": 40, " ": 1}, 40, "letters") == (
+        "Left out letters: ß 40, ø 22, space 1 (in 40 lines); letters can add them"
+    )
+    many = {chr(0x4E00 + i): 1 for i in range(2500)}
+    said = describe_left_out(many | {"\u0301": 3}, 1, "letters")
+    assert said.startswith("Left out letters: U+0301 3, 一 1, ")
+    assert said.endswith(" and 2,491 others (in 1 line); letters can add them")
+    assert len(said) < 150
 
 
 @given(st.lists(st.text("abcxyz", max_size=12)))

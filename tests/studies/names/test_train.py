@@ -209,7 +209,7 @@ def test_auto_falls_back_to_starter_names_and_says_so(tmp_path, monkeypatch, cap
     from keras_dnnts.datasets.fetch import OutOfReachError
     from keras_dnnts.studies.names import data as room
 
-    def out_of_reach(alphabet):
+    def out_of_reach(alphabet, raw):
         raise OutOfReachError("no network")
 
     monkeypatch.setattr(room, "load_names", out_of_reach)
