@@ -62,7 +62,7 @@ def test_a_run_is_repeated_from_anywhere_on_its_data_alone(place, monkeypatch, c
 
 @pytest.mark.slow
 def test_what_auto_took_is_saved_and_auto_may_resume_it(place, monkeypatch, capsys):
-    def out_of_reach(alphabet):
+    def out_of_reach(alphabet, raw):
         raise OutOfReachError("no network")
 
     monkeypatch.setattr(names_data, "load_names", out_of_reach)
@@ -70,7 +70,7 @@ def test_what_auto_took_is_saved_and_auto_may_resume_it(place, monkeypatch, caps
     assert call("names", "--out", "run", *options) == 0
     assert saved(place / "run")["dataset"] == "starter"
     # Data that have come into reach since then change nothing.
-    monkeypatch.setattr(names_data, "load_names", lambda alphabet: pytest.fail("other data were read"))
+    monkeypatch.setattr(names_data, "load_names", lambda alphabet, raw: pytest.fail("other data were read"))
     assert call("run", "run/config.toml", "--out", "again", "--quiet") == 0
     first, again = load_result("run"), load_result("again")
     assert first.metrics["final_loss"] == again.metrics["final_loss"]
