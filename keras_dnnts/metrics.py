@@ -21,6 +21,7 @@ class MetricKind:
         weighting: how examples are weighted, in words that may follow a headline.
         over_classes: whether it is a mean over classes, so that every class weighs the same; otherwise every example
             does.
+        optional: whether results of an earlier version may lack it.
     """
 
     name: str
@@ -31,6 +32,7 @@ class MetricKind:
     part: str | None = None
     weighting: str = ""
     over_classes: bool = False
+    optional: bool = False
 
     def __post_init__(self) -> None:
         assert self.unit in UNITS

@@ -254,4 +254,4 @@ class Study:
     def kinds_of(self, config: Mapping[str, Any]) -> list[MetricKind]:
         """The metrics that every run of a config has."""
         parts = self.parts_of(config)
-        return [kind for kind in self.metrics if kind.part is None or kind.part in parts]
+        return [kind for kind in self.metrics if not kind.optional and (kind.part is None or kind.part in parts)]

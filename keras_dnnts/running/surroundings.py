@@ -1,6 +1,7 @@
 """What the program finds around it, settled before a library meets it. Imports none."""
 
 import os
+import re
 import warnings
 from pathlib import Path
 
@@ -15,6 +16,10 @@ IGNORED = (
     "ONEDNN_DEFAULT_FPMATH_MODE",
     "DNNL_DEFAULT_FPMATH_MODE",
 )
+# Of what Numba reads, these say where it keeps kernels and for what processor it compiles; the others can make the
+# kernel another one, or an import fail.
+KEPT_OF_NUMBA = {"NUMBA_CACHE_DIR", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"}
+THREADS = re.compile(r"\s*[1-9]\d*(\s*,\s*[1-9]\d*)*\s*")
 
 
 def settle_surroundings() -> None:
@@ -29,6 +34,8 @@ def settle_surroundings() -> None:
     except RuntimeError:
         # Libraries would make a folder called "~" in the working folder.
         os.environ["HOME"] = NO_HOME
+    if not THREADS.fullmatch(os.environ.get("OMP_NUM_THREADS", "1")):
+        del os.environ["OMP_NUM_THREADS"]  # every library would complain of it in its own way
     if any(action == "error" for action, *_ in warnings.filters):  # of a library, they are no failure of a run
         warnings.simplefilter("ignore")
     try:
@@ -39,5 +46,6 @@ def settle_surroundings() -> None:
 
 def ignore_environment() -> None:
     """Take out of the environment what would change a run; before Keras and the engine are imported."""
-    for name in IGNORED:
-        os.environ.pop(name, None)
+    for name in list(os.environ):
+        if name in IGNORED or (name.startswith("NUMBA_") and name not in KEPT_OF_NUMBA):
+            del os.environ[name]

@@ -83,6 +83,18 @@ def test_without_a_home_no_folder_is_called_so(monkeypatch):
     assert os.environ["HOME"] == surroundings.NO_HOME
 
 
+def test_numbers_of_threads_that_are_none_are_ignored(monkeypatch):
+    monkeypatch.setenv("NUMBA_NUM_THREADS", "0")
+    monkeypatch.setenv("NUMBA_CACHE_DIR", "/kept")
+    surroundings.ignore_environment()
+    assert "NUMBA_NUM_THREADS" not in os.environ
+    assert os.environ["NUMBA_CACHE_DIR"] == "/kept"
+    for value, kept in {"0": False, "many": False, "": False, "2": True, "4, 2": True}.items():
+        monkeypatch.setenv("OMP_NUM_THREADS", value)
+        surroundings.settle_surroundings()
+        assert ("OMP_NUM_THREADS" in os.environ) == kept, value
+
+
 def test_warnings_are_no_errors_of_a_run():
     with warnings.catch_warnings():
         warnings.simplefilter("error")

@@ -1,17 +1,19 @@
 """The JAX engine's side of the contract in :mod:`keras_dnnts.backend`."""
 
-from keras_dnnts.backend.jax.device import describe_device, runs_on_cpu, seed_engine
+from keras_dnnts.backend.jax.device import COMPILES_STEPS, copy_value, describe_device, runs_on_cpu, seed_engine
 from keras_dnnts.backend.jax.per_example import PerExampleTraining
 from keras_dnnts.backend.jax.recurrent import pick, recurrent_outputs
 from keras_dnnts.backend.layers import BatchNormalization, Conv2D, MaxPooling2D
 from keras_dnnts.backend.optimizers import Adam
 
 __all__ = [
+    "COMPILES_STEPS",
     "Adam",
     "BatchNormalization",
     "Conv2D",
     "MaxPooling2D",
     "PerExampleTraining",
+    "copy_value",
     "describe_device",
     "pick",
     "recurrent_outputs",

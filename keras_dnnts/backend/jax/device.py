@@ -1,6 +1,11 @@
 """Where JAX computes."""
 
+from typing import Any
+
 import jax
+import jax.numpy as jnp
+
+COMPILES_STEPS = True  # for every shape of batches
 
 
 def runs_on_cpu() -> bool:
@@ -11,6 +16,11 @@ def runs_on_cpu() -> bool:
 def describe_device() -> str:
     """Name of the device, for a person."""
     return "cpu" if runs_on_cpu() else jax.devices()[0].device_kind
+
+
+def copy_value(variable: Any) -> jax.Array:
+    """A variable's value on its device, which later updates do not reach: a step is given the memory of the value."""
+    return jnp.copy(variable.value)
 
 
 def seed_engine(seed: int) -> None:

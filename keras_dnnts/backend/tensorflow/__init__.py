@@ -2,16 +2,18 @@
 
 from keras_dnnts.backend.layers import BatchNormalization, Conv2D, MaxPooling2D
 from keras_dnnts.backend.optimizers import Adam
-from keras_dnnts.backend.tensorflow.device import describe_device, runs_on_cpu, seed_engine
+from keras_dnnts.backend.tensorflow.device import COMPILES_STEPS, copy_value, describe_device, runs_on_cpu, seed_engine
 from keras_dnnts.backend.tensorflow.per_example import PerExampleTraining
 from keras_dnnts.backend.tensorflow.recurrent import pick, recurrent_outputs
 
 __all__ = [
+    "COMPILES_STEPS",
     "Adam",
     "BatchNormalization",
     "Conv2D",
     "MaxPooling2D",
     "PerExampleTraining",
+    "copy_value",
     "describe_device",
     "pick",
     "recurrent_outputs",

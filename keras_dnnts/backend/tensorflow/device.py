@@ -1,6 +1,10 @@
 """Where TensorFlow computes."""
 
+from typing import Any
+
 import tensorflow as tf
+
+COMPILES_STEPS = True  # for every shape of batches
 
 
 def runs_on_cpu() -> bool:
@@ -14,6 +18,11 @@ def describe_device() -> str:
         return "cpu"
     details = tf.config.experimental.get_device_details(tf.config.get_visible_devices("GPU")[0])
     return details.get("device_name", "gpu")
+
+
+def copy_value(variable: Any) -> tf.Tensor:
+    """A variable's value on its device, which later updates do not reach."""
+    return tf.identity(variable.value)
 
 
 def seed_engine(seed: int) -> None:

@@ -1,17 +1,19 @@
 """The torch engine's side of the contract in :mod:`keras_dnnts.backend`."""
 
-from keras_dnnts.backend.torch.device import describe_device, runs_on_cpu, seed_engine
+from keras_dnnts.backend.torch.device import COMPILES_STEPS, copy_value, describe_device, runs_on_cpu, seed_engine
 from keras_dnnts.backend.torch.layers import BatchNormalization, Conv2D, MaxPooling2D
 from keras_dnnts.backend.torch.optimizers import Adam
 from keras_dnnts.backend.torch.per_example import PerExampleTraining
 from keras_dnnts.backend.torch.recurrent import pick, recurrent_outputs
 
 __all__ = [
+    "COMPILES_STEPS",
     "Adam",
     "BatchNormalization",
     "Conv2D",
     "MaxPooling2D",
     "PerExampleTraining",
+    "copy_value",
     "describe_device",
     "pick",
     "recurrent_outputs",

@@ -1,7 +1,11 @@
 """Where torch computes."""
 
+from typing import Any
+
 import torch
 from keras.src.backend.torch.core import get_device
+
+COMPILES_STEPS = False  # it runs operations as they come
 
 
 def runs_on_cpu() -> bool:
@@ -13,6 +17,11 @@ def describe_device() -> str:
     """Name of the device, for a person."""
     device = str(get_device())
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
+
+
+def copy_value(variable: Any) -> torch.Tensor:
+    """A variable's value on its device, which later updates do not reach."""
+    return variable.value.detach().clone()
 
 
 def seed_engine(seed: int) -> None:

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
-from keras_dnnts.running.callbacks.checkpoint import ModelState
+from keras_dnnts.running.callbacks.checkpoint import ModelState, assign_values, copy_values, to_host
 from keras_dnnts.running.console import RunProgress, format_seconds
 from keras_dnnts.running.seeding import seed_epoch
 
@@ -97,6 +97,7 @@ class EpochHistory(keras.callbacks.Callback):
     Attributes:
         epochs: every finished epoch.
         training_seconds: how long each took, validation left out.
+        compile_seconds: how long the engine compiled before that.
         failed_epoch: None, or the number (from 1) of the epoch with a loss that was not finite.
     """
 
@@ -107,6 +108,7 @@ class EpochHistory(keras.callbacks.Callback):
         self.learnt = learnt
         self.epochs: list[Epoch] = []
         self.training_seconds: list[float] = []
+        self.compile_seconds = 0.0
         self.failed_epoch: int | None = None
 
     @property
@@ -116,9 +118,8 @@ class EpochHistory(keras.callbacks.Callback):
 
     @property
     def epochs_per_second(self) -> float:
-        """Speed of training alone; the first epoch includes compilation and counts only if it is the only one."""
-        seconds = self.training_seconds[1:] or self.training_seconds
-        return len(seconds) / sum(seconds)
+        """Speed of training alone."""
+        return len(self.training_seconds) / sum(self.training_seconds)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Start the clock."""
@@ -164,12 +165,14 @@ class EpochHistory(keras.callbacks.Callback):
     def get_state(self) -> dict[str, Any]:
         """What :meth:`set_state` takes."""
         epochs = [dataclasses.astuple(epoch) for epoch in self.epochs]
-        return {"epochs": epochs, "training_seconds": self.training_seconds}
+        times = {"training_seconds": self.training_seconds, "compile_seconds": self.compile_seconds}
+        return {"epochs": epochs, **times}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self.epochs = [Epoch(*epoch) for epoch in state["epochs"]]
         self.training_seconds = state["training_seconds"]
+        self.compile_seconds += state.get("compile_seconds", 0.0)
 
 
 class EarlyStopping(keras.callbacks.Callback):
@@ -193,7 +196,7 @@ class EarlyStopping(keras.callbacks.Callback):
         self.patience, self.restore_best = patience, restore_best
         self.best_epoch = 0
         self._best_loss = math.inf
-        self._best_weights: list[np.ndarray] | None = None
+        self._best_weights: list[Any] | None = None
         self._waited = 0
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -203,7 +206,7 @@ class EarlyStopping(keras.callbacks.Callback):
         if loss < self._best_loss:
             self._best_loss, self.best_epoch, self._waited = loss, epoch + 1, 0
             if self.restore_best:
-                self._best_weights = self.model.get_weights()
+                self._best_weights = copy_values(self.model.weights)
             return
         self._waited += 1
         if self.patience and self._waited >= self.patience:
@@ -212,14 +215,14 @@ class EarlyStopping(keras.callbacks.Callback):
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Go back to the best weights."""
         if self._best_weights is not None:
-            self.model.set_weights(self._best_weights)
+            assign_values(self.model.weights, self._best_weights)
 
     def get_state(self) -> dict[str, Any]:
         """What :meth:`set_state` takes."""
         return {
             "best_epoch": self.best_epoch,
             "best_loss": float(self._best_loss),
-            "best_weights": self._best_weights,
+            "best_weights": None if self._best_weights is None else to_host(self._best_weights),
             "waited": self._waited,
         }
 

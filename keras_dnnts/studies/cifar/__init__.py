@@ -36,6 +36,7 @@ METRICS = (
     MetricKind("best_epoch", "best epoch", "count"),
     MetricKind("train_seconds", "train seconds", "seconds", higher_is_better=False),
     MetricKind("images_per_second", "images/s", "per second", higher_is_better=True),
+    MetricKind("compile_seconds", "compile seconds", "seconds", higher_is_better=False, optional=True),
 )
 HISTORY = ("learning_rate", "train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 HERE = __name__

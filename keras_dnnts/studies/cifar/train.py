@@ -26,6 +26,7 @@ from keras_dnnts.running.callbacks import (
     ModelState,
 )
 from keras_dnnts.running.callbacks.checkpoint import Stateful
+from keras_dnnts.running.compilation import compile_steps
 from keras_dnnts.running.run import Run
 from keras_dnnts.running.seeding import seed_all
 from keras_dnnts.studies.cifar import HISTORY
@@ -131,6 +132,9 @@ class CifarTraining:
 
         checkpoint = Checkpoint(learned, parts, save, config.checkpoint_seconds, run.interruption)
         checkpoint.restore(run.directory.checkpoints.load_training(seed))
+        if not checkpoint.finished:
+            # The last batch has fewer images than the others, mostly.
+            history.compile_seconds += compile_steps(model, (prepared.train[i] for i in {0, len(prepared.train) - 1}))
         done = self.steps if checkpoint.finished else checkpoint.epochs * prepared.train.images
         run.progress.skip(done, run.label(seed))
         model.fit(
@@ -230,7 +234,8 @@ class CifarTraining:
             "train_loss": kept.train_loss,
             "epochs_run": len(history.epochs),
             "best_epoch": best_epoch,
-            "train_seconds": sum(epoch.seconds for epoch in history.epochs),
+            "train_seconds": sum(history.training_seconds),
+            "compile_seconds": history.compile_seconds,
         }
 
     def _illustrate(

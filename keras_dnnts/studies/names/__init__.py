@@ -49,6 +49,7 @@ METRICS = (
     MetricKind("final_loss", "final loss", "nats", higher_is_better=False),
     MetricKind("train_seconds", "train seconds", "seconds", higher_is_better=False),
     MetricKind("steps_per_second", "steps/s", "per second", higher_is_better=True),
+    MetricKind("compile_seconds", "compile seconds", "seconds", higher_is_better=False, optional=True),
 )
 PARTS = {"held_out": "held-out names", "train": "training names"}
 HERE = __name__

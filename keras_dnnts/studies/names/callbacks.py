@@ -24,6 +24,7 @@ class UpdateHistory(keras.callbacks.Callback):
     Attributes:
         losses: mean loss of every finished chunk.
         seconds: how long each took.
+        compile_seconds: how long the engine or the kernel compiled before that.
         failed_update: None, or the number (from 1) of the update whose loss was not finite.
     """
 
@@ -34,6 +35,7 @@ class UpdateHistory(keras.callbacks.Callback):
         self.updates, self.chunk_size, self.learnt = updates, chunk_size, learnt
         self.losses: list[float] = []
         self.seconds: list[float] = []
+        self.compile_seconds = 0.0
         self.failed_update: int | None = None
 
     @property
@@ -43,10 +45,8 @@ class UpdateHistory(keras.callbacks.Callback):
 
     @property
     def updates_per_second(self) -> float:
-        """Speed of the training loop; the first chunk includes compilation and counts only if it is the only one."""
-        sizes = [self._size(chunk) for chunk in range(len(self.seconds))]
-        start = 1 if len(sizes) > 1 else 0
-        return sum(sizes[start:]) / sum(self.seconds[start:])
+        """Speed of the training loop."""
+        return sum(self._size(chunk) for chunk in range(len(self.seconds))) / sum(self.seconds)
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Start the clock."""
@@ -66,11 +66,12 @@ class UpdateHistory(keras.callbacks.Callback):
 
     def get_state(self) -> dict[str, Any]:
         """What :meth:`set_state` takes."""
-        return {"losses": self.losses, "seconds": self.seconds}
+        return {"losses": self.losses, "seconds": self.seconds, "compile_seconds": self.compile_seconds}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from there."""
         self.losses, self.seconds = state["losses"], state["seconds"]
+        self.compile_seconds += state.get("compile_seconds", 0.0)
 
     def _size(self, chunk: int) -> int:
         return min(self.chunk_size, self.updates - chunk * self.chunk_size)

@@ -11,6 +11,7 @@ from keras_dnnts.analysis import count_confusions, measure_accuracy
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.own_models import build_own_model, describe_code, is_own_model
 from keras_dnnts.running.callbacks import Checkpoint, ModelState
+from keras_dnnts.running.compilation import compile_steps, measure_seconds
 from keras_dnnts.running.run import Run
 from keras_dnnts.running.seeding import seed_all
 from keras_dnnts.studies.names.callbacks import UpdateHistory, UpdateProgress
@@ -23,6 +24,7 @@ from keras_dnnts.studies.names.models import (
     PerExampleModel,
     build_char_rnn,
     compile_char_rnn,
+    compile_kernel,
     compile_per_example,
     runs_fused,
 )
@@ -58,16 +60,18 @@ class NamesTraining:
         # The fused kernel leaves Python free.
         self.side_by_side = self.config.seeds if self._is_fused() else 1
 
-    def prepare(self, seed: int) -> tuple[Any, str]:
-        """The compiled model of a seed, and what will make its updates."""
+    def prepare(self, seed: int) -> tuple[Any, str, float]:
+        """The compiled model of a seed, what will make its updates, and how long its kernel took to compile."""
         model = build_model(self.config, len(self.data.dataset.classes), seed)
         if is_own_model(self.config.cell):
-            return model, compile_per_example(model, learning_rate(self.config))
-        return model, compile_char_rnn(model, learning_rate(self.config), self.config.engine)
+            return model, compile_per_example(model, learning_rate(self.config)), 0.0
+        updater = compile_char_rnn(model, learning_rate(self.config), self.config.engine)
+        seconds = measure_seconds(lambda: compile_kernel(model)) if updater == "fused" else 0.0
+        return model, updater, seconds
 
-    def train(self, seed: int, prepared: tuple[Any, str]) -> Trained:
+    def train(self, seed: int, prepared: tuple[Any, str, float]) -> Trained:
         """Make the updates that are left."""
-        model, updater = prepared
+        model, updater, kernel_seconds = prepared
         checkpoints, iterations = self.run.directory.checkpoints, self.config.iterations
         dataset, lines = self.data.dataset, self.data.splits[seed].train
         if self.config.draw_from == "names":
@@ -75,6 +79,7 @@ class NamesTraining:
         stream = lines[draw_examples(dataset.labels[lines], iterations, seed, self.config.draw_classes)]
         learned = ModelState(model)
         history = UpdateHistory(iterations, CHUNK_SIZE, learned)
+        history.compile_seconds = kernel_seconds
 
         def save(state: Any) -> None:
             checkpoints.save_training(seed, state)
@@ -89,6 +94,7 @@ class NamesTraining:
         if not checkpoint.finished:
             progress = UpdateProgress(self.run.progress, self.run.label(seed), dataset, stream, history)
             left = stream[done:]
+            history.compile_seconds += self._compile_steps(model, left)
             model.fit(
                 x=(dataset.letters[left], dataset.lengths[left]),
                 y=dataset.labels[left],
@@ -135,6 +141,7 @@ class NamesTraining:
                 "final_loss": history.losses[-1],
                 "train_seconds": sum(history.seconds),
                 "steps_per_second": history.updates_per_second,
+                "compile_seconds": history.compile_seconds,
             },
             confusions=confusions,
             parameters=model.count_params(),
@@ -144,6 +151,15 @@ class NamesTraining:
             details={"mistakes": {side: list_mistakes(arrays, side, dataset.classes) for side in confusions}},
             arrays={"loss_step": np.array([step for step, _ in rows], np.int64), **arrays},
             environment={"engine": trained.updater, **describe_code(self.config.cell)},
+        )
+
+    def _compile_steps(self, model: PerExampleModel, stream: np.ndarray) -> float:
+        """Compile the step for chunks of every size that the stream has; seconds."""
+        dataset = self.data.dataset
+        sizes = {min(CHUNK_SIZE, len(stream)), len(stream) % CHUNK_SIZE} - {0}
+        chunks = [stream[:size] for size in sizes]
+        return compile_steps(
+            model, [((dataset.letters[chunk], dataset.lengths[chunk]), dataset.labels[chunk]) for chunk in chunks]
         )
 
     def _is_fused(self) -> bool:

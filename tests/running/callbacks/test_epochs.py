@@ -5,12 +5,13 @@ import itertools
 import math
 from types import SimpleNamespace
 
-import numpy as np
 import pytest
+import torch
 from rich.console import Console
 
-from keras_dnnts.running.callbacks import EarlyStopping, EpochHistory, EpochProgress, ModelState, epochs
+from keras_dnnts.running.callbacks import Checkpoint, EarlyStopping, EpochHistory, EpochProgress, ModelState, epochs
 from keras_dnnts.running.console import RunProgress
+from keras_dnnts.running.interruption import Interrupted, Interruption
 
 NAN, INFINITE = math.nan, math.inf
 LOSSES = {
@@ -31,15 +32,25 @@ class Weights:
     """Stands for a model whose only weight is the number of the epoch it was trained in."""
 
     def __init__(self):
-        self.weights, self.stop_training = [np.zeros(1)], False
+        self.weights, self.stop_training = [Variable()], False
         self.trainable_variables = []
         self.optimizer = SimpleNamespace(build=lambda variables: None, variables=[])
 
-    def get_weights(self):
-        return [weight.copy() for weight in self.weights]
+    @property
+    def epoch(self):
+        return self.weights[0].value.item()
 
-    def set_weights(self, weights):
-        self.weights = weights
+    @epoch.setter
+    def epoch(self, number):
+        self.weights[0].value.fill_(number)
+
+
+class Variable:
+    def __init__(self):
+        self.value = torch.zeros(1)
+
+    def assign(self, value):
+        self.value.copy_(torch.as_tensor(value))
 
 
 def plain_loop(losses, patience):
@@ -63,7 +74,7 @@ def test_early_stopping_is_the_reference_rule(losses, patience, restore_best):
     stopping = EarlyStopping(patience, restore_best)
     stopping.set_model(model)
     for epoch, loss in enumerate(losses):
-        model.weights = [np.full(1, epoch + 1)]
+        model.epoch = epoch + 1
         stopping.on_epoch_end(epoch, {"val_loss": loss})
         if model.stop_training:
             break
@@ -73,7 +84,7 @@ def test_early_stopping_is_the_reference_rule(losses, patience, restore_best):
     assert epoch + 1 == epochs_run
     assert stopping.best_epoch == best_epoch
     expected = best_epoch if restore_best and best_epoch else epochs_run
-    assert model.weights[0].item() == expected
+    assert model.epoch == expected
 
 
 def epoch_logs(loss):
@@ -87,7 +98,7 @@ def test_loss_that_is_not_finite_gives_back_the_weights_from_before_the_epoch():
     history.set_model(model)
     for epoch, loss in enumerate([2.0, NAN]):
         history.on_epoch_begin(epoch)
-        model.weights = [np.full(1, epoch + 1)]
+        model.epoch = epoch + 1
         history.on_train_batch_end(0, {"loss": loss})
         history.on_train_batch_begin(1)
         assert model.stop_training == math.isnan(loss)
@@ -97,7 +108,7 @@ def test_loss_that_is_not_finite_gives_back_the_weights_from_before_the_epoch():
             learnt.capture()
     assert history.failed_epoch == 2
     assert [epoch.train_loss for epoch in history.epochs] == [2.0]
-    assert model.weights[0].item() == 1
+    assert model.epoch == 1
 
 
 def test_the_plain_loss_is_recorded_and_judged_where_another_is_minimised():
@@ -117,12 +128,17 @@ def test_the_plain_loss_is_recorded_and_judged_where_another_is_minimised():
     assert model.stop_training
 
 
-def test_speed_leaves_the_first_epoch_out():
+def test_speed_times_seconds_are_the_epochs():
     history = EpochHistory(ModelState(Weights()))
-    history.training_seconds = [10.0]
-    assert history.epochs_per_second == pytest.approx(0.1)
     history.training_seconds = [10.0, 1.0, 3.0]
-    assert history.epochs_per_second == pytest.approx(0.5)
+    assert history.epochs_per_second * sum(history.training_seconds) == pytest.approx(3)
+
+
+def test_compilation_adds_up_over_processes():
+    before, after = (EpochHistory(ModelState(Weights())) for _ in range(2))
+    before.compile_seconds, after.compile_seconds = 2.0, 3.0
+    after.set_state(before.get_state())
+    assert after.compile_seconds == 5
 
 
 class Batches:
@@ -178,3 +194,36 @@ def test_long_run_is_announced_once_with_what_shortens_it(monkeypatch):
 def test_short_run_is_not_announced(monkeypatch):
     lines, _ = follow_epochs(monkeypatch, 5, count=100, stop_after=1)
     assert not any("fewer epochs" in line for line in lines)
+
+
+def follow_checkpoints(seconds, epochs, interrupted_in=None):
+    """How often a state left the device, and what was saved, over epochs whose number is the weight."""
+    model, interruption, saved, moved = Weights(), Interruption(), [], []
+    learned = ModelState(model)
+    get_state = learned.get_state
+    learned.get_state = lambda: moved.append(1) or get_state()
+    checkpoint = Checkpoint(learned, {}, saved.append, seconds, interruption)
+    checkpoint.set_model(model)
+    checkpoint.set_params({"epochs": epochs})
+    checkpoint.on_train_begin()
+    try:
+        for epoch in range(epochs):
+            checkpoint.on_train_batch_begin(0)
+            model.epoch = epoch + 0.5
+            interruption.requested = epoch == interrupted_in
+            checkpoint.on_train_batch_begin(1)
+            model.epoch = epoch + 1
+            checkpoint.on_epoch_end(epoch)
+    except Interrupted:
+        pass
+    return len(moved), [(state["epochs"], state["learnt"]["weights"][0].item()) for state in saved]
+
+
+def test_states_leave_the_device_only_to_be_saved():
+    assert follow_checkpoints(seconds=0, epochs=3) == (3, [(1, 1), (2, 2), (3, 3)])
+    assert follow_checkpoints(seconds=1000, epochs=3) == (1, [(3, 3)])
+
+
+def test_an_interruption_within_an_epoch_saves_the_end_of_the_last():
+    assert follow_checkpoints(seconds=1000, epochs=5, interrupted_in=2) == (1, [(2, 2)])
+    assert follow_checkpoints(seconds=0, epochs=5, interrupted_in=2) == (2, [(1, 1), (2, 2)])

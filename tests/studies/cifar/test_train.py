@@ -98,8 +98,10 @@ def test_results_json_keeps_its_contract(animals, tmp_path):
     }
     assert set(plain["metrics"]) == {
         *("test_accuracy", "test_loss", "validation_accuracy", "validation_loss", "train_loss"),
-        *("epochs_run", "best_epoch", "train_seconds", "images_per_second"),
+        *("epochs_run", "best_epoch", "train_seconds", "images_per_second", "compile_seconds"),
     }
+    seconds, rate = (plain["metrics"][name]["mean"] for name in ("train_seconds", "images_per_second"))
+    assert round(seconds * rate) == 32
     low, high = plain["metrics"]["test_accuracy"]["intervals_95"][0]
     assert 0 <= low <= plain["metrics"]["test_accuracy"]["mean"] <= high <= 1
     assert set(plain["details"]["recall"]["test"]) == set(CLASSES)

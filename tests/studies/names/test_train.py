@@ -87,7 +87,10 @@ def test_results_json_keeps_its_contract(names, tmp_path):
         "final_loss",
         "train_seconds",
         "steps_per_second",
+        "compile_seconds",
     }
+    times = zip(*(plain["metrics"][name]["values"] for name in ("train_seconds", "steps_per_second")), strict=True)
+    assert [round(seconds * rate) for seconds, rate in times] == [plain["config"]["iterations"]] * 2
     for metric in plain["metrics"].values():
         assert metric["mean"] == pytest.approx(np.mean(metric["values"]))
         assert metric["sd"] == pytest.approx(np.std(metric["values"], ddof=1))

@@ -10,6 +10,7 @@ import numpy as np
 from keras import ops
 
 from keras_dnnts import backend
+from keras_dnnts.backend.cells import CELLS
 from keras_dnnts.backend.initializers import SeededUniform
 from keras_dnnts.studies.names.models.per_example import PerExampleModel
 from keras_dnnts.studies.names.models.recurrent import LastOutput, Recurrent
@@ -126,6 +127,14 @@ def compile_char_rnn(model: PerExampleModel, learning_rate: Any = 0.005, engine:
     model.update_each_fused = functools.partial(update_each, layer.cell)
     model.compile(keras.optimizers.SGD(learning_rate), loss=negative_log_likelihood, run_eagerly=True)
     return "fused"
+
+
+def compile_kernel(model: PerExampleModel) -> None:
+    """Compile the kernel of a model that :func:`compile_char_rnn` found fit for it, or find it compiled."""
+    from keras_dnnts.backend.fused import build_kernel
+
+    layer = model.get_layer(RECURRENT)
+    build_kernel(CELLS[layer.cell].gates, layer.units)
 
 
 def compile_per_example(model: PerExampleModel, learning_rate: Any = 0.005) -> str:
