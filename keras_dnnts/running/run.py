@@ -92,9 +92,10 @@ def _describe_data(study: Study, data: StudyData) -> str:
 
 def _describe_training(study: Study, config: Config, training: Training) -> str:
     device = describe_environment()["device"]
-    seeds = f"{config.seeds} seeds of " if config.seeds > 1 else ""
-    title = study.model_title(config.to_dict())
-    return f"training {title} with {config.backend} on {device}: {seeds}{training.steps:,} {training.unit}"
+    seeds = f"{config.seeds} seeds, each " if config.seeds > 1 else ""
+    title, rounds = study.model_title(config.to_dict()), training.round_size
+    length = f"{training.steps:,}" if rounds is None else f"at most {training.steps // rounds:,} epochs of {rounds:,}"
+    return f"training {title} with {config.backend} on {device}: {seeds}{length} {training.unit}"
 
 
 def _run_seeds(run: Run, training: Training) -> list[SeedOutcome]:
