@@ -60,6 +60,10 @@ class ImageDataset:
         test_labels: (M,) int32, or None with ``test_images``.
         train_paths: (N,) str, the images' files within the source; None where they have none.
         test_paths: (M,) str, likewise.
+        validation_images: (V, H, W, 3) uint8, or None where the source has no validation part.
+        validation_labels: (V,) int32, or None with ``validation_images``.
+        validation_paths: (V,) str, as ``train_paths``.
+        left_out: files that could not be used, each with its problem, where these were to be left out.
     """
 
     name: str
@@ -73,3 +77,7 @@ class ImageDataset:
     test_labels: np.ndarray | None
     train_paths: np.ndarray | None = None
     test_paths: np.ndarray | None = None
+    validation_images: np.ndarray | None = None
+    validation_labels: np.ndarray | None = None
+    validation_paths: np.ndarray | None = None
+    left_out: tuple[tuple[str, str], ...] = ()

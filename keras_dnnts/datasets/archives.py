@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import stat
 import tarfile
 import zipfile
@@ -17,8 +18,28 @@ from keras_dnnts.errors import UserError
 LARGEST_MEMBER_BYTES = 256 * 2**20
 LARGEST_TREE_BYTES = 32 * 2**30
 MOST_MEMBERS = 4_000_000
+_ZIP_SAYS_UTF8 = 0x800
 
-_LEFT_BY_SYSTEMS = frozenset({"__MACOSX", "Thumbs.db", "desktop.ini"})
+# Beside hidden files, in lower case: Windows does not tell Thumbs.db from thumbs.db.
+_LEFT_BY_SYSTEMS = frozenset(
+    {
+        *("__macosx", "icon\r", "icon\uf00d", "network trash folder", "temporary items"),  # macOS, on other disks too
+        *("thumbs.db", "ehthumbs.db", "ehthumbs_vista.db", "desktop.ini"),  # Windows
+        *("$recycle.bin", "system volume information"),
+        *("@eadir", "#recycle", "#snapshot", "@recycle", "@recently-snapshot", "@tmp"),  # Synology, QNAP
+        *("lost+found", "picasa.ini", "zbthumbnail.info", "pspbrwse.jbf", "__pycache__"),
+    }
+)
+# Locks and unsaved copies of editors and offices, unfinished downloads, and where Windows notes a download came from.
+_LEFT_FILE = re.compile(r"~\$.*|.*~|#.*#|.*\.(tmp|crdownload|swp)|.*:zone\.identifier", re.DOTALL | re.IGNORECASE)
+
+
+class UnusableFileError(UserError):
+    """A file of a tree is of no use; ``problem`` says why, without its name."""
+
+    def __init__(self, name: str, problem: str) -> None:
+        super().__init__(f"{name} {problem}: repair or remove it")
+        self.problem = problem
 
 
 @dataclass(frozen=True)
@@ -58,12 +79,16 @@ def iterate_members(source: Path) -> Iterator[Member]:
     else:
         members = _tar_members(source)
     for member in members:
-        if member.path.parts and not any(_is_clutter(part) for part in member.path.parts):
+        if member.path.parts and not _is_clutter(member.path, member.read is not None):
             yield member
 
 
-def _is_clutter(part: str) -> bool:
-    return part.startswith(".") or part in _LEFT_BY_SYSTEMS
+def _is_clutter(path: PurePosixPath, is_file: bool) -> bool:
+    return any(map(_is_left_over, path.parts)) or (is_file and bool(_LEFT_FILE.fullmatch(path.name)))
+
+
+def _is_left_over(name: str) -> bool:
+    return name.startswith(".") or name.lower() in _LEFT_BY_SYSTEMS
 
 
 def _folder_members(root: Path) -> Iterator[Member]:
@@ -71,7 +96,7 @@ def _folder_members(root: Path) -> Iterator[Member]:
         raise UserError(f"{error.filename} cannot be read ({error.strerror})") from error
 
     for folder, subfolders, files in os.walk(root, onerror=stop, followlinks=True):
-        subfolders[:] = sorted(name for name in subfolders if not _is_clutter(name))
+        subfolders[:] = sorted(name for name in subfolders if not _is_left_over(name))
         refuse_circles(Path(folder), root)
         inside = PurePosixPath(Path(folder).relative_to(root).as_posix())
         yield Member(inside, None)
@@ -93,31 +118,50 @@ def refuse_circles(folder: Path, root: Path) -> None:
 
 
 def _file_reader(path: Path) -> Callable[[], bytes]:
-    def read() -> bytes:
-        try:
-            # A pipe would be waited for, and a device never ends.
-            if not stat.S_ISREG(path.stat().st_mode):
-                raise UserError(f"{path} is not a file: remove it")
-            with path.open("rb") as file:
-                data = file.read(LARGEST_MEMBER_BYTES + 1)
-        except OSError as error:
-            raise UserError(f"{path} cannot be read ({error.strerror})") from error
-        if len(data) > LARGEST_MEMBER_BYTES:
-            raise UserError(f"{path} has more than {LARGEST_MEMBER_BYTES} bytes")
-        return data
+    return lambda: read_file(path)
 
-    return read
+
+def read_file(path: Path) -> bytes:
+    """Read a file.
+
+    Raises:
+        UnusableFileError: it cannot be read, is a pipe or a device, or has more than ``LARGEST_MEMBER_BYTES``.
+    """
+    try:
+        # A pipe would be waited for, and a device never ends.
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise UnusableFileError(str(path), "is not a file")
+        with path.open("rb") as file:
+            data = file.read(LARGEST_MEMBER_BYTES + 1)
+    except (OSError, ValueError) as error:  # the second for what no path can be
+        leads_nowhere = isinstance(error, FileNotFoundError) and path.is_symlink()
+        reason = getattr(error, "strerror", None) or error
+        problem = "is a link that leads nowhere" if leads_nowhere else f"cannot be read ({reason})"
+        raise UnusableFileError(str(path), problem) from error
+    if len(data) > LARGEST_MEMBER_BYTES:
+        raise UnusableFileError(str(path), f"has more than {LARGEST_MEMBER_BYTES} bytes")
+    return data
 
 
 def _zip_members(source: Path) -> Iterator[Member]:
     with _damage_named(source), zipfile.ZipFile(source) as archive:
         allowance = _Allowance(source)
         for entry in archive.infolist():
-            path = _inside_path(source, entry.filename)
+            path = _inside_path(source, _zip_name(entry))
+            allowance.spend(entry.filename, entry.file_size)
+            if _is_clutter(path, not entry.is_dir()):
+                continue
             if stat.S_ISLNK(entry.external_attr >> 16):
                 raise UserError(f"{source}: {entry.filename!r} is a link: store the file itself")
-            allowance.spend(entry.filename, entry.file_size)
             yield Member(path, None if entry.is_dir() else _zip_reader(source, archive, entry))
+
+
+def _zip_name(entry: zipfile.ZipInfo) -> str:
+    """A member's name; macOS writes UTF-8 without saying so, which is read as the code page of DOS."""
+    with contextlib.suppress(UnicodeError):
+        if not entry.flag_bits & _ZIP_SAYS_UTF8:
+            return entry.filename.encode("cp437").decode("utf-8")
+    return entry.filename
 
 
 def _zip_reader(source: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> Callable[[], bytes]:
@@ -138,6 +182,9 @@ def _tar_members(source: Path) -> Iterator[Member]:
         while (entry := archive.next()) is not None:
             archive.members.clear()  # type: ignore[attr-defined]  # it keeps them to find one by its name
             path = _inside_path(source, entry.name)
+            if _is_clutter(path, not entry.isdir()):
+                allowance.spend(entry.name, entry.size)
+                continue
             if not (entry.isfile() or entry.isdir()) or entry.issparse():
                 raise UserError(f"{source}: {entry.name!r} is a link, a device or sparse: store the file itself")
             allowance.spend(entry.name, entry.size)

@@ -18,9 +18,9 @@ from keras_dnnts.datasets.archives import iterate_members
 from keras_dnnts.errors import UserError
 from keras_dnnts.whole_files import UNFINISHED, remove_unfinished, write_whole
 
-_FORMAT = 3
+_FORMAT = 4
 _FILES = "images-*.npz"
-_ARRAYS = ("train_images", "train_labels", "test_images", "test_labels", "train_paths", "test_paths")
+_ARRAYS = tuple(f"{part}_{what}" for part in ("train", "validation", "test") for what in ("images", "labels", "paths"))
 
 logger = logging.getLogger("keras_dnnts")
 
@@ -167,7 +167,8 @@ def _load(path: Path, state: str) -> ImageDataset | None:
                 return None
             del about["location"]
             arrays: dict[str, Any] = {name: archive.get(name) for name in _ARRAYS}
-            return ImageDataset(**about | arrays | {"classes": tuple(about["classes"])})
+            left_out = tuple((str(path), str(problem)) for path, problem in about["left_out"])
+            return ImageDataset(**about | arrays | {"classes": tuple(about["classes"]), "left_out": left_out})
     except FileNotFoundError:
         return None
     # Damage may show in the zip, in an array's header or in the JSON.

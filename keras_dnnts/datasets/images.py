@@ -4,6 +4,8 @@ import dataclasses
 import logging
 from pathlib import Path
 
+import numpy as np
+
 from keras_dnnts.datasets import ImageDataset, cifar10
 from keras_dnnts.datasets.archives import iterate_members
 from keras_dnnts.datasets.digits import load_digits
@@ -22,6 +24,7 @@ def load_image_dataset(
     data_dir: Path | None = None,
     dataset_name: str | None = None,
     largest_side: int = 224,
+    skip_bad: bool = False,
 ) -> ImageDataset:
     """The images asked for, decoded, of one size; a second call reads them from the cache.
 
@@ -31,6 +34,7 @@ def load_image_dataset(
         data_dir: a folder or an archive (tar, zip) with a folder a class or with CIFAR-10's original batches.
         dataset_name: what results and titles call it; None for the source's own name.
         largest_side: pixels; own images whose shorter side exceeds it are shrunk to it.
+        skip_bad: leave out files of ``data_dir`` that cannot be used, rather than refuse them all.
 
     Raises:
         UserError: the data are out of reach, damaged, or not of a form known here.
@@ -42,7 +46,9 @@ def load_image_dataset(
     if dataset not in SOURCES:
         raise UserError(f"unknown image data set {dataset!r}: choose one of {', '.join(SOURCES)}")
     if data_dir is not None:
-        found = cached(data_dir, {"largest_side": largest_side}, lambda: _read_own_images(data_dir, largest_side))
+        options = {"largest_side": largest_side, "skip_bad": skip_bad}
+        found = cached(data_dir, options, lambda: _read_own_images(data_dir, largest_side, skip_bad))
+        _warn_of_copies_only(found)
     elif dataset == "auto":
         found = _load_cifar10_or_digits()
     else:
@@ -54,11 +60,18 @@ def load_image_dataset(
     return dataclasses.replace(found, name=dataset_name or found.name)
 
 
-def _read_own_images(source: Path, largest_side: int) -> ImageDataset:
+def _read_own_images(source: Path, largest_side: int, skip_bad: bool) -> ImageDataset:
     batches = cifar10.find_batches(iterate_members(source), source)
     if batches:
         return cifar10.read_batches(batches, source)
-    return read_image_folders(iterate_members(source), source, largest_side)
+    return read_image_folders(iterate_members(source), source, largest_side, skip_bad)
+
+
+def _warn_of_copies_only(dataset: ImageDataset) -> None:
+    """Say so where all images are one picture, such as white icons, whose transparent parts are white, too."""
+    first, *others = dataset.train_images
+    if others and all(np.array_equal(image, first) for image in others):
+        logger.warning("%s: all training images are the same picture: nothing can be learned from them", dataset.source)
 
 
 def _load_cifar10_or_digits() -> ImageDataset:

@@ -56,7 +56,19 @@ def test_folders_are_members_even_where_empty(tmp_path):
 
 
 def test_hidden_files_and_leftovers_of_systems_are_passed_over(tmp_path):
-    clutter = {".git/config": b"", "a/.DS_Store": b"", "__MACOSX/a/._two.bin": b"", "a/Thumbs.db": b"", "._b": b""}
+    names = [".git/config", "a/.DS_Store", "__MACOSX/a/._two.bin", "._b", ".directory", ".Spotlight-V100/x", "a/Icon\r"]
+    names += ["Thumbs.db", "a/thumbs.db", "THUMBS.DB", "a/Desktop.ini", "desktop.ini", "ehthumbs.db", "Picasa.ini"]
+    names += ["a/@eaDir/two.bin/SYNOPHOTO_THUMB_M.jpg", "#recycle/x.png", "@Recycle/x.png", "$RECYCLE.BIN/x.png"]
+    names += ["System Volume Information/x", "lost+found/x", "__pycache__/x.pyc", ".fseventsd/x"]
+    names += [
+        "a/~$notes.docx",
+        "a/two.bin~",
+        "a/#two.bin#",
+        "a/~x.TMP",
+        "a/x.jpg.crdownload",
+        "a/x.jpg:Zone.Identifier",
+    ]
+    clutter = dict.fromkeys(names, b"")
     assert read_files(write_folder(tmp_path / "folder", TREE | clutter)) == TREE
     assert read_files(pack_tar(tmp_path / "a.tar", TREE | clutter)) == TREE
     assert read_files(pack_zip(tmp_path / "a.zip", TREE | clutter)) == TREE
@@ -145,6 +157,23 @@ def test_links_and_devices_in_a_tar(tmp_path, kind):
         entry.type, entry.linkname = kind, "/etc/passwd"
         archive.addfile(entry)
     assert "'cat/passwd.png' is a link" in complaint(tmp_path / "a.tar")
+
+
+def test_links_among_what_systems_leave_are_passed_over(tmp_path):
+    with tarfile.open(pack_tar(tmp_path / "a.tar", TREE), "a") as archive:
+        entry = tarfile.TarInfo("a/.#two.bin")
+        entry.type, entry.linkname = tarfile.SYMTYPE, "someone@host.123"
+        archive.addfile(entry)
+    assert read_files(tmp_path / "a.tar") == TREE
+
+
+def test_zips_of_macos_name_their_members_in_utf8_without_saying_so(tmp_path):
+    path = pack_zip(tmp_path / "a.zip", {"Löwe/1.png": b"x"})
+    data = bytearray(path.read_bytes())
+    for signature, flags_at in ((b"PK\x03\x04", 6), (b"PK\x01\x02", 8)):
+        data[data.index(signature) + flags_at + 1] &= ~8
+    path.write_bytes(data)
+    assert read_files(path) == {"Löwe/1.png": b"x"}
 
 
 def test_links_in_a_zip(tmp_path):

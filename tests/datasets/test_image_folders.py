@@ -1,5 +1,7 @@
 import io
 import itertools
+import os
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +12,7 @@ from PIL import Image, ImageOps
 
 from keras_dnnts.datasets import image_folders
 from keras_dnnts.datasets.archives import iterate_members
-from keras_dnnts.datasets.image_folders import decode_image, read_image_folders
+from keras_dnnts.datasets.image_folders import decode_image, list_images, read_image_folders
 from keras_dnnts.errors import UserError
 from tests.datasets.image_trees import (
     complaint_about,
@@ -114,16 +116,18 @@ def test_many_classes_are_sorted(tmp_path):
         np.testing.assert_array_equal(image, decoded(tree[f"{name}/x.png"]))
 
 
-@pytest.mark.parametrize("suffix", ["PNG", "bmp", "tiff", "ppm"])
+@pytest.mark.parametrize("suffix", ["PNG", "bmp", "tiff", "ppm", "apng", "dib", "pnm"])
 def test_lossless_formats(tmp_path, suffix):
     image = random_image(5)
-    tree = small_tree([""]) | {f"dog/x.{suffix}": encoded(image, suffix.upper())}
+    other = {"apng": "PNG", "dib": "BMP", "pnm": "PPM"}
+    tree = small_tree([""]) | {f"dog/x.{suffix}": encoded(image, other.get(suffix, suffix.upper()))}
     np.testing.assert_array_equal(read(write_folder(tmp_path, tree)).train_images[-1], image)
 
 
-def test_jpegs_decode_as_pillow_does(tmp_path):
+@pytest.mark.parametrize("suffix", ["jpg", "JPEG", "jfif", "jpe", "jif", "pjpeg"])
+def test_jpegs_decode_as_pillow_does(tmp_path, suffix):
     data = encoded(random_image(5), "JPEG")
-    images = read(write_folder(tmp_path, small_tree([""]) | {"dog/x.jpg": data})).train_images
+    images = read(write_folder(tmp_path, small_tree([""]) | {f"dog/x.{suffix}": data})).train_images
     np.testing.assert_array_equal(images[-1], decoded(data))
 
 
@@ -152,64 +156,23 @@ def test_what_is_cut_off_is_cut_off_on_both_sides(tmp_path):
     assert (read(write_folder(tmp_path, tree)).train_images[0] == 200).all()
 
 
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGBA", "CMYK", "I;16"])
-def test_every_kind_of_pixel_becomes_rgb(mode):
-    grey = np.array([[0, 255], [255, 0]], np.uint8)
-    if mode == "I;16":
-        image = Image.fromarray(grey.astype(np.uint16) * 257)
-    else:
-        image = Image.fromarray(grey).convert("RGB").convert(mode)
-    file = io.BytesIO()
-    image.save(file, "TIFF" if mode == "CMYK" else "PNG")
-    np.testing.assert_array_equal(decode_image(file.getvalue(), "x", 9), np.stack([grey] * 3, axis=-1), strict=True)
-
-
-def test_16_bit_grey_keeps_its_upper_byte():
-    grey = np.random.default_rng(0).integers(0, 2**16, (3, 4), dtype=np.uint16)
-    file = io.BytesIO()
-    Image.fromarray(grey).save(file, "PNG")
-    np.testing.assert_array_equal(decode_image(file.getvalue(), "x", 9)[..., 1], grey // 256)
-
-
-@pytest.mark.parametrize("turned", range(1, 9))
-def test_photos_are_turned_upright(turned):
-    # What EXIF's tag 274 says of each: how the picture was stored, which here is undone by hand.
-    ways = [lambda a: a, lambda a: a[:, ::-1], lambda a: a[::-1, ::-1], lambda a: a[::-1]]
-    ways += [lambda a, way=way: way(a).transpose(1, 0, 2) for way in ways]
-    upright = random_image(0)
-    stored = Image.fromarray(np.ascontiguousarray(ways[turned - 1](upright)))
-    exif = Image.Exif()
-    exif[274] = turned
-    file = io.BytesIO()
-    stored.save(file, "PNG", exif=exif)
-    np.testing.assert_array_equal(decode_image(file.getvalue(), "photo", 224), upright)
-
-
-def test_transparency_is_dropped(recwarn):
-    colours = random_image(0)
-    file = io.BytesIO()
-    Image.fromarray(np.dstack([colours, random_image(1)[..., 0]])).save(file, "PNG")
-    np.testing.assert_array_equal(decode_image(file.getvalue(), "x", 9), colours)
-    palette, file = Image.fromarray(colours).quantize(16), io.BytesIO()
-    palette.save(file, "PNG", transparency=bytes(range(16)))
-    np.testing.assert_array_equal(decode_image(file.getvalue(), "x", 9), np.asarray(palette.convert("RGB")))
-    assert not recwarn.list
-
-
 @pytest.mark.parametrize(
     ("added", "named"),
     [
-        ({"train/cat/x.png": b""}, "'train/cat/x.png' is damaged"),
+        ({"train/cat/x.png": b""}, "'train/cat/x.png' is empty"),
+        ({"train/cat/x.heic": b"x"}, "'train/cat/x.heic' is of a format that is not read (.heic)"),
         ({"test/dog/x.jpg": b"<html>404</html>"}, "'test/dog/x.jpg' is damaged"),
         ({"train/cat/x.png": encoded(random_image(0))[:-30]}, "'train/cat/x.png'"),
         ({"train/cat/x.jpg": encoded(random_image(0, 99, 99), "JPEG")[:-900]}, "'train/cat/x.jpg' cannot be decoded"),
         ({"train/cow/x.png": encoded(random_image(0))}, "'cow' is in only one"),
-        ({"val/cat/x.png": encoded(random_image(0))}, "'val' beside 'train' and 'test'"),
+        ({"val/cat/x.png": encoded(random_image(0))}, "class 'dog' is in only one of the parts, 'train', not in 'val'"),
+        ({"eval/cat/x.png": encoded(random_image(0))}, "'eval' beside 'test' and 'train'"),
+        ({"Train/cat/x.png": encoded(random_image(0))}, "'Train', 'test' and 'train', two of them for one part"),
         ({"loose.png": encoded(random_image(0))}, "'loose.png' does not lie in a class folder"),
         ({"train/loose.png": encoded(random_image(0))}, "'train/loose.png' does not lie in a class folder"),
         ({"train/cat/more/x.png": encoded(random_image(0))}, "'train/cat/more/x.png' does not lie in a class folder"),
-        ({"train/cat/1.xml": b"<annotation/>"}, "'train/cat/1.xml' lies among the images"),
-        ({"train/cat/x.eps": b"%!PS-Adobe-3.0 EPSF-3.0"}, "'train/cat/x.eps' lies among the images"),
+        ({"train/cat/1.xml": b"<annotation/>"}, "'train/cat/1.xml' is not an image file"),
+        ({"train/cat/x.eps": b"%!PS-Adobe-3.0 EPSF-3.0"}, "'train/cat/x.eps' is of a format"),
         ({"train/cat/x.png": b"%!PS-Adobe-3.0 EPSF-3.0"}, "'train/cat/x.png' is damaged"),
     ],
 )
@@ -229,7 +192,7 @@ def test_an_empty_class_folder(folder):
 def test_a_test_folder_without_classes(tmp_path):
     folder = write_folder(tmp_path / "pets", small_tree(["train/"]))
     (folder / "test").mkdir()
-    assert "class 'cat' is in only one of" in complaint(folder)
+    assert "test/ holds no images" in complaint(folder)
 
 
 def test_a_train_folder_alone_has_no_test_part(tmp_path):
@@ -253,6 +216,123 @@ def test_files_beside_the_class_folders_are_left_alone(folder):
     before = read(folder).content_hash
     write_folder(folder, dict.fromkeys(["README.md", "train/labels.csv", "train/.x.png", "train/cat/Thumbs.db"], b""))
     assert read(folder).content_hash == before
+
+
+BAD_FILES = {
+    "train/cat/notes.txt": b"x",
+    "train/cat/IMG_1.HEIC": b"x",
+    "test/dog/half.png": encoded(random_image(0))[:60],
+    "test/dog/empty.jpg": b"",
+    "train/loose.png": encoded(random_image(0)),
+}
+
+
+@pytest.mark.parametrize("act", [read, lambda source: list_images(iterate_members(source), source)])
+def test_all_bad_files_are_named_at_once(tmp_path, act):
+    source = write_folder(tmp_path / "pets", small_tree() | BAD_FILES)
+    message = complaint_about(act, source)
+    undamaged = {"test/dog/half.png", "test/dog/empty.jpg"} if act is not read else set()
+    for path in BAD_FILES.keys() - undamaged:
+        assert repr(path) in message
+    assert f"{len(BAD_FILES) - len(undamaged)} files cannot be used" in message
+    assert "skip_bad" in message
+
+
+def test_many_bad_files_are_counted_and_the_first_named(tmp_path):
+    bad = {f"train/cat/{number:02}.jpg": b"x" for number in range(13)}
+    message = complaint(write_folder(tmp_path / "pets", small_tree() | bad))
+    assert "13 files cannot be used" in message
+    assert "'train/cat/09.jpg' is damaged" in message
+    assert "'train/cat/10.jpg'" not in message
+    assert "and 3 more" in message
+
+
+@pytest.mark.parametrize("write", [write_folder, pack_tar, pack_zip])
+def test_bad_files_can_be_left_out(tmp_path, write):
+    whole = read(write_folder(tmp_path / "whole", small_tree()))
+    assert whole.left_out == ()
+    source = write(tmp_path / "pets", small_tree() | BAD_FILES)
+    data = read_image_folders(iterate_members(source), source, 224, skip_bad=True)
+    assert data.content_hash == whole.content_hash
+    assert dict(data.left_out).keys() == BAD_FILES.keys()
+    assert dict(data.left_out)["train/cat/notes.txt"] == "is not an image file"
+    assert [path for path, _ in data.left_out] == sorted(BAD_FILES)
+
+
+def test_what_cannot_be_opened_is_a_bad_file(folder):
+    os.mkfifo(folder / "train" / "cat" / "pipe.png")
+    (folder / "train" / "cat" / "link.png").symlink_to("nowhere")
+    (folder / "train" / "cat" / "loop.png").symlink_to("loop.png")
+    message = complaint(folder)
+    for problem in (
+        "'train/cat/pipe.png' is not a file",
+        "'train/cat/link.png' is a link",
+        "'train/cat/loop.png' cannot be",
+    ):
+        assert problem in message
+    data = read_image_folders(iterate_members(folder), folder, 224, skip_bad=True)
+    assert (len(data.train_images), len(data.left_out)) == (5, 3)
+
+
+def test_nothing_but_bad_files(tmp_path):
+    source = write_folder(tmp_path / "pets", small_tree() | {f"train/cat/{i}.png": b"x" for i in (1, 2, 3)})
+    with pytest.raises(UserError, match="class 'cat' has no images in its train folder"):
+        read_image_folders(iterate_members(source), source, 224, skip_bad=True)
+
+
+@pytest.mark.parametrize("train", ["train", "Train", "TRAINING"])
+@pytest.mark.parametrize("validation", ["val", "valid", "Validation"])
+@pytest.mark.parametrize("test", [None, "Test", "testing"])
+def test_folders_of_parts(tmp_path, train, validation, test):
+    names = [f"{part}/" for part in (train, validation, test) if part]
+    tree = small_tree(names)
+    data = read(write_folder(tmp_path / "pets", tree))
+    for images, labels, paths, part in (
+        (data.train_images, data.train_labels, data.train_paths, train),
+        (data.validation_images, data.validation_labels, data.validation_paths, validation),
+        (data.test_images, data.test_labels, data.test_paths, test),
+    ):
+        if part is None:
+            assert images is labels is paths is None
+            continue
+        assert labels.tolist() == [0, 0, 0, 1, 1]
+        expected = [f"{part}/{name}.png" for name in ("cat/1", "cat/2", "cat/3", "dog/a", "dog/b")]
+        assert paths.tolist() == expected
+        np.testing.assert_array_equal(images, np.stack([decoded(tree[path]) for path in expected]))
+
+
+def test_a_validation_part_is_no_test_part(tmp_path):
+    trees = {part: small_tree(["train/", part]) for part in ("val/", "test/")}
+    hashes = {read(write_folder(tmp_path / part, tree)).content_hash for part, tree in trees.items()}
+    assert len(hashes) == 2
+
+
+def test_parts_without_train(tmp_path):
+    assert "but no 'train'" in complaint(write_folder(tmp_path / "pets", small_tree(["val/", "test/"])))
+
+
+def test_classes_may_have_names_of_parts(tmp_path):
+    tree = {f"{name}/{i}.png": encoded(random_image(i)) for name in ("train", "car", "ship") for i in range(3)}
+    assert read(write_folder(tmp_path / "vehicles", tree)).classes == ("car", "ship", "train")
+
+
+@pytest.mark.parametrize("write", [write_folder, pack_zip])
+def test_names_in_several_unicode_forms_are_one(tmp_path, write):
+    tree = {name.replace("cat", "Löwe"): data for name, data in small_tree().items()}
+    composed = {unicodedata.normalize("NFC", name): data for name, data in tree.items()}
+    mixed = {
+        unicodedata.normalize("NFD" if name.startswith("test") else "NFC", name): data for name, data in tree.items()
+    }
+    one, other = (read(write(tmp_path / str(i), tree)) for i, tree in enumerate((composed, mixed)))
+    assert one.classes == other.classes == ("Löwe", "dog")
+    assert one.content_hash == other.content_hash
+
+
+def test_one_class_in_two_unicode_forms_is_joined(tmp_path):
+    tree = small_tree([""]) | {f"{form}/{i}.png": encoded(random_image(i)) for i in (7, 8) for form in ("é", "e\u0301")}
+    data = read(write_folder(tmp_path / "pets", tree))
+    assert data.classes == ("cat", "dog", "é")
+    assert data.train_labels.tolist() == [0, 0, 0, 1, 1, 2, 2, 2, 2]
 
 
 @pytest.mark.parametrize("pack", [pack_tar, pack_zip])

@@ -182,7 +182,7 @@ def survey(config: CifarConfig) -> tuple[Sequence[str], int]:
 def _survey_own(config: CifarConfig, source: Path) -> tuple[Sequence[str], int]:
     if cifar10.find_batches(iterate_members(source), source):
         return [f"data: CIFAR-10's original batches ({source}), 10 classes"], 10
-    layout = list_images(iterate_members(source), source)
+    layout, _ = list_images(iterate_members(source), source)
     counts = {part: sum(map(len, classes.values())) for part, classes in layout.items()}
     parts = ", ".join(f"{count:,} images in {part}" for part, count in counts.items())
     facts = [f"data: {source}, {parts}, {len(layout['train'])} classes"]
