@@ -1,6 +1,7 @@
 """A trained network on a person's images, prepared as a run's evaluation prepares them where it does not augment."""
 
 import importlib
+import logging
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from keras_dnnts.datasets.archives import iterate_members
+from keras_dnnts.datasets.archives import UnusableFileError, iterate_members, read_file
 from keras_dnnts.datasets.image_folders import (
     IMAGE_SUFFIXES,
     LARGEST_DECODED_BYTES,
@@ -21,11 +22,13 @@ from keras_dnnts.predict import STDIN, Prediction, log_softmax, most_probable
 from keras_dnnts.running.saved_models import SavedModel, load_keras_model
 from keras_dnnts.studies.cifar.config import CifarConfig
 
+logger = logging.getLogger("keras_dnnts")
+
 
 def predict(
     saved: SavedModel, inputs: Sequence[str], file: Path | None, top: int, backend: str | None, device: str
 ) -> Iterator[list[Prediction]]:
-    """Yield what a network says of images, in one block.
+    """Yield what a network says of images, in one block; of those that cannot be read, why.
 
     Args:
         saved: the network.
@@ -36,8 +39,8 @@ def predict(
         device: where to compute.
 
     Raises:
-        UserError: there is no input or one cannot be used, engine or device are not there, or the network is damaged
-            or not the one the results describe.
+        UserError: there is no input or one is missing, engine or device are not there, or the network is damaged or not
+            the one the results describe.
     """
     if file is not None or STDIN in inputs:
         advice = f"give files or folders; {option_name('file')} and - are for names"
@@ -47,12 +50,12 @@ def predict(
     config = saved.config
     assert isinstance(config, CifarConfig) and config.image_size is not None
     # Before an engine starts, which takes seconds, mistakes in the inputs are known.
-    paths, images = read_images(inputs, *image_shape(saved), config.image_size)
-    log_probabilities = predict_log_probabilities(saved, images, backend or config.backend, device)
-    yield [
-        Prediction(path, guesses)
-        for path, guesses in zip(paths, most_probable(log_probabilities, saved.classes, top), strict=True)
-    ]
+    paths, images, problems = read_images(inputs, *image_shape(saved), config.image_size)
+    guesses: Iterator[tuple[tuple[str, float], ...]] = iter(())
+    if len(images):
+        log_probabilities = predict_log_probabilities(saved, images, backend or config.backend, device)
+        guesses = iter(most_probable(log_probabilities, saved.classes, top))
+    yield [Prediction(path, () if path in problems else next(guesses), problem=problems.get(path)) for path in paths]
 
 
 def image_shape(saved: SavedModel) -> tuple[int, int]:
@@ -109,7 +112,9 @@ def load_network(saved: SavedModel, backend: str, device: str = "auto") -> Any:
     return model
 
 
-def read_images(inputs: Sequence[str], height: int, width: int, largest_side: int) -> tuple[list[str], np.ndarray]:
+def read_images(
+    inputs: Sequence[str], height: int, width: int, largest_side: int
+) -> tuple[list[str], np.ndarray, dict[str, str]]:
     """Read image files, and all image files in folders, as a data set of images of this shape is read.
 
     Args:
@@ -118,36 +123,53 @@ def read_images(inputs: Sequence[str], height: int, width: int, largest_side: in
         largest_side: pixels; what the run's ``image_size`` was.
 
     Returns:
-        the files' paths, those of a folder sorted, and images (N, height, width, 3) uint8.
+        all files' paths, those of a folder sorted; images (N, height, width, 3) uint8 of those that can be read; and
+        why the others cannot, by path.
 
     Raises:
-        UserError: a path cannot be read, a folder holds no images, an image is damaged, or together they are too large.
+        UserError: a path does not exist, a folder holds no images, or together they are too large.
     """
     paths = [path for text in inputs for path in _find_images(Path(text))]
     if len(paths) * height * width * 3 > LARGEST_DECODED_BYTES:
         raise UserError(f"{len(paths)} images decode to more than {LARGEST_DECODED_BYTES} bytes: predict fewer at once")
 
-    def read(path: Path) -> np.ndarray:
-        image = decode_image(_read_bytes(path), str(path), largest_side)
+    def read(path: Path) -> np.ndarray | UnusableFileError:
+        try:
+            image = decode_image(_read_bytes(path), str(path), largest_side)
+        except UnusableFileError as error:
+            return error
         return image if image.shape[:2] == (height, width) else fit_image(image, height, width)
 
     with ThreadPoolExecutor() as pool, strict_decoding():
-        return [str(path) for path in paths], np.stack(list(pool.map(read, paths)))
+        found = list(pool.map(read, paths))
+    images = [image for image in found if isinstance(image, np.ndarray)]
+    problems = {
+        str(path): error.problem
+        for path, error in zip(paths, found, strict=True)
+        if isinstance(error, UnusableFileError)
+    }
+    stacked = np.stack(images) if images else np.empty((0, height, width, 3), np.uint8)
+    return [str(path) for path in paths], stacked, problems
 
 
 def _find_images(path: Path) -> list[Path]:
+    try:
+        path.stat()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise UserError(f"{path}: cannot be read ({reason}); name an image or a folder of images") from error
     if not path.is_dir():
         return [path]
     found = [path / member.path for member in iterate_members(path) if member.read is not None]
     images = sorted(file for file in found if file.suffix.lower() in IMAGE_SUFFIXES)
     if not images:
         raise UserError(f"{path}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}); name another folder or a file")
+    if others := len(found) - len(images):
+        files = "1 file that is not an image is" if others == 1 else f"{others:,} files that are not images are"
+        logger.warning("%s: %s passed over", path, files)
     return images
 
 
 def _read_bytes(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise UserError(f"{path}: cannot be read ({reason}); name an image or a folder of images") from error
+    # A shell's <(command) is a pipe on purpose.
+    return path.read_bytes() if path.is_relative_to("/dev/fd") else read_file(path)

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import shutil
 
 import keras
@@ -120,17 +121,47 @@ def test_the_shape_of_images_is_the_data_sets(shape, trained, tmp_path, capsys):
         assert len(error.splitlines()) == 1
 
 
-@pytest.mark.parametrize("kind", ["missing", "damaged", "text", "empty folder", "none", "stdin", "file"])
+def test_every_file_has_a_row_and_what_is_passed_over_is_counted(trained, tmp_path, capsys):
+    animals, run = trained
+    good = (animals / "test" / CLASSES[0] / "0.png").read_bytes()
+    files = {"a.png": good, "b.jpg": b"", "c.png": good[:60], "d.jfif": good, "notes.txt": b"x", "Thumbs.db": b"x"}
+    new = write_folder(tmp_path / "new", files)
+    os.mkfifo(new / "e.png")
+    (new / "f.png").symlink_to("nowhere")
+    (tmp_path / "text.csv").write_text("no image", encoding="utf-8")
+    capsys.readouterr()
+    assert call("predict", run, new, tmp_path / "text.csv", "--csv", "--top-k", "1") == 0
+
+    out, error = capsys.readouterr()
+    rows = {row["input"].rpartition("/")[2]: row for row in csv.DictReader(io.StringIO(out))}
+    problems = {
+        "b.jpg": "is empty (0 bytes)",
+        "c.png": "cannot be decoded",
+        "e.png": "is no file",
+        "f.png": "is a link that leads nowhere",
+        "text.csv": "is damaged or no image",
+    }
+    assert rows.keys() == {"a.png", "d.jfif", *problems}
+    for name, row in rows.items():
+        assert row["problem"].startswith(problems.get(name, ""))
+        assert bool(row["class_1"]) == (name not in problems)
+    assert rows["a.png"]["probability_1"] == rows["d.jfif"]["probability_1"]
+    assert "1 file that is not an image is passed over" in error
+
+    assert call("predict", run, new / "b.jpg") == 0
+    assert "is empty" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("kind", ["missing", "dangling", "empty folder", "none", "stdin", "file"])
 def test_bad_inputs_are_one_clear_line(kind, trained, tmp_path, capsys):
     animals, run = trained
     good = animals / "test" / CLASSES[0] / "0.png"
-    (tmp_path / "damaged.png").write_bytes(good.read_bytes()[:60])
+    (tmp_path / "link.png").symlink_to("nowhere")
     (tmp_path / "notes.txt").write_text("no image", encoding="utf-8")
     (tmp_path / "empty folder").mkdir()
     inputs, culprit = {
         "missing": ([good, tmp_path / "nowhere.png"], "nowhere.png"),
-        "damaged": ([good, tmp_path / "damaged.png"], "damaged.png"),
-        "text": ([tmp_path / "notes.txt"], "notes.txt"),
+        "dangling": ([good, tmp_path / "link.png"], "link.png"),
         "empty folder": ([good, tmp_path / "empty folder"], "holds no images"),
         "none": ([], "nothing to predict"),
         "stdin": (["-"], "names"),
