@@ -141,6 +141,8 @@ def default_backend() -> str:
 def _build_option(
     name: str, about: Option, kind: Any, default: str | None, old_name: str | None = None
 ) -> click.Option:
+    if kind is bool:
+        return click.Option([spell(name), name], is_flag=True, default=None, help=about.help)
     spellings = [spell(name), *([spell(old_name)] if old_name else []), name]
     ending = f"  [default: {default}]" if default is not None else ""
     return click.Option(spellings, type=kind, help=about.help + ending)
@@ -156,7 +158,7 @@ def _type_of(config: type[Config], name: str) -> Any:
         return Suggesting(about.suggestions)
     if about.is_path:
         return click.Path()
-    return {"int": int, "float": float, "str": str}[annotation.partition(" |")[0]]
+    return {"int": int, "float": float, "str": str, "bool": bool}[annotation.partition(" |")[0]]
 
 
 def _default_text(config: type[Config], name: str, about: Option) -> str | None:

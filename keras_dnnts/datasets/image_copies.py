@@ -15,10 +15,12 @@ class ImageCopies:
     Attributes:
         train: (N,) int64 numbers of the training images.
         test: (M,) int64 of the test images; None where the source has none.
+        validation: (V,) int64 of the validation images; likewise.
     """
 
     train: np.ndarray
     test: np.ndarray | None
+    validation: np.ndarray | None = None
 
     def count_copied(self) -> int:
         """How many images have a copy among all images."""
@@ -31,22 +33,26 @@ class ImageCopies:
 
     def count_conflicts(self, dataset: ImageDataset) -> int:
         """How many images have a copy of another class."""
-        labels = [dataset.train_labels, *([] if dataset.test_labels is None else [dataset.test_labels])]
         numbers = self._all_numbers()
-        pairs = np.unique(np.stack([numbers, np.concatenate(labels)]), axis=1)
+        labels = _join(dataset.train_labels, dataset.test_labels, dataset.validation_labels)
+        pairs = np.unique(np.stack([numbers, labels]), axis=1)
         return int((np.bincount(pairs[0])[numbers] > 1).sum())
 
     def _all_numbers(self) -> np.ndarray:
-        return self.train if self.test is None else np.concatenate([self.train, self.test])
+        return _join(self.train, self.test, self.validation)
 
 
 def find_copies(dataset: ImageDataset) -> ImageCopies:
     """Find the copies in a data set, in about 0.3 s for 60,000 images of 32x32 pixels."""
     known: dict[bytes, int] = {}
-    return ImageCopies(
-        _number(dataset.train_images, known),
-        None if dataset.test_images is None else _number(dataset.test_images, known),
-    )
+    parts = (dataset.train_images, dataset.test_images, dataset.validation_images)
+    train, *others = (None if images is None else _number(images, known) for images in parts)
+    assert train is not None
+    return ImageCopies(train, *others)
+
+
+def _join(*parts: np.ndarray | None) -> np.ndarray:
+    return np.concatenate([part for part in parts if part is not None])
 
 
 def _number(images: np.ndarray, known: dict[bytes, int]) -> np.ndarray:

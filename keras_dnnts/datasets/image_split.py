@@ -13,6 +13,8 @@ from keras_dnnts.random_streams import Purpose
 
 # Of CIFAR-10's 50,000 training images: 35,000, 5,000 and 10,000.
 SHARES = (0.7, 0.1, 0.2)
+# Where the source has validation images of its own.
+SHARES_WITHOUT_VALIDATION = (0.8, 0.0, 0.2)
 
 
 @dataclass(frozen=True)
@@ -21,7 +23,7 @@ class ImageSplit:
 
     Attributes:
         train: (N,) indices into the data set's training images.
-        validation: (M,) indices into its training images.
+        validation: (M,) indices into its validation images or, where it has none, into its training images.
         test: (T,) indices into its test images or, where it has none, into its training images.
     """
 
@@ -35,8 +37,10 @@ def split_images(
 ) -> ImageSplit:
     """Split the training images 70/10/20 into train, validation and a rest, every class by these shares.
 
-    The rest is the test part where the data set has no other, and is set aside where it has one. All copies of an
-    image, whatever their classes, come into one part.
+    The rest is the test part where the data set has no other, and is set aside where it has one. Where it has
+    validation images of its own, none are taken from the training images: these are split 80/20 into train and test
+    or, where it has test images as well, are all trained on. All copies of an image among the training images,
+    whatever their classes, come into one part.
 
     Args:
         dataset: the images.
@@ -54,12 +58,16 @@ def split_images(
     """
     if copies is None:
         copies = find_copies(dataset).train
-    train, validation, rest = _split_with_copies(dataset.train_labels, copies, seed)
+    shares = choose_shares(dataset.validation_labels is not None, dataset.test_labels is not None)
+    train, validation, rest = _split_with_copies(dataset.train_labels, copies, shares, seed)
+    if dataset.validation_labels is not None:
+        validation = np.arange(len(dataset.validation_labels))
     test = rest if dataset.test_labels is None else np.arange(len(dataset.test_labels))
     for name, part in (("training", train), ("validation", validation), ("test", test)):
         if len(part) < 2:
+            percent = "/".join(f"{100 * share:.0f}" for share in shares if share)
             raise UserError(
-                f"{dataset.source}: {_count(copies)} are too few: of the shares 70/10/20 %, the {name} part gets "
+                f"{dataset.source}: {_count(copies)} are too few: of the shares {percent} %, the {name} part gets "
                 f"{len(part)}, and needs at least 2"
             )
     if train_images is not None:
@@ -73,12 +81,21 @@ def split_images(
     return ImageSplit(train, validation, test)
 
 
-def _split_with_copies(labels: np.ndarray, copies: np.ndarray, seed: int) -> tuple[np.ndarray, ...]:
+def choose_shares(has_validation: bool, has_test: bool) -> tuple[float, float, float]:
+    """The shares of the training images that are trained on, validated on, and tested on or set aside."""
+    if not has_validation:
+        return SHARES
+    return (1.0, 0.0, 0.0) if has_test else SHARES_WITHOUT_VALIDATION
+
+
+def _split_with_copies(
+    labels: np.ndarray, copies: np.ndarray, shares: tuple[float, ...], seed: int
+) -> tuple[np.ndarray, ...]:
     """Split as though there were no copies, then give each image that has some, with them, to a part of its own draw.
 
     Data without copies are split as :func:`stratified_split` does.
     """
-    parts = stratified_split(labels, SHARES, seed)
+    parts = stratified_split(labels, shares, seed)
     sizes = np.bincount(copies)
     copied = np.flatnonzero(sizes > 1)
     if not len(copied):
@@ -90,7 +107,7 @@ def _split_with_copies(labels: np.ndarray, copies: np.ndarray, seed: int) -> tup
     # The first copy's class counts, and how many there are: parts get their share of either.
     kinds = np.stack([labels[first[copied]], sizes[copied]], axis=1)
     strata = np.unique(kinds, axis=0, return_inverse=True)[1].ravel()
-    for number, drawn in enumerate(stratified_split(strata, SHARES, seed, Purpose.COPIES)):
+    for number, drawn in enumerate(stratified_split(strata, shares, seed, Purpose.COPIES)):
         part_of[np.isin(copies, copied[drawn])] = number
     return tuple(np.flatnonzero(part_of == number) for number in range(len(parts)))
 
@@ -103,8 +120,9 @@ def _count(copies: np.ndarray) -> str:
 def select_labels(dataset: ImageDataset, split: ImageSplit) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """The labels of the train, validation and test part."""
     labels = dataset.train_labels
+    validated = labels if dataset.validation_labels is None else dataset.validation_labels
     tested = labels if dataset.test_labels is None else dataset.test_labels
-    return labels[split.train], labels[split.validation], tested[split.test]
+    return labels[split.train], validated[split.validation], tested[split.test]
 
 
 def select_test_paths(dataset: ImageDataset, split: ImageSplit) -> np.ndarray | None:
@@ -123,8 +141,12 @@ def select_parts(dataset: ImageDataset, split: ImageSplit) -> tuple[LabelledImag
     >>> images.shape, labels.shape
     ((180, 32, 32, 3), (180,))
     """
-    images, labels = dataset.train_images, dataset.train_labels
-    train, validation = ((images[part], labels[part]) for part in (split.train, split.validation))
-    if dataset.test_images is not None and dataset.test_labels is not None:
-        images, labels = dataset.test_images, dataset.test_labels
-    return train, validation, (images[split.test], labels[split.test])
+    train_labels, validation_labels, test_labels = select_labels(dataset, split)
+    images = dataset.train_images
+    validated = images if dataset.validation_images is None else dataset.validation_images
+    tested = images if dataset.test_images is None else dataset.test_images
+    return (
+        (images[split.train], train_labels),
+        (validated[split.validation], validation_labels),
+        (tested[split.test], test_labels),
+    )

@@ -99,9 +99,14 @@ def name_seed(result: Result) -> str:
 
 def command(result: Result) -> list[str]:
     """The complete command line that repeats a run, every option spelled out, in pieces that stay on one line."""
-    options = {name: value for name, value in result.config.items() if value is not None and name != "experiment"}
-    given = [f"--{name.replace('_', '-')} {shlex.quote(_spell(value))}" for name, value in options.items()]
+    options = {name: value for name, value in result.config.items() if name != "experiment"}
+    given = [_spell_option(name, value) for name, value in options.items() if value is not None and value is not False]
     return [f"keras-dnnts {result.experiment}", *given]
+
+
+def _spell_option(name: str, value: Any) -> str:
+    option = f"--{name.replace('_', '-')}"
+    return option if value is True else f"{option} {shlex.quote(_spell(value))}"
 
 
 def _spell(value: Any) -> str:

@@ -49,6 +49,50 @@ def test_parts_share_no_image(test_count):
         np.testing.assert_array_equal(parts[2][1], dataset.test_labels)
 
 
+def with_validation(dataset, count):
+    """The data set with ``count`` validation images of its own, numbered on."""
+    extra = numbered(count)
+    images = extra.train_images.copy()
+    images[..., 2] = 1
+    return dataclasses.replace(dataset, validation_images=images, validation_labels=extra.train_labels)
+
+
+@pytest.mark.parametrize("test_count", [None, 30])
+def test_own_validation_images_leave_the_training_images_to_train_and_test(test_count):
+    dataset = with_validation(numbered(200, test_count), 25)
+    split = split_images(dataset, seed=2)
+    (_, train_labels), validation, test = select_parts(dataset, split)
+    np.testing.assert_array_equal(validation[0], dataset.validation_images)
+    np.testing.assert_array_equal(validation[1], dataset.validation_labels)
+    np.testing.assert_array_equal(split.validation, np.arange(25))
+    if test_count:
+        np.testing.assert_array_equal(split.train, np.arange(200))
+        np.testing.assert_array_equal(test[0], dataset.test_images)
+    else:
+        assert (len(split.train), len(split.test)) == (160, 40)
+        assert sorted([*split.train, *split.test]) == list(range(200))
+        shares = np.bincount(train_labels) / np.bincount(dataset.train_labels)
+        np.testing.assert_allclose(shares, 0.8, atol=0.05)
+
+
+def test_copies_stay_together_beside_own_validation_images():
+    dataset = with_validation(numbered(100), 10)
+    twice = dataclasses.replace(
+        dataset,
+        train_images=np.concatenate([dataset.train_images] * 2),
+        train_labels=np.concatenate([dataset.train_labels] * 2),
+    )
+    split = split_images(twice, seed=1)
+    assert set(split.train % 100).isdisjoint(split.test % 100)
+    assert len(split.train) + len(split.test) == 200
+
+
+@pytest.mark.parametrize("count", [1, 0])
+def test_too_few_own_validation_images_are_an_error(count):
+    with pytest.raises(UserError, match="validation"):
+        split_images(with_validation(numbered(200), count))
+
+
 def test_fewer_training_images_leave_the_other_parts_alone():
     dataset = numbered(200)
     whole, part = split_images(dataset, 3), split_images(dataset, 3, train_images=60)

@@ -42,7 +42,10 @@ def reads(monkeypatch):
 def assert_equal(one, other):
     assert (one.name, one.source, one.stand_in) == (other.name, other.source, other.stand_in)
     assert (one.classes, one.content_hash) == (other.classes, other.content_hash)
-    for name in ("train_images", "train_labels", "test_images", "test_labels"):
+    assert one.left_out == other.left_out
+    for name in (
+        f"{part}_{what}" for part in ("train", "validation", "test") for what in ("images", "labels", "paths")
+    ):
         np.testing.assert_array_equal(getattr(one, name), getattr(other, name), strict=True)
 
 
@@ -114,11 +117,29 @@ def test_cifar10_on_request_is_not_replaced(monkeypatch):
         load_image_dataset("cifar10")
 
 
-@pytest.mark.parametrize("parts", [("train/", "test/"), ("",)])
+@pytest.mark.parametrize("parts", [("train/", "test/"), ("",), ("train/", "val/"), ("train/", "val/", "test/")])
 def test_the_second_load_is_the_first_from_the_cache(tmp_path, reads, parts):
     source = write_folder(tmp_path / "pets", small_tree(parts))
     assert_equal(load_image_dataset(data_dir=source), load_image_dataset(data_dir=source))
     assert len(reads) == 1
+
+
+def test_what_is_left_out_is_cached_too(folder, reads):
+    write_folder(folder, {"train/cat/notes.txt": b"x", "train/dog/half.png": b"half"})
+    for _ in range(2):
+        with pytest.raises(UserError, match="2 files cannot be used"):
+            load_image_dataset(data_dir=folder)
+    first = load_image_dataset(data_dir=folder, skip_bad=True)
+    assert [path for path, _ in first.left_out] == ["train/cat/notes.txt", "train/dog/half.png"]
+    assert_equal(load_image_dataset(data_dir=folder, skip_bad=True), first)
+    assert len(reads) == 3
+
+
+@pytest.mark.parametrize("alike", [True, False])
+def test_images_that_are_all_the_same_are_said_to_be(tmp_path, caplog, alike):
+    tree = {f"{name}/x.png": encoded(random_image(0 if alike else i)) for i, name in enumerate("ab")}
+    load_image_dataset(data_dir=write_folder(tmp_path / "icons", tree))
+    assert ("all training images are the same picture" in caplog.text) == alike
 
 
 def test_any_change_of_the_images_is_noticed(folder, cache, reads):

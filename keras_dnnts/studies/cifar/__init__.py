@@ -19,7 +19,8 @@ Recipes:
 \b
 Parts: the training images are split 70/10/20 by class into training, validation
 and a rest. Where there are test images (CIFAR-10, a test/ folder) the rest is set
-aside; otherwise it is the test part.
+aside; otherwise it is the test part. A val/ folder is the validation part: of the
+training images only a test part of 20 % is taken, and none beside a test/ folder.
 \b
 Your own model (--arch FILE.py:FUNCTION): FUNCTION(image_size, classes, width=1.0)
 returns a Keras functional model from images (batch, image_size, image_size, 3),

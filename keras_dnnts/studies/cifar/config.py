@@ -70,6 +70,9 @@ class CifarConfig(Config):
         is_path=True,
         results_depend=False,
     )
+    skip_bad: bool = option(
+        False, "Leave out files of your own images that cannot be used, and name them, rather than stop.", "Data"
+    )
     dataset_name: str | None = option(None, "Name of your own data in results and titles.", "Data")
     train_images: int | None = option(
         None, "Number of training images to keep, drawn class by class.", "Data", at_least=1, default="all"

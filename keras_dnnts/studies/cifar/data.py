@@ -13,7 +13,7 @@ from keras_dnnts.datasets.digits import load_digits
 from keras_dnnts.datasets.fetch import find_place, import_builder, is_ready
 from keras_dnnts.datasets.image_copies import ImageCopies, find_copies
 from keras_dnnts.datasets.image_folders import list_images
-from keras_dnnts.datasets.image_split import SHARES, ImageSplit, select_labels, split_images
+from keras_dnnts.datasets.image_split import ImageSplit, choose_shares, select_labels, split_images
 from keras_dnnts.datasets.images import load_image_dataset
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.own_models import is_own_model, source_hash, split_own_model
@@ -72,12 +72,17 @@ class CifarData:
 
     def describe(self) -> dict[str, Any]:
         """Counts of images by class and of the parts, [height, width] of the images before they are resized, and,
-        where there are any, ``missing_classes`` by part and how many images are ``copies``.
+        where there are any, ``missing_classes`` by part, how many images are ``copies``, the ``own_parts`` of a source
+        with validation images, and the files that are ``left_out`` with their problems.
         """
         dataset, split = self.dataset, self._first_split
-        labels = dataset.train_labels
-        if dataset.test_labels is not None:
-            labels = np.concatenate([labels, dataset.test_labels])
+        all_labels = {
+            "train": dataset.train_labels,
+            "validation": dataset.validation_labels,
+            "test": dataset.test_labels,
+        }
+        own_parts = [part for part, labels in all_labels.items() if labels is not None]
+        labels = np.concatenate([labels for labels in all_labels.values() if labels is not None])
         images = np.bincount(labels, minlength=len(dataset.classes)).tolist()
         return {
             "image_shape": list(dataset.train_images.shape[1:3]),
@@ -88,6 +93,8 @@ class CifarData:
                 "test": len(split.test),
             },
             **self._describe_oddities(),
+            **({"own_parts": own_parts} if "validation" in own_parts else {}),
+            **({"left_out": [list(one) for one in dataset.left_out]} if dataset.left_out else {}),
         }
 
     @property
@@ -104,7 +111,7 @@ def load_data(config: CifarConfig) -> CifarData:
     assert config.image_size is not None and config.batch_size is not None
     _check_code(config)
     data_dir = Path(config.data_dir) if config.data_dir else None
-    dataset = load_image_dataset(config.dataset, data_dir, config.dataset_name, config.image_size)
+    dataset = load_image_dataset(config.dataset, data_dir, config.dataset_name, config.image_size, config.skip_bad)
     copies = find_copies(dataset)
     splits = {seed: split_images(dataset, seed, config.train_images, copies.train) for seed in config.all_seeds}
     data = CifarData(dataset, splits, copies)
@@ -182,11 +189,14 @@ def survey(config: CifarConfig) -> tuple[Sequence[str], int]:
 def _survey_own(config: CifarConfig, source: Path) -> tuple[Sequence[str], int]:
     if cifar10.find_batches(iterate_members(source), source):
         return [f"data: CIFAR-10's original batches ({source}), 10 classes"], 10
-    layout, _ = list_images(iterate_members(source), source)
+    layout, left_out = list_images(iterate_members(source), source, config.skip_bad)
     counts = {part: sum(map(len, classes.values())) for part, classes in layout.items()}
     parts = ", ".join(f"{count:,} images in {part}" for part, count in counts.items())
     facts = [f"data: {source}, {parts}, {len(layout['train'])} classes"]
-    train_images = min(round(SHARES[0] * counts["train"]), config.train_images or counts["train"])
+    if left_out:
+        facts.append(f"files left out before any is decoded: {len(left_out):,}")
+    share = choose_shares("validation" in counts, "test" in counts)[0]
+    train_images = min(round(share * counts["train"]), config.train_images or counts["train"])
     if (size := _fit_batch_size(config, train_images)) != config.batch_size:
         facts.append(f"batch size: {size}, as there are no more training images")
     return facts, len(layout["train"])

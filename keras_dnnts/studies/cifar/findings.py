@@ -12,6 +12,7 @@ Z_95 = 1.96
 
 PART_NAMES = {"train": "training", "validation": "validation", "test": "test"}
 MOST_NAMED = 12  # classes of one part
+MOST_LEFT_OUT = 10  # files
 
 
 def state_headline(result: Result, share: str) -> str:
@@ -22,7 +23,7 @@ def state_headline(result: Result, share: str) -> str:
 def summarise(result: Result) -> list[str]:
     """Lines to print after a run."""
     lines = [f"Test accuracy by class: {state_recall(result, 'test')}", state_missing_classes(result)]
-    return [line for line in (*lines, *state_copies(result)) if line]
+    return [line for line in (*lines, *state_copies(result), state_own_parts(result), state_left_out(result)) if line]
 
 
 def name_missing_classes(missing: Mapping[str, Sequence[str]]) -> str:
@@ -63,9 +64,36 @@ def state_copies(result: Result) -> list[str]:
     return lines
 
 
+def state_own_parts(result: Result) -> str | None:
+    """Say which parts of the data a source with validation images has itself; None for other sources."""
+    own = result.dataset.get("own_parts")
+    if not own:
+        return None
+    where = "the source has its own validation and test images" if "test" in own else None
+    return _sentence(
+        where or "the source has its own validation images; of its training images, 20 % are the test part"
+    )
+
+
+def state_left_out(result: Result) -> str | None:
+    """Count and name the files that could not be used; None where all could."""
+    left_out = result.dataset.get("left_out")
+    if not left_out:
+        return None
+    named = "; ".join(f"{path} {problem}" for path, problem in left_out[:MOST_LEFT_OUT])
+    more = f"; and {len(left_out) - MOST_LEFT_OUT:,} more" if len(left_out) > MOST_LEFT_OUT else ""
+    return f"{len(left_out):,} file{'s' if len(left_out) > 1 else ''} left out: {named}{more}"
+
+
 def list_notes(result: Result) -> list[str]:
     """What makes the numbers of a run say less, in sentences."""
-    return [f"{line}." for line in filter(None, [state_missing_classes(result), *state_copies(result)])]
+    lines = [
+        state_missing_classes(result),
+        *state_copies(result),
+        state_own_parts(result),
+        state_left_out(result),
+    ]
+    return [f"{line}." for line in lines if line]
 
 
 def _sentence(text: str) -> str:

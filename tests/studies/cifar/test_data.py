@@ -146,3 +146,30 @@ def test_copies_are_counted(parts, tmp_path):
     numbers = load_data(CifarConfig(data_dir=str(folder))).number_test_images(0)
     assert len(numbers) == about["counts"]["test"]
     assert "copies" not in load_data(CifarConfig(dataset="digits")).describe()
+
+
+def test_a_validation_folder_is_used_and_recorded(images):
+    (images / "test").rename(images / "val")
+    loaded = load_data(CifarConfig(data_dir=str(images), image_size=63, batch_size=8))
+    described = loaded.describe()
+    assert described["counts"] == {"images": {"bee": 24, "cow": 24}, "train": 32, "validation": 8, "test": 8}
+    assert described["own_parts"] == ["train", "validation"]
+    facts, _ = survey(CifarConfig(data_dir=str(images)))
+    assert "40 images in train, 8 images in validation" in facts[0]
+
+
+def test_bad_files_are_left_out_on_request(images):
+    expected = load_data(CifarConfig(data_dir=str(images), image_size=63, batch_size=8)).describe()
+    (images / "train" / "bee" / "notes.txt").write_text("x", encoding="utf-8")
+    (images / "test" / "cow" / "half.png").write_bytes(b"half")
+    with pytest.raises(UserError, match="2 files cannot be used"):
+        load_data(CifarConfig(data_dir=str(images), image_size=63, batch_size=8))
+    config = CifarConfig(data_dir=str(images), image_size=63, batch_size=8, skip_bad=True)
+    for _ in range(2):  # from the cache, the second time
+        assert load_data(config).describe() == expected | {
+            "left_out": [
+                ["test/cow/half.png", "is damaged or no image of a known format"],
+                ["train/bee/notes.txt", "is not an image file"],
+            ]
+        }
+    assert any("1" in fact for fact in survey(config)[0] if "left out" in fact)
