@@ -137,7 +137,7 @@ def test_every_file_has_a_row_and_what_is_passed_over_is_counted(trained, tmp_pa
     problems = {
         "b.jpg": "is empty (0 bytes)",
         "c.png": "cannot be decoded",
-        "e.png": "is no file",
+        "e.png": "is not a file",
         "f.png": "is a link that leads nowhere",
         "text.csv": "is damaged or no image",
     }
