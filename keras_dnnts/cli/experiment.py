@@ -105,10 +105,11 @@ def _stopped_by(problem: str, directory: RunDirectory) -> UserError:
 
 def draw_figures(result: Result, folder: Path) -> None:
     """Write the figures of a run that has saved its results; one that fails costs a warning and only itself."""
-    # Matplotlib takes a second to import: only once there is something to draw.
-    from keras_dnnts.figures import save_figures
-
     try:
+        # Matplotlib takes a second to import: only once there is something to draw.
+        from keras_dnnts.figures import save_figures
+
         save_figures(result, folder / FIGURES)
-    except OSError as error:
-        logger.warning("%s: figures cannot be written: %s", folder / FIGURES, error.strerror or error)
+    except (OSError, UnicodeError) as error:  # the latter over a matplotlibrc that is no text
+        reason = getattr(error, "strerror", None) or error
+        logger.warning("%s: figures cannot be written: %s", folder / FIGURES, reason)
