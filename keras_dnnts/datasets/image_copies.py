@@ -31,6 +31,10 @@ class ImageCopies:
         """How many test images are copies of training images, where the source has both."""
         return 0 if self.test is None else int(np.isin(self.test, self.train).sum())
 
+    def count_validation_copies(self) -> int:
+        """How many validation images are copies of training images, where the source has both."""
+        return 0 if self.validation is None else int(np.isin(self.validation, self.train).sum())
+
     def count_conflicts(self, dataset: ImageDataset) -> int:
         """How many images have a copy of another class."""
         numbers = self._all_numbers()

@@ -68,6 +68,8 @@ class CifarData:
                 "of_training_images": self.copies.count_test_copies(),
                 "of_other_classes": self.copies.count_conflicts(self.dataset),
             }
+        if validated := self.copies.count_validation_copies():
+            oddities["copies"]["validation"] = validated
         return oddities
 
     def describe(self) -> dict[str, Any]:

@@ -57,7 +57,10 @@ def state_copies(result: Result) -> list[str]:
         share = f"{100 * tested / result.dataset['counts']['test']:.2g} % of them"
         what = "test images are copies of training images" if tested > 1 else "test image is a copy of a training image"
         lines.append(f"{tested:,} {what} ({share}): what is right there may be memory")
-    else:
+    if validated := copies.get("validation"):
+        what = "images are copies" if validated > 1 else "image is a copy"
+        lines.append(f"{validated:,} validation {what} of training images: what is right there may be memory")
+    if not tested and not validated:
         lines.append(f"{copies['images']:,} images have identical copies, which are kept in one part of the data")
     if conflicting:
         lines.append(f"{conflicting:,} images have a copy of another class")

@@ -173,3 +173,10 @@ def test_bad_files_are_left_out_on_request(images):
             ]
         }
     assert any("1" in fact for fact in survey(config)[0] if "left out" in fact)
+
+
+def test_validation_images_that_are_copies_of_training_images_are_counted(images):
+    (images / "test").rename(images / "val")
+    (images / "val" / "bee" / "copy.png").write_bytes((images / "train" / "bee" / "0.png").read_bytes())
+    described = load_data(CifarConfig(data_dir=str(images), image_size=63, batch_size=8)).describe()
+    assert described["copies"] == {"images": 2, "of_training_images": 0, "of_other_classes": 0, "validation": 1}

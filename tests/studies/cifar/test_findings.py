@@ -25,11 +25,12 @@ def test_classes_without_images_are_one_line():
     ("copies", "lines"),
     [
         ((6, 3, 0), ["3 test images are copies of training images (10 % of them): what is right there may be memory"]),
+        ((4, 0, 0, 2), ["2 validation images are copies of training images"]),
         ((5, 0, 2), ["5 images have identical copies", "2 images have a copy of another class"]),
     ],
 )
 def test_copies_are_said(copies, lines):
-    about = dict(zip(("images", "of_training_images", "of_other_classes"), copies, strict=True))
+    about = dict(zip(("images", "of_training_images", "of_other_classes", "validation"), copies, strict=False))
     said = state_copies(with_data(copies=about))
     assert [line.startswith(start) for line, start in zip(said, lines, strict=True)] == [True] * len(lines)
     assert state_copies(cifar_result()) == []
