@@ -191,6 +191,59 @@ def mean_cross_entropy(logits: np.ndarray, labels: np.ndarray) -> float:
     return float(-log_probabilities[np.arange(len(labels)), labels].mean())
 
 
+CALIBRATION_BINS = 15
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """How far a model's confidences are from its accuracies, in bins of equal width from 0 to 1.
+
+    Attributes:
+        error: the expected calibration error, from 0 to 1.
+        weight: (B,) float64, the share of the examples in each bin.
+        confidence: (B,) float64, their mean confidence; NaN in an empty bin.
+        accuracy: (B,) float64, the share answered correctly; NaN in an empty bin.
+    """
+
+    error: float
+    weight: np.ndarray
+    confidence: np.ndarray
+    accuracy: np.ndarray
+
+
+def measure_calibration(
+    probabilities: np.ndarray, labels: np.ndarray, weights: np.ndarray | None = None, bins: int = CALIBRATION_BINS
+) -> Calibration:
+    """Measure the expected calibration error (Guo et al. 2017), and what a reliability diagram shows.
+
+    An example's confidence is its largest probability; a bin holds the confidences above its lower end and up to its
+    upper one. The error is the mean distance of the bins' accuracies from their confidences, bins weighted by their
+    examples.
+
+    Args:
+        probabilities: (N, K) float; rows sum to 1.
+        labels: (N,) int true classes.
+        weights: (N,) float from 0, how much each example counts; None for all alike.
+        bins: B.
+
+    >>> import numpy as np
+    >>> from keras_dnnts.analysis import measure_calibration
+    >>> sure, unsure = [0.9, 0.1], [0.4, 0.6]
+    >>> calibration = measure_calibration(np.array([sure, sure, unsure]), np.array([0, 1, 1]))
+    >>> round(calibration.error, 3)  # (2 * |0.5 - 0.9| + |1 - 0.6|) / 3
+    0.4
+    """
+    weights = np.ones(len(labels)) if weights is None else weights / weights.mean()
+    confidences, right = probabilities.max(axis=1).astype(np.float64), probabilities.argmax(axis=1) == labels
+    bin_of = np.clip(np.ceil(confidences * bins).astype(np.int64) - 1, 0, bins - 1)
+    weight, confidence, accuracy = (
+        np.bincount(bin_of, weights * values, bins) for values in (np.ones(len(labels)), confidences, right)
+    )
+    error = float(np.abs(accuracy - confidence).sum() / weight.sum())
+    filled = np.where(weight > 0, weight, np.nan)
+    return Calibration(error, weight / weight.sum(), confidence / filled, accuracy / filled)
+
+
 @dataclass(frozen=True)
 class Guesses:
     """Some of N examples with what a model guessed, in an order of their own.
