@@ -1,13 +1,14 @@
 """A config: every knob of a study, its default, its check and its help, in one frozen dataclass a study."""
 
 import dataclasses
+import functools
 import math
 import os
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import tomli_w
 
@@ -208,7 +209,7 @@ class Config:
         """
         types = cls.types()
         checked = {}
-        for name, value in cls._with_present_names(values, where).items():
+        for name, value in cls.with_present_names(values, where).items():
             if name not in types:
                 raise UserError(f"{where}: unknown option {shown(name)}; known options: {', '.join(types)}")
             if isinstance(value, int) and not -INTEGERS_END <= value < INTEGERS_END:
@@ -224,7 +225,12 @@ class Config:
             raise UserError(f"{where}: {error.args[0]}") from error
 
     @classmethod
-    def _with_present_names(cls, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+    def with_present_names(cls, values: Mapping[str, Any], where: str) -> dict[str, Any]:
+        """Plain values under today's names of their fields.
+
+        Raises:
+            UserError: a field has one value under an old name and another one under today's.
+        """
         present = dict(values)
         for old, new in cls.renamed.items():
             if old in present:
@@ -236,6 +242,21 @@ class Config:
         return present
 
 
+C = TypeVar("C", bound=Config)
+
+
+def take_old_names(config: type[C]) -> type[C]:
+    """Let a config be made with fields' old names as well: a decorator of its class."""
+    init = config.__init__
+
+    @functools.wraps(init)
+    def with_present_names(self: Config, **values: Any) -> None:
+        init(self, **config.with_present_names(values, config.__name__))
+
+    config.__init__ = with_present_names  # type: ignore[misc, assignment]
+    return config
+
+
 def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Config:
     """Read a study's TOML file; ``overrides`` replace its values.
 
@@ -244,7 +265,7 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Confi
 
     >>> from pathlib import Path
     >>> from keras_dnnts import load_config
-    >>> load_config(Path("runs/gru/config.toml"), {"cell": "rnn"}).model
+    >>> load_config(Path("runs/gru/config.toml"), {"model": "rnn"}).model
     'rnn'
     """
     return config_from_dict({**read_toml(path), **(overrides or {})}, where=str(path))

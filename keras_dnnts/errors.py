@@ -20,10 +20,10 @@ class UserError(Exception):
 
     >>> from keras_dnnts import NamesConfig, UserError
     >>> try:
-    ...     NamesConfig(cell="transformer")
+    ...     NamesConfig(schedule="falling")
     ... except UserError as error:
     ...     print(error)
-    unknown cell 'transformer': use one of rnn, gru, lstm, or FILE.py:FUNCTION
+    unknown schedule 'falling': use one of constant, linear, cosine
     """
 
     def __str__(self) -> str:

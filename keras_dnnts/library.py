@@ -46,7 +46,7 @@ def run(
             stopped being finite.
 
     >>> from keras_dnnts import NamesConfig, run
-    >>> config = NamesConfig(dataset="starter", cell="rnn", hidden_units=8, iterations=200)
+    >>> config = NamesConfig(dataset="starter", model="rnn", hidden_units=8, iterations=200)
     >>> result = run(config, "runs/small", overwrite=True)
     >>> 0 <= result.metrics["held_out_accuracy_by_class"].mean <= 1
     True

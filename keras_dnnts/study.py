@@ -70,7 +70,7 @@ class SeedOutcome:
         metrics: a number, or ``(number, (low, high))`` with its 95 % interval, by name.
         confusions: (K, K) int counts by part of the data, row = truth, column = guess.
         parameters: number of trainable parameters.
-        columns: of ``history.csv``, but for the seed.
+        columns: of ``history.csv``, but for the seed; without any, there is no such file.
         rows: of ``history.csv``.
         curves: (points,) float by name; results hold them of all seeds, NaN where a seed has fewer points.
         arrays: whatever else results hold; only the first seed's are kept.
@@ -150,7 +150,7 @@ class ResultFormat:
 
     Attributes:
         fields: of ``results.json``, beside those that all studies have.
-        arrays: of ``results.npz``, beside the confusion counts.
+        arrays: of ``results.npz``, beside the confusion counts, of a model that was trained step by step.
         optional: of ``results.npz``, only checked where they are there.
         may_be_empty: axes that may have no entry.
     """
@@ -178,6 +178,8 @@ class Study:
         metrics: all that is measured, in the order of tables.
         parts: the parts of the data that models are judged on, in words, the most telling first.
         parts_of: those of them that a run of a config has.
+        trains: whether a config's model is trained step by step on an engine; otherwise it is fitted at once, in NumPy:
+            no engine starts, there is neither loss nor history, and its file is no Keras model.
         training_loss: the array (seeds, points) in which results keep the loss while a model was trained, or None.
         finding: of a result and a share in per cent, the first heading of its page: how many examples of the most
             telling part are told right, in a sentence.
@@ -190,11 +192,12 @@ class Study:
         note: what tables and titles must say of a config beside its data; empty for what is usual.
         survey: of a config, for ``--dry-run``: facts about its data in sentences, and the number of classes. Downloads
             and writes nothing, and decodes no image.
-        count_parameters: of a config and a number of classes, the parameters of its model. The engine runs.
+        count_parameters: of a config and a number of classes, the parameters of its model, or None where they depend on
+            the data. The engine runs, where there is one.
         load_data: reads and splits the data of a config. No engine runs yet.
         resolve: of a config and its data, the fields that the data have settled, such as which data set was taken.
         folders_are_classes: whether every folder in ``data_dir`` is a class, as a run in it would become.
-        training: makes a :class:`Training` from a run. The engine runs.
+        training: makes a :class:`Training` from a run. The engine runs, where there is one.
         result_format: what results hold.
         reference: numbers that somebody else reports, or None.
         curves: of results by label, charts for the page: dicts of ``title`` and ``chart``.
@@ -218,6 +221,7 @@ class Study:
     metrics: tuple[MetricKind, ...]
     parts: Mapping[str, str]
     parts_of: Callable[[Mapping[str, Any]], tuple[str, ...]]
+    trains: Callable[[Mapping[str, Any]], bool] = lambda config: True
     training_loss: str | None = None
     finding: Callable[[Any, str], str] | None = None
     has_copies: bool = False
@@ -228,7 +232,7 @@ class Study:
     describe_training: Callable[[Mapping[str, Any]], str] = lambda config: ""
     note: Callable[[Mapping[str, Any]], str] = lambda config: ""
     survey: Callable[[Any], tuple[Sequence[str], int]]
-    count_parameters: Callable[[Any, int], int]
+    count_parameters: Callable[[Any, int], int | None]
     load_data: Callable[[Any], Any]
     resolve: Callable[[Any, Any], Mapping[str, Any]] = lambda config, data: {}
     folders_are_classes: bool = False
@@ -253,5 +257,6 @@ class Study:
 
     def kinds_of(self, config: Mapping[str, Any]) -> list[MetricKind]:
         """The metrics that every run of a config has."""
-        parts = self.parts_of(config)
-        return [kind for kind in self.metrics if not kind.optional and (kind.part is None or kind.part in parts)]
+        parts, trains = self.parts_of(config), self.trains(config)
+        kinds = (kind for kind in self.metrics if not kind.optional and (trains or not kind.of_training))
+        return [kind for kind in kinds if kind.part is None or kind.part in parts]

@@ -93,7 +93,7 @@ def study_command(study: Study) -> click.Command:
 
     def run_study(resume: Path | None, **values: Any) -> None:
         output = {name: values.pop(name) for name in ("out", "overwrite", "quiet", "log", "dry_run")}
-        given = given_values(values, values.pop("settings"))
+        given = given_values(values, values.pop("settings"), study.config, study.name)
         if resume is not None:
             _resume(study, resume, given, **output)
             return
@@ -110,6 +110,7 @@ def study_command(study: Study) -> click.Command:
     )
     own, shared = config_options(study.config), [resume, *output_options()]
     sections = {name: about.section for name, about in study.config.options().items()}
+    sections |= {old: sections[new] for old, new in study.config.renamed.items()}
     return SectionedCommand(
         study.name,
         callback=run_study,
@@ -124,11 +125,12 @@ def run(file: Path, settings: tuple[str, ...], allow_other_data: bool, **values:
     """Run the experiment a TOML FILE describes, such as experiments/names_gru.toml or a run's config.toml."""
     output = {name: values.pop(name) for name in ("out", "overwrite", "quiet", "log", "dry_run")}
     written = read_toml(file)
-    option = config_class(written.get("experiment"), str(file)).model_option
+    config_type = config_class(written.get("experiment"), str(file))
+    option = config_type.model_option
     if (model := given_model(values)) is not None:
         values[option] = model
-    given = given_values(values, settings)
-    values = {**written, **given}
+    given = given_values(values, settings, config_type, str(file))
+    values = {**config_type.with_present_names(written, str(file)), **given}
     if allow_other_data:
         values.pop("content_hash", None)
     config = config_from_dict(values, where=str(file))

@@ -22,12 +22,16 @@ def print_plan(config: Config) -> None:
     """
     study = find_study(config.experiment)
     facts, classes = study.survey(config)
-    choose_backend(config.backend, config.device)
-    with _no_settings_written():
-        start_engine()
+    if study.trains(config.to_dict()):
+        choose_backend(config.backend, config.device)
+        with _no_settings_written():
+            start_engine()
+            parameters = study.count_parameters(config, classes)
+    else:
         parameters = study.count_parameters(config, classes)
     print(config.to_toml(), end="")
-    for fact in (*facts, f"{study.model_title(config.to_dict())}: {parameters:,} parameters"):
+    size = "its size depends on the training data" if parameters is None else f"{parameters:,} parameters"
+    for fact in (*facts, f"{study.model_title(config.to_dict())}: {size}"):
         print(f"# {UserError(fact).spelled(spell)}")
 
 

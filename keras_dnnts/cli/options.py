@@ -70,11 +70,17 @@ def spell(name: str) -> str:
 
 def config_options(config: type[Config]) -> list[click.Option]:
     """An option for every field of a config; one that is not given is None."""
-    old_names = {new: old for old, new in config.renamed.items()}
-    return [
-        _build_option(name, about, _type_of(config, name), _default_text(config, name, about), old_names.get(name))
-        for name, about in config.options().items()
-    ]
+    options = []
+    for name, about in config.options().items():
+        options.append(_build_option(name, about, _type_of(config, name), _default_text(config, name, about)))
+        options += [
+            click.Option(
+                [spell(old)], type=_type_of(config, name), help=f"The same as {spell(name)}, as it was called."
+            )
+            for old, new in config.renamed.items()
+            if new == name
+        ]
+    return options
 
 
 def replacing_options() -> list[click.Option]:
@@ -92,7 +98,7 @@ def model_options() -> list[click.Option]:
     return [
         click.Option([spell(name)], help=f"Model ({study.name}); a model from your own code must be named again.")
         for study in all_studies()
-        for name in (study.config.model_option,)
+        for name in _model_names(study.config)
     ]
 
 
@@ -100,13 +106,19 @@ def given_model(values: dict[str, Any]) -> str | None:
     """Take the options of :func:`model_options` out of ``values`` and return the one that was given.
 
     Raises:
-        UserError: there are several.
+        UserError: there are several that differ.
     """
-    names = dict.fromkeys(study.config.model_option for study in all_studies())
+    names = dict.fromkeys(name for study in all_studies() for name in _model_names(study.config))
     given = {name: model for name in names if (model := values.pop(name, None)) is not None}
-    if len(given) > 1:
+    if len({*given.values()}) > 1:
         raise UserError(f"{' and '.join(map(spell, given))}: give one of them")
     return next(iter(given.values()), None)
+
+
+def _model_names(config: type[Config]) -> list[str]:
+    """The names of the option that names a study's model, today's first."""
+    option = config.model_option
+    return [option, *(old for old, new in config.renamed.items() if new == option)]
 
 
 def setting_option() -> click.Option:
@@ -119,10 +131,17 @@ def setting_option() -> click.Option:
     )
 
 
-def given_values(values: Mapping[str, Any], settings: Sequence[str]) -> dict[str, Any]:
-    """What the command line sets: options that were given, and over them ``--set``."""
+def given_values(
+    values: Mapping[str, Any], settings: Sequence[str], config: type[Config], where: str
+) -> dict[str, Any]:
+    """What the command line sets: options that were given, and over them ``--set``; by today's names of fields.
+
+    Raises:
+        UserError: an option is given under two names with two values, or a setting has no name.
+    """
     given = {name: value for name, value in values.items() if value is not None}
-    return given | parse_settings(settings)
+    set_by_name = config.with_present_names(parse_settings(settings), where)
+    return config.with_present_names(given, where) | set_by_name
 
 
 def default_backend() -> str:
@@ -138,14 +157,11 @@ def default_backend() -> str:
     return backend
 
 
-def _build_option(
-    name: str, about: Option, kind: Any, default: str | None, old_name: str | None = None
-) -> click.Option:
+def _build_option(name: str, about: Option, kind: Any, default: str | None) -> click.Option:
     if kind is bool:
         return click.Option([spell(name), name], is_flag=True, default=None, help=about.help)
-    spellings = [spell(name), *([spell(old_name)] if old_name else []), name]
     ending = f"  [default: {default}]" if default is not None else ""
-    return click.Option(spellings, type=kind, help=about.help + ending)
+    return click.Option([spell(name), name], type=kind, help=about.help + ending)
 
 
 def _type_of(config: type[Config], name: str) -> Any:

@@ -10,7 +10,7 @@ from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.export import Exported, Inputs, check_installed
 from keras_dnnts.export.own import ENGINE
 from keras_dnnts.own_models import is_own_model
-from keras_dnnts.running.saved_models import SavedModel, find_saved_model
+from keras_dnnts.running.saved_models import KERAS_MODEL, SavedModel, find_saved_model
 from keras_dnnts.whole_files import whole_file
 
 LARGEST_DIFFERENCE = 1e-4  # of outputs, relative to the largest of them where that exceeds 1
@@ -57,6 +57,8 @@ def export_verified(
         UserError: the run, its model or ``out`` cannot be used, a package is missing, or the outputs differ.
     """
     saved = find_saved_model(run, seed, code)
+    if saved.path.suffix != KERAS_MODEL:
+        raise UserError(f"{run}: its model is {saved.config.model}, which is no network: only networks can be exported")
     check_installed("onnx", "onnxruntime")
     if out is not None and out.exists():
         raise UserError(f"{option_name('out')} {out}: already exists; name another file")

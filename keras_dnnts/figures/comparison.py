@@ -29,10 +29,11 @@ def save_comparison(results: Mapping[str, Result], path: Path) -> list[Path]:
         for kind in study.metrics
         if kind.is_share and any(kind.name in result.metrics for result in results.values())
     }
-    if study.plot_curves is None:
+    trained = {label: result for label, result in results.items() if study.trains(result.config)}
+    if study.plot_curves is None or not trained:
         return save_figure(plot_comparison(results, shares), path)
     _, (upper, lower) = plt.subplots(2, 1, figsize=(PAGE_WIDTH, 7.2), layout="constrained")
-    study.plot_curves(results, upper)
+    study.plot_curves(trained, upper)
     plot_comparison(results, shares, lower)
     return save_figure(lower, path)
 

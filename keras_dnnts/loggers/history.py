@@ -10,8 +10,10 @@ History = dict[int, list[tuple[int, dict[str, float]]]]
 
 
 def read_history(folder: Path) -> History:
-    """Read ``history.csv``: seed, step and numbers, a row a step."""
+    """Read ``history.csv``: seed, step and numbers, a row a step; nothing where the model was not trained in steps."""
     history: History = {}
+    if not (folder / HISTORY).is_file():
+        return history
     with (folder / HISTORY).open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)
         _, _, *names = next(rows)

@@ -22,14 +22,16 @@ def log(result: Result, folder: Path) -> str:
     final numbers, hyperparameters. The first seed has the figures.
     """
     shutil.rmtree(folder / TENSORBOARD, ignore_errors=True)
-    for place, (seed, rows) in enumerate(sorted(read_history(folder).items())):
+    history, first = read_history(folder), result.config["seed"]
+    for place, seed in enumerate(range(first, first + result.config["seeds"])):
+        rows = history.get(seed, [])
         with SummaryWriter(str(folder / TENSORBOARD / f"seed-{seed}")) as writer:
             for step, numbers in rows:
                 for name, value in numbers.items():
                     writer.add_scalar(name, value, step)
             final = {f"final/{name}": metric.values[place] for name, metric in result.metrics.items()}
             for name, value in final.items():
-                writer.add_scalar(name, value, rows[-1][0])
+                writer.add_scalar(name, value, rows[-1][0] if rows else 0)
             _add_hyperparameters(writer, result.config, final)
             if place == 0:
                 _add_texts(writer, result)

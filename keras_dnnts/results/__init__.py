@@ -140,7 +140,7 @@ def load_result(folder: str | Path) -> Result:
             message names the file and the place in it.
 
     >>> from keras_dnnts import load_result
-    >>> load_result("runs/gru").config["cell"]
+    >>> load_result("runs/gru").config["model"]
     'gru'
     """
     folder = Path(folder)
@@ -155,7 +155,7 @@ def load_result(folder: str | Path) -> Result:
         lengths = {"seeds": config["seeds"], "classes": len(plain["dataset"]["classes"])}
         parts = study.parts_of(config)
         check_parts(study, parts, arrays)
-        wanted = array_axes(study.result_format, parts, arrays)
+        wanted = array_axes(study.result_format, parts, arrays, study.trains(config))
         check_arrays(arrays, wanted, lengths, study.result_format.may_be_empty)
     metrics = {name: _metric(values) for name, values in plain["metrics"].items()}
     known = {field.name: plain[field.name] for field in fields(Result)}
@@ -189,6 +189,7 @@ def _read_fields(path: Path) -> dict[str, Any]:
     if experiment not in study_names():
         raise FormatError(f"experiment is {experiment!r}, not one of {', '.join(study_names())}")
     study = find_study(experiment)
+    plain["config"] = study.config.with_present_names(plain["config"], f"{path}: config")
     check_fields(plain, study.result_format.fields)
     check_classes(plain)
     config = config_from_dict(plain["config"], where=f"{path}: config")

@@ -98,8 +98,10 @@ def check_parts(study: Study, parts: Sequence[str], present: Iterable[str]) -> N
             raise FormatError(f"{name} is present, but the run has no such part of the data")
 
 
-def array_axes(wanted: ResultFormat, parts: Sequence[str], present: Collection[str]) -> dict[str, str]:
-    """The axes of all arrays that are checked, by name or by pattern of names."""
+def array_axes(
+    wanted: ResultFormat, parts: Sequence[str], present: Collection[str], trained: bool = True
+) -> dict[str, str]:
+    """The axes of all arrays that are checked, by name or by pattern of names, of a model that was trained or not."""
     confusions = {f"confusion_{part}": CONFUSIONS_AXES for part in parts}
     known = set(present)
 
@@ -107,7 +109,7 @@ def array_axes(wanted: ResultFormat, parts: Sequence[str], present: Collection[s
         return bool(set(fnmatch.filter(known, pattern)) - set(wanted.optional))
 
     optional = {name: axes for name, axes in wanted.optional.items() if name in known or _others(name)}
-    return {**wanted.arrays, **confusions, **optional}
+    return {**(wanted.arrays if trained else {}), **confusions, **optional}
 
 
 def check_classes(plain: Mapping[str, Any]) -> None:

@@ -58,7 +58,9 @@ def run_study(
         Interrupted: ``interruption`` was requested; ``directory`` can be resumed.
     """
     study = find_study(config.experiment)
-    choose_backend(config.backend, config.device)
+    trains = study.trains(config.to_dict())
+    if trains:
+        choose_backend(config.backend, config.device)
     data = study.load_data(config)
     content_hash = data.dataset.content_hash
     if not directory.has_begun:  # or its folder compares them
@@ -66,8 +68,9 @@ def run_study(
     given, config = config, config.resolved(content_hash, **study.resolve(config, data))
     progress = RunProgress(console)
     progress.stage(_describe_data(study, data))
-    progress.stage(f"starting {config.backend}")
-    start_engine()
+    if trains:
+        progress.stage(f"starting {config.backend}")
+        start_engine()
     interruption = interruption or Interruption()
     interruption.rows = lambda: progress.rows
     run = Run(config, data, directory, progress, interruption, tuple(callbacks))
@@ -91,9 +94,12 @@ def _describe_data(study: Study, data: StudyData) -> str:
 
 
 def _describe_training(study: Study, config: Config, training: Training) -> str:
+    title = study.model_title(config.to_dict())
+    if not study.trains(config.to_dict()):
+        return f"fitting {title} in NumPy" + (f": {config.seeds} seeds" if config.seeds > 1 else "")
     device = describe_environment()["device"]
     seeds = f"{config.seeds} seeds, each " if config.seeds > 1 else ""
-    title, rounds = study.model_title(config.to_dict()), training.round_size
+    rounds = training.round_size
     length = f"{training.steps:,}" if rounds is None else f"at most {training.steps // rounds:,} epochs of {rounds:,}"
     return f"training {title} with {config.backend} on {device}: {seeds}{length} {training.unit}"
 
@@ -146,7 +152,7 @@ def _threads(run: Run, workers: int) -> Iterator[ThreadPoolExecutor]:
 def _finish(run: Run, training: Training, seed: int, trained: Any) -> SeedOutcome:
     run.progress.stage(f"{run.label(seed)}evaluating")
     outcome = training.finish(seed, trained)
-    run.save_history(seed, outcome.columns, outcome.rows)
+    _save_history(run, seed, outcome)
     run.directory.checkpoints.save_outcome(seed, vars(outcome))
     return outcome
 
@@ -155,8 +161,13 @@ def _remember(run: Run, training: Training, seed: int, outcome: dict[str, Any]) 
     """What a seed found in an earlier process."""
     found = SeedOutcome(**outcome)
     run.progress.skip(training.steps, run.label(seed))
-    run.save_history(seed, found.columns, found.rows)
+    _save_history(run, seed, found)
     return found
+
+
+def _save_history(run: Run, seed: int, outcome: SeedOutcome) -> None:
+    if outcome.columns:
+        run.save_history(seed, outcome.columns, outcome.rows)
 
 
 def _cores() -> int:
@@ -164,7 +175,7 @@ def _cores() -> int:
 
 
 def _gather(config: Config, data: StudyData, outcomes: Sequence[SeedOutcome]) -> Result:
-    first, dataset = outcomes[0], data.dataset
+    first, dataset, study = outcomes[0], data.dataset, find_study(config.experiment)
     confusions = {part: np.stack([outcome.confusions[part] for outcome in outcomes]) for part in first.confusions}
     details = {
         "parameters": first.parameters,
@@ -185,7 +196,7 @@ def _gather(config: Config, data: StudyData, outcomes: Sequence[SeedOutcome]) ->
             "classes": list(dataset.classes),
             **data.describe(),
         },
-        environment=describe_environment() | first.environment,
+        environment=describe_environment(with_engine=study.trains(config.to_dict())) | first.environment,
         metrics=collect_metrics([outcome.metrics for outcome in outcomes]),
         details=details | first.details,
         arrays={

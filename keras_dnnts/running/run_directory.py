@@ -86,7 +86,7 @@ class RunDirectory:
         config = load_config(self.path / CONFIG)
         identity = self.checkpoints.identity()
         if identity is not None:
-            started = identity["config"]
+            started = config.with_present_names(identity["config"], str(self.path))
             for name, about in config.options().items():
                 value = config.to_dict()[name]
                 if about.results_depend and value != started.get(name):

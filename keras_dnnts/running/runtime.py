@@ -197,9 +197,9 @@ _NO_DEVICE_SIGNS = ("CUDA error", "CUDA_ERROR", "HIP error", "MPS backend")
 _DEVICES = {"torch": _choose_torch, "jax": _choose_jax, "tensorflow": _choose_tensorflow}
 
 
-def describe_environment() -> dict[str, Any]:
-    """Versions, backend, device and machine of this process, for results; imports Keras."""
-    from keras_dnnts import __version__, backend
+def describe_environment(with_engine: bool = True) -> dict[str, Any]:
+    """Versions, backend, device and machine of this process, for results; imports Keras only ``with_engine``."""
+    from keras_dnnts import __version__
 
     packages = ("keras", "torch", "jax", "tensorflow", "numpy")
     versions = {package: _version(package) for package in packages}
@@ -207,10 +207,16 @@ def describe_environment() -> dict[str, Any]:
         "keras_dnnts": __version__,
         "python": platform.python_version(),
         "versions": {package: version for package, version in versions.items() if version},
-        "backend": os.environ["KERAS_BACKEND"],
-        "device": backend.describe_device(),
+        "backend": os.environ["KERAS_BACKEND"] if with_engine else "NumPy",
+        "device": _describe_device() if with_engine else "cpu",
         "machine": {"system": platform.platform(), "processor": _processor(), "cores": os.cpu_count()},
     }
+
+
+def _describe_device() -> str:
+    from keras_dnnts import backend
+
+    return backend.describe_device()
 
 
 def _version(package: str) -> str | None:

@@ -17,6 +17,7 @@ from keras_dnnts.results import RESULTS, Result, load_result
 from keras_dnnts.running.runtime import choose_backend, start_engine
 
 WEIGHTS = "model.weights.h5"
+KERAS_MODEL, ARRAYS_MODEL = ".keras", ".npz"
 # A small zip can unpack to any size; the largest model here (AlexNet, float32) has 228 MB.
 LARGEST_WEIGHTS_BYTES = 4 * 2**30
 
@@ -26,7 +27,7 @@ class SavedModel:
     """One seed's model of a finished run.
 
     Attributes:
-        path: the ``.keras`` file.
+        path: the ``.keras`` file, or the ``.npz`` file of a model that was not trained on an engine.
         seed: the seed.
         result: what the run found.
         config: the run's config.
@@ -60,7 +61,7 @@ def find_saved_model(run: Path, seed: int | None = None, code: str | None = None
         raise UserError(
             f"{option_name('seed')} {chosen}: {run} has seed {' and '.join(map(str, _ends(config.all_seeds)))} only"
         )
-    path = run / f"model-seed-{chosen}.keras"
+    path = run / f"model-seed-{chosen}{KERAS_MODEL if result.study.trains(result.config) else ARRAYS_MODEL}"
     if not path.is_file():
         raise UserError(f"{path}: is missing; put it back, or run the experiment again")
     check_code(config, code, run)

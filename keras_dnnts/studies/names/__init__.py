@@ -1,10 +1,10 @@
-"""The names study: recurrent cells that tell a surname's language, trained one example at a time."""
+"""The names study: recurrent cells that tell a surname's language, trained one example at a time, and baselines."""
 
 from collections.abc import Mapping
 from typing import Any
 
 from keras_dnnts.metrics import MetricKind
-from keras_dnnts.studies.names.config import NamesConfig, title_of
+from keras_dnnts.studies.names.config import NamesConfig, title_of, trains
 from keras_dnnts.studies.names.illustrations import axes_that_may_be_empty, count_axes, illustration_axes
 from keras_dnnts.studies.names.reference import NamesReference
 from keras_dnnts.study import ResultFormat, Study, from_module
@@ -17,7 +17,12 @@ Protocols:
   reference  the notebook's: all lines are trained on, nothing is held out, and
              accuracy is measured on the training names.
 \b
-Your own model (--cell FILE.py:FUNCTION): FUNCTION(letters, classes, hidden_units,
+Baselines (--model): majority, always the language with most training names;
+naive-bayes, on letters, pairs and triples of them; markov, letters after the
+four before them (Kneser-Ney); ngram-logistic, logistic regression on counts of
+one to four letters. They are fitted in seconds, in NumPy, without an engine.
+
+Your own model (--model FILE.py:FUNCTION): FUNCTION(letters, classes, hidden_units,
 seed) returns a Keras functional model of inputs letters (batch, time) int32 and
 lengths (batch,) int32, with log-probabilities (batch, classes). The letters are
 numbered from 0; padding has the number letters - 1.
@@ -46,10 +51,10 @@ METRICS = (
         over_classes=True,
     ),
     MetricKind("train_accuracy", "training, over all names", "share", higher_is_better=True, part="train"),
-    MetricKind("final_loss", "final loss", "nats", higher_is_better=False),
+    MetricKind("final_loss", "final loss", "nats", higher_is_better=False, of_training=True),
     MetricKind("train_seconds", "train seconds", "seconds", higher_is_better=False),
-    MetricKind("steps_per_second", "steps/s", "per second", higher_is_better=True),
-    MetricKind("compile_seconds", "compile seconds", "seconds", higher_is_better=False, optional=True),
+    MetricKind("steps_per_second", "steps/s", "per second", higher_is_better=True, of_training=True),
+    MetricKind("compile_seconds", "compile seconds", "seconds", higher_is_better=False, optional=True, of_training=True),
 )
 PARTS = {"held_out": "held-out names", "train": "training names"}
 HERE = __name__
@@ -57,6 +62,15 @@ HERE = __name__
 
 def _parts_of(config: Mapping[str, Any]) -> tuple[str, ...]:
     return ("train",) if config["protocol"] == "reference" else ("train", "held_out")
+
+
+def _training(run: Any) -> Any:
+    where = "train:NamesTraining" if trains(run.config.to_dict()) else "baseline_training:BaselineTraining"
+    return from_module(f"{HERE}.{where}")(run)
+
+
+def _count_parameters(config: NamesConfig, classes: int) -> int | None:
+    return from_module(f"{HERE}.train:count_parameters")(config, classes) if trains(config.to_dict()) else None
 
 
 def _describe_training(config: Mapping[str, Any]) -> str:
@@ -75,11 +89,12 @@ STUDY = Study(
     name="names",
     config=NamesConfig,
     question="Which language is this surname from?",
-    about="Train a recurrent cell to tell a surname's language, one example at a time.",
+    about="Train a recurrent cell to tell a surname's language, one example at a time, or fit a baseline.",
     epilog=EPILOG,
     metrics=METRICS,
     parts=PARTS,
     parts_of=_parts_of,
+    trains=trains,
     training_loss="loss",
     finding=from_module(f"{HERE}.findings:state_headline"),
     has_copies=True,
@@ -90,13 +105,13 @@ STUDY = Study(
     describe_training=_describe_training,
     note=lambda config: "reference protocol" if config["protocol"] == "reference" else "",
     survey=from_module(f"{HERE}.data:survey"),
-    count_parameters=from_module(f"{HERE}.train:count_parameters"),
+    count_parameters=_count_parameters,
     load_data=from_module(f"{HERE}.data:load_data"),
     resolve=from_module(f"{HERE}.data:resolve"),
-    training=from_module(f"{HERE}.train:NamesTraining"),
+    training=_training,
     result_format=ResultFormat(
         fields={
-            "config": {"cell": str, "protocol": str},
+            "config": {"model": str, "protocol": str},
             "dataset": {"counts": {"lines": {"*": int}, "train": [int], "held_out": [int], "skipped": int}},
         },
         arrays={"loss": "finite seeds points", "loss_step": "count points"},

@@ -1,16 +1,24 @@
 """Every knob of the names study."""
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from keras_dnnts.config import Config, option, shown
+from keras_dnnts.config import Config, option, shown, take_old_names
 from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET, checked_alphabet
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.own_models import is_own_model
 
 PROTOCOLS = ("sound", "reference")
 CELLS = ("rnn", "gru", "lstm")
+# Fitted in seconds, in NumPy and scikit-learn: by name, how titles write them.
+BASELINES = {
+    "majority": "Majority class",
+    "naive-bayes": "Naive Bayes",
+    "markov": "Markov model",
+    "ngram-logistic": "Logistic regression on letter n-grams",
+}
 SCHEDULES = ("constant", "linear", "cosine")
 DRAWN_CLASSES = ("even", "root", "natural")
 DRAWN_FROM = ("lines", "names")
@@ -22,23 +30,47 @@ MOST_ITERATIONS = 100_000_000
 MOST_HIDDEN_UNITS = 16_384
 
 
+@dataclass(frozen=True)
+class NetworkSettings:
+    """How networks are trained, with what holds where nothing is given; baselines have none of these."""
+
+    hidden_units: int = 128
+    iterations: int = 100_000
+    learning_rate: float = 0.005
+    schedule: str = "constant"
+    draw_classes: str = "even"
+    draw_from: str = "lines"
+    engine: str = "auto"
+
+
+NETWORK_DEFAULTS = dataclasses.asdict(NetworkSettings())
+
+
+def _of_networks(name: str, help: str, section: str, /, **how: Any) -> Any:
+    return option(None, help, section, default=str(NETWORK_DEFAULTS[name]), **how)
+
+
+@take_old_names
 @dataclass(frozen=True, kw_only=True)
 class NamesConfig(Config):
-    """The names study: one recurrent cell tells a surname's language.
+    """The names study: one recurrent cell, or a baseline, tells a surname's language.
+
+    What only networks have, such as ``learning_rate``, is None for a baseline.
 
     >>> from keras_dnnts import NamesConfig
-    >>> print(NamesConfig(cell="lstm", seeds=5).to_toml().splitlines()[0])
+    >>> print(NamesConfig(model="lstm", seeds=5).to_toml().splitlines()[0])
     experiment = "names"
     """
 
     experiment: ClassVar[str] = "names"
-    model_option: ClassVar[str] = "cell"
+    model_option: ClassVar[str] = "model"
+    renamed: ClassVar[Mapping[str, str]] = {"cell": "model"}
 
-    cell: str = option(
+    model: str = option(  # type: ignore[assignment]
         "gru",
-        f"Recurrent cell ({', '.join(CELLS)}), or your own model: FILE.py:FUNCTION.",
+        f"Recurrent cell ({', '.join(CELLS)}), baseline ({', '.join(BASELINES)}), or your own model: FILE.py:FUNCTION.",
         "Model",
-        suggestions=CELLS,
+        suggestions=(*CELLS, *BASELINES),
     )
     protocol: str = option("sound", "See below.", "Training", choices=PROTOCOLS)
     dataset: str = option(
@@ -56,44 +88,78 @@ class NamesConfig(Config):
     )
     letters: str = option(REFERENCE_ALPHABET, "Letters that the model reads.", "Data", default="the reference's 57")
     held_out: float = option(0.2, "Fraction of the distinct names held out (protocol sound).", "Data", above=0, below=1)
-    hidden_units: int = option(128, "Recurrent units.", "Model", at_least=1, at_most=MOST_HIDDEN_UNITS)
-    iterations: int = option(
-        100_000, "Number of updates, of one example each.", "Training", at_least=1, at_most=MOST_ITERATIONS
+    hidden_units: int | None = _of_networks(
+        "hidden_units", "Recurrent units.", "Model", at_least=1, at_most=MOST_HIDDEN_UNITS
     )
-    learning_rate: float = option(0.005, "Step size of weight -= rate * gradient.", "Training", above=0)
-    schedule: str = option(
-        "constant",
+    iterations: int | None = _of_networks(
+        "iterations", "Number of updates, of one example each.", "Training", at_least=1, at_most=MOST_ITERATIONS
+    )
+    learning_rate: float | None = _of_networks(
+        "learning_rate", "Step size of weight -= rate * gradient.", "Training", above=0
+    )
+    schedule: str | None = _of_networks(
+        "schedule",
         "How the learning rate goes on: constant, or to 0 at the last update, linear or as a cosine.",
         "Training",
         choices=SCHEDULES,
     )
-    draw_classes: str = option(
-        "even",
+    draw_classes: str | None = _of_networks(
+        "draw_classes",
         "How often a class is drawn: even, all alike; natural, by its number of examples; root, by the root of that.",
         "Training",
         choices=DRAWN_CLASSES,
     )
-    draw_from: str = option(
-        "lines",
+    draw_from: str | None = _of_networks(
+        "draw_from",
         "What is drawn within a class: lines, copies of names counting again, or (distinct) names.",
         "Training",
         choices=DRAWN_FROM,
     )
-    engine: str = option(
-        "auto",
+    engine: str | None = _of_networks(
+        "engine",
         "fused: one compiled kernel on the CPU; generic: automatic differentiation, any device.",
         "Engine",
         choices=ENGINES,
     )
 
     def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.cell not in CELLS and not is_own_model(self.cell):
-            known = ", ".join(CELLS)
+        self._note_given()
+        if self.model not in (*CELLS, *BASELINES) and not is_own_model(self.model):
+            known = ", ".join((*CELLS, *BASELINES))
             raise UserError(
-                f"unknown {option_name('cell')} {shown(self.cell)}: use one of {known}, or FILE.py:FUNCTION"
+                f"unknown {option_name('model')} {shown(self.model)}: use one of {known}, or FILE.py:FUNCTION"
             )
+        self._settle_training()
+        super().__post_init__()
         checked_alphabet(self.letters, self.is_raw)
+
+    def _settle_training(self) -> None:
+        """Give a network the defaults of what was left out, and a baseline none of it."""
+        if self.is_baseline:
+            for name in filter(self.is_given, NETWORK_DEFAULTS):
+                raise UserError(
+                    f"{option_name(name)} {getattr(self, name)}: {option_name('model')} {self.model} is no network and "
+                    "has no such setting: leave it out"
+                )
+            return
+        for name, default in NETWORK_DEFAULTS.items():
+            if not self.is_given(name):
+                object.__setattr__(self, name, default)
+
+    @property
+    def cell(self) -> str:
+        """The model, as the field was called."""
+        return self.model
+
+    @property
+    def settings(self) -> NetworkSettings:
+        """How the network is trained; only of a network."""
+        return NetworkSettings(**{name: getattr(self, name) for name in NETWORK_DEFAULTS})
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether the model is fitted at once, without an engine."""
+        return self.model in BASELINES
 
     @property
     def is_raw(self) -> bool:
@@ -108,5 +174,10 @@ class NamesConfig(Config):
 
 def title_of(config: Mapping[str, Any]) -> str:
     """How titles write a config's model."""
-    cell = config["cell"]
-    return cell.upper() if cell in CELLS else cell.rpartition(":")[2]
+    model = config["model"]
+    return BASELINES.get(model) or (model.upper() if model in CELLS else model.rpartition(":")[2])
+
+
+def trains(config: Mapping[str, Any]) -> bool:
+    """Whether a config's model is a network, trained on an engine."""
+    return config["model"] not in BASELINES

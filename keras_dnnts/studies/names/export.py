@@ -44,7 +44,7 @@ def export(saved: SavedModel, length: int | None, backend: str) -> Exported:
         if len(model.inputs) != 2 or model.output_shape != (None, len(saved.classes)):
             raise UserError(f"{saved.path}: is not the model that {saved.path.parent} describes; restore it")
         return export_own(saved, model, inputs, "log_probabilities", about, metadata)
-    graph = build_names_graph(config.cell, *read_names_weights(saved), length)
+    graph = build_names_graph(config.model, *read_names_weights(saved), length)
     return Exported(build_model(graph, about, metadata), inputs, load_keras_model(saved, backend))
 
 

@@ -15,10 +15,10 @@ from keras_dnnts.studies.names.reading_figure import plot_reading
 
 def names_figures(result: Result) -> dict[str, Callable[[], Axes]]:
     """What draws each figure of a names run, by name."""
-    figures: dict[str, Callable[[], Axes]] = {
-        "training_loss": lambda: plot_training_loss({result.model_name: result}),
-        **confusion_figures(result),
-    }
+    figures: dict[str, Callable[[], Axes]] = {}
+    if "loss" in result.arrays:
+        figures["training_loss"] = lambda: plot_training_loss({result.model_name: result})
+    figures |= confusion_figures(result)
     read = [part for part in result.study.parts if len(result.arrays.get(f"reading_{part}_name", ()))]
     if read:
         figures["reading"] = partial(plot_reading, result, read[0])

@@ -1,14 +1,17 @@
 """Picks the single names that a report shows beside its numbers: arrays in, arrays out."""
 
 from collections import Counter
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from keras_dnnts.analysis import Guesses, late_changes, most_confident_mistakes, surest_examples
 from keras_dnnts.datasets import NamesDataset
 from keras_dnnts.random_streams import Purpose, random_stream
-from keras_dnnts.studies.names.evaluate import Evaluator
 from keras_dnnts.studies.names.illustrations import NameMistakes, Names, Reading
+
+if TYPE_CHECKING:  # it needs an engine
+    from keras_dnnts.studies.names.evaluate import Evaluator
 
 MOST_MISTAKES = 20
 MOST_READ = 1000
@@ -41,7 +44,7 @@ def show_names(
     return shown | Names(**examples).to_arrays(f"example_{side}")
 
 
-def show_reading(evaluator: Evaluator, dataset: NamesDataset, lines: np.ndarray, side: str) -> dict[str, np.ndarray]:
+def show_reading(evaluator: "Evaluator", dataset: NamesDataset, lines: np.ndarray, side: str) -> dict[str, np.ndarray]:
     """Read distinct names of one side letter by letter, and pick some at random: as many right as wrong if there are.
 
     Args:

@@ -24,7 +24,7 @@ def run_names(
     resume: bool = False,
     callbacks: Sequence[Any] = (),
 ) -> Result:
-    """Train, evaluate and illustrate a recurrent cell on names: ``keras-dnnts names`` without its figures.
+    """Train, evaluate and illustrate a cell or a baseline on names: ``keras-dnnts names`` without its figures.
 
     Args:
         config: all options; ``NamesConfig()`` has the command's defaults.
@@ -34,7 +34,7 @@ def run_names(
         UserError: as for :func:`keras_dnnts.run`.
 
     >>> from keras_dnnts import NamesConfig, run_names
-    >>> result = run_names(NamesConfig(dataset="starter", cell="rnn", hidden_units=8, iterations=200))
+    >>> result = run_names(NamesConfig(dataset="starter", model="rnn", hidden_units=8, iterations=200))
     >>> 0 <= result.metrics["held_out_accuracy_by_class"].mean <= 1
     True
     """

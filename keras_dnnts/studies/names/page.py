@@ -17,13 +17,17 @@ PACKAGE = "keras_dnnts.studies.names"
 
 
 def build_curves(results: Mapping[str, Result]) -> list[dict[str, Any]]:
-    """The chart of the losses of runs by label."""
+    """The chart of the losses of runs by label, those of networks; none without a network."""
+    trained = {label: result for label, result in results.items() if "loss" in result.arrays}
+    if not trained:
+        return []
     series = [
         Series(label, result.arrays["loss_step"], result.arrays["loss"], i)
         for i, (label, result) in enumerate(results.items())
+        if label in trained
     ]
     chart = build_chart(series, X_LABEL, Y_LABEL, lambda value: f"{value:g}")
-    return [{"title": title_loss(results), "chart": chart}]
+    return [{"title": title_loss(trained), "chart": chart}]
 
 
 def list_notes(result: Result) -> list[str]:

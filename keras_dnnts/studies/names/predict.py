@@ -16,6 +16,7 @@ from keras_dnnts.datasets.letters import MAX_LINE_LETTERS, encode
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.predict import STDIN, Prediction, most_probable
 from keras_dnnts.running.saved_models import SavedModel, load_keras_model, read_arrays
+from keras_dnnts.studies.names.baselines import load_baseline
 from keras_dnnts.studies.names.config import CELLS, NamesConfig
 from keras_dnnts.studies.names.numpy_model import NumpyNamesModel
 
@@ -67,18 +68,26 @@ def build_answerer(
 
 
 def load_predictor(saved: SavedModel, backend: str | None = None, device: str = "auto") -> LogProbabilities:
-    """Read what computes a run's log-probabilities: NumPy for this package's cells, Keras for other models.
+    """Read what computes a run's log-probabilities: NumPy for this package's models, Keras for others.
 
     Raises:
         UserError: the model is damaged, or is not the one that the run's results describe.
     """
     assert isinstance(saved.config, NamesConfig)
-    if saved.config.cell in CELLS:
+    if saved.config.is_baseline:
+        return _load_baseline(saved)
+    if saved.config.model in CELLS:
         return load_numpy_model(saved).log_probabilities
     model = load_keras_model(saved, backend or saved.config.backend, device)
     # Imported once the engine has started.
     evaluate = importlib.import_module("keras_dnnts.studies.names.evaluate")
     return lambda letters, lengths: evaluate.predict_log_probabilities(model, letters, lengths)
+
+
+def _load_baseline(saved: SavedModel) -> LogProbabilities:
+    config = saved.config
+    assert isinstance(config, NamesConfig)
+    return load_baseline(config.model, saved.path, config.alphabet, len(saved.classes)).log_probabilities
 
 
 def read_names(inputs: Sequence[str], file: Path | None, stdin: BinaryIO | None) -> Iterator[str]:
@@ -166,7 +175,7 @@ def load_numpy_model(saved: SavedModel) -> NumpyNamesModel:
     config = saved.config
     assert isinstance(config, NamesConfig)
     recurrent, head = read_names_weights(saved)
-    return NumpyNamesModel(config.cell, recurrent, head)
+    return NumpyNamesModel(config.model, recurrent, head)
 
 
 def predict_names(
@@ -219,7 +228,8 @@ def read_names_weights(saved: SavedModel) -> tuple[list[np.ndarray], list[np.nda
     """
     config = saved.config
     assert isinstance(config, NamesConfig)
-    units, rows, classes = config.hidden_units, GATES[config.cell] * config.hidden_units, len(saved.classes)
+    assert config.hidden_units is not None
+    units, rows, classes = config.hidden_units, GATES[config.model] * config.hidden_units, len(saved.classes)
     width = len(config.alphabet) + 1
     recurrent = _numbered(_RECURRENT, (rows, width), (rows, units), (rows,), (rows,))
     head = _numbered(_HEAD, (units, classes), (classes,))

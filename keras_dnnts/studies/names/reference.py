@@ -30,7 +30,7 @@ class NamesReference:
 
     def reported(self, config: Mapping[str, Any]) -> dict[str, float]:
         """The reported numbers for a config's cell, by metric; empty for another model."""
-        return REPORTED.get(config["cell"], {})
+        return REPORTED.get(config["model"], {})
 
     def has_data_of(self, dataset: Mapping[str, Any]) -> bool:
         """Whether a run had the very data."""

@@ -7,7 +7,6 @@ from typing import Any
 import keras
 import numpy as np
 
-from keras_dnnts.analysis import count_confusions, measure_accuracy
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.own_models import build_own_model, describe_code, is_own_model
 from keras_dnnts.running.callbacks import Checkpoint, ModelState
@@ -15,11 +14,11 @@ from keras_dnnts.running.compilation import compile_steps, measure_seconds
 from keras_dnnts.running.run import Run
 from keras_dnnts.running.seeding import seed_all
 from keras_dnnts.studies.names.callbacks import UpdateHistory, UpdateProgress
-from keras_dnnts.studies.names.config import NamesConfig
+from keras_dnnts.studies.names.config import NamesConfig, NetworkSettings
 from keras_dnnts.studies.names.data import NamesData
 from keras_dnnts.studies.names.evaluate import build_evaluator
-from keras_dnnts.studies.names.illustrate import show_names, show_reading
-from keras_dnnts.studies.names.illustrations import list_mistakes
+from keras_dnnts.studies.names.illustrate import show_reading
+from keras_dnnts.studies.names.measure import measure_sides, split_part_shown
 from keras_dnnts.studies.names.models import (
     PerExampleModel,
     build_char_rnn,
@@ -53,9 +52,10 @@ class NamesTraining:
     def __init__(self, run: Run) -> None:
         self.run = run
         self.config: NamesConfig = run.config
+        self.settings = self.config.settings
         self.data: NamesData = run.data
-        self.steps = self.config.iterations
-        if is_own_model(self.config.cell):  # before there is a run folder: it may not fit
+        self.steps = self.settings.iterations
+        if is_own_model(self.config.model):  # before there is a run folder: it may not fit
             build_model(self.config, len(self.data.dataset.classes), self.config.seed)
         # The fused kernel leaves Python free.
         self.side_by_side = self.config.seeds if self._is_fused() else 1
@@ -63,20 +63,20 @@ class NamesTraining:
     def prepare(self, seed: int) -> tuple[Any, str, float]:
         """The compiled model of a seed, what will make its updates, and how long its kernel took to compile."""
         model = build_model(self.config, len(self.data.dataset.classes), seed)
-        if is_own_model(self.config.cell):
-            return model, compile_per_example(model, learning_rate(self.config)), 0.0
-        updater = compile_char_rnn(model, learning_rate(self.config), self.config.engine)
+        if is_own_model(self.config.model):
+            return model, compile_per_example(model, learning_rate(self.settings)), 0.0
+        updater = compile_char_rnn(model, learning_rate(self.settings), self.settings.engine)
         seconds = measure_seconds(lambda: compile_kernel(model)) if updater == "fused" else 0.0
         return model, updater, seconds
 
     def train(self, seed: int, prepared: tuple[Any, str, float]) -> Trained:
         """Make the updates that are left."""
         model, updater, kernel_seconds = prepared
-        checkpoints, iterations = self.run.directory.checkpoints, self.config.iterations
+        checkpoints, iterations = self.run.directory.checkpoints, self.settings.iterations
         dataset, lines = self.data.dataset, self.data.splits[seed].train
-        if self.config.draw_from == "names":
+        if self.settings.draw_from == "names":
             lines = distinct_lines(dataset.texts, dataset.labels, lines)
-        stream = lines[draw_examples(dataset.labels[lines], iterations, seed, self.config.draw_classes)]
+        stream = lines[draw_examples(dataset.labels[lines], iterations, seed, self.settings.draw_classes)]
         learned = ModelState(model)
         history = UpdateHistory(iterations, CHUNK_SIZE, learned)
         history.compile_seconds = kernel_seconds
@@ -115,42 +115,27 @@ class NamesTraining:
         self.run.directory.save_model(model, seed)
         self._check_finite(seed, history)
         dataset, split = self.data.dataset, self.data.splits[seed]
-        evaluator = build_evaluator(model, self.config.cell)
+        evaluator = build_evaluator(model, self.config.model)
         log_probabilities = evaluator.log_probabilities(dataset.letters, dataset.lengths)
-        guesses = log_probabilities.argmax(axis=1)
-        metrics: dict[str, Any] = {}
-        confusions: dict[str, np.ndarray] = {}
-        arrays: dict[str, np.ndarray] = {}
-        examples: dict[str, np.ndarray] = {}
-        for side, lines in (("train", split.train), ("held_out", split.held_out)):
-            if len(lines):
-                labels, names = dataset.labels[lines], [dataset.texts[line] for line in lines]
-                accuracy = measure_accuracy(labels, guesses[lines], len(dataset.classes), copies_of=names)
-                metrics[f"{side}_accuracy_by_class"] = accuracy.by_class
-                metrics[f"{side}_accuracy"] = accuracy.overall
-                examples[f"distinct_{side}"] = accuracy.distinct
-                examples[f"effective_{side}"] = accuracy.effective
-                confusions[side] = count_confusions(labels, guesses[lines], len(dataset.classes))
-                arrays |= show_names(dataset, lines, log_probabilities, side)
-        unseen = "held_out" if len(split.held_out) else "train"
-        arrays |= show_reading(evaluator, dataset, getattr(split, unseen), unseen)
+        found = measure_sides(dataset, split, log_probabilities)
+        arrays = found.arrays | show_reading(evaluator, dataset, *split_part_shown(split))
         rows = self._rows(history.losses)
         return SeedOutcome(
             metrics={
-                **metrics,
+                **found.metrics,
                 "final_loss": history.losses[-1],
                 "train_seconds": sum(history.seconds),
                 "steps_per_second": history.updates_per_second,
                 "compile_seconds": history.compile_seconds,
             },
-            confusions=confusions,
+            confusions=found.confusions,
             parameters=model.count_params(),
             columns=COLUMNS,
             rows=rows,
-            curves={"loss": np.array(history.losses), **examples},
-            details={"mistakes": {side: list_mistakes(arrays, side, dataset.classes) for side in confusions}},
+            curves={"loss": np.array(history.losses), **found.counts},
+            details=found.details,
             arrays={"loss_step": np.array([step for step, _ in rows], np.int64), **arrays},
-            environment={"engine": trained.updater, **describe_code(self.config.cell)},
+            environment={"engine": trained.updater, **describe_code(self.config.model)},
         )
 
     def _compile_steps(self, model: PerExampleModel, stream: np.ndarray) -> float:
@@ -163,28 +148,28 @@ class NamesTraining:
         )
 
     def _is_fused(self) -> bool:
-        return not is_own_model(self.config.cell) and runs_fused(self.config.engine, self.config.hidden_units)
+        return not is_own_model(self.config.model) and runs_fused(self.settings.engine, self.settings.hidden_units)
 
     def _rows(self, losses: Sequence[float]) -> list[tuple[float, ...]]:
-        return [(min((i + 1) * CHUNK_SIZE, self.config.iterations), loss) for i, loss in enumerate(losses)]
+        return [(min((i + 1) * CHUNK_SIZE, self.settings.iterations), loss) for i, loss in enumerate(losses)]
 
     def _check_finite(self, seed: int, history: UpdateHistory) -> None:
         if history.failed:
             raise UserError(
                 f"seed {seed}: the loss is not finite at step {history.failed_update}: try a lower "
-                f"{option_name('learning_rate')} than {self.config.learning_rate}; {self.run.directory.path} keeps the "
-                f"history and the weights up to step {len(history.losses) * CHUNK_SIZE}"
+                f"{option_name('learning_rate')} than {self.settings.learning_rate}; {self.run.directory.path} keeps "
+                f"the history and the weights up to step {len(history.losses) * CHUNK_SIZE}"
             )
 
 
-def learning_rate(config: NamesConfig) -> float | keras.optimizers.schedules.LearningRateSchedule:
+def learning_rate(settings: NetworkSettings) -> float | keras.optimizers.schedules.LearningRateSchedule:
     """The learning rate of every update: that of update i of N is ``rate * (1 - i / N)`` where it falls linearly."""
-    rate, updates = config.learning_rate, config.iterations
+    rate, updates = settings.learning_rate, settings.iterations
     schedules = {
         "linear": keras.optimizers.schedules.PolynomialDecay(rate, updates, end_learning_rate=0.0),
         "cosine": keras.optimizers.schedules.CosineDecay(rate, updates),
     }
-    return schedules.get(config.schedule, rate)
+    return schedules.get(settings.schedule, rate)
 
 
 def build_model(config: NamesConfig, classes: int, seed: int) -> PerExampleModel:
@@ -194,10 +179,12 @@ def build_model(config: NamesConfig, classes: int, seed: int) -> PerExampleModel
         UserError: the person's own cannot be used.
     """
     width = len(config.alphabet) + 1
-    if not is_own_model(config.cell):
-        return build_char_rnn(config.cell, width, classes, config.hidden_units, seed)
+    if not is_own_model(config.model):
+        return build_char_rnn(config.model, width, classes, config.settings.hidden_units, seed)
     seed_all(seed)
-    built = build_own_model(config.cell, (width, classes, config.hidden_units, seed), check=_check_own(classes))
+    built = build_own_model(
+        config.model, (width, classes, config.settings.hidden_units, seed), check=_check_own(classes)
+    )
     return PerExampleModel(inputs=built.inputs, outputs=built.outputs[0], name=built.name)
 
 

@@ -15,7 +15,7 @@ from keras_dnnts.studies.names.baselines.base import Baseline, TrainingNames
 from keras_dnnts.studies.names.baselines.letters import Symbols
 from keras_dnnts.whole_files import write_whole
 
-BASELINES = {
+_CLASSES = {
     "majority": "majority:MajorityModel",
     "naive-bayes": "naive_bayes:NaiveBayesModel",
     "markov": "markov:MarkovModel",
@@ -25,7 +25,7 @@ LARGEST_BYTES = 2**30  # unpacked; the logistic regression of the real names has
 
 
 def fit_baseline(name: str, names: TrainingNames) -> Baseline:
-    """Fit one of ``BASELINES`` to names."""
+    """Fit one of :data:`keras_dnnts.studies.names.config.BASELINES` to names."""
     return _class_of(name).fit(names)
 
 
@@ -54,5 +54,5 @@ def load_baseline(name: str, path: Path, alphabet: str, classes: int) -> Baselin
 
 
 def _class_of(name: str) -> type[Baseline]:
-    module, _, class_name = BASELINES[name].partition(":")
+    module, _, class_name = _CLASSES[name].partition(":")
     return getattr(importlib.import_module(f"{__name__}.{module}"), class_name)

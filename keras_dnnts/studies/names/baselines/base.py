@@ -2,7 +2,7 @@
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar, Self
+from typing import Self
 
 import numpy as np
 
@@ -57,12 +57,10 @@ class Baseline(ABC):
     """A model of names that is fitted in seconds and answers in NumPy.
 
     Attributes:
-        title: how titles write it.
         names: (K,) int64, the number of distinct training names of each class. Its shares are the prior that the
             model's log-probabilities hold.
     """
 
-    title: ClassVar[str]
     names: np.ndarray
 
     @classmethod

@@ -32,8 +32,6 @@ class NgramLogisticModel(Baseline):
         weights: (G, K) float32.
     """
 
-    title = "Logistic regression on letter n-grams"
-
     def __init__(self, ngrams: NgramCounts, names: np.ndarray, weights: np.ndarray) -> None:
         self.ngrams, self.names, self.weights = ngrams, names, weights
 

@@ -12,8 +12,6 @@ from keras_dnnts.studies.names.baselines.letters import Symbols
 class MajorityModel(Baseline):
     """Every class is as probable as its share of the distinct training names; of the largest, the first is answered."""
 
-    title = "Majority class"
-
     def __init__(self, names: np.ndarray) -> None:
         self.names = names
 

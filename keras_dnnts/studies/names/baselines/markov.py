@@ -38,8 +38,6 @@ class MarkovModel(Baseline):
         discount: D, from 0 to 1.
     """
 
-    title = "Markov model"
-
     def __init__(
         self, symbols: Symbols, names: np.ndarray, ngrams: np.ndarray, counts: np.ndarray, discount: float = DISCOUNT
     ) -> None:

@@ -33,8 +33,6 @@ class NaiveBayesModel(Baseline):
         alpha: above 0.
     """
 
-    title = "Naive Bayes"
-
     def __init__(self, ngrams: NgramCounts, names: np.ndarray, counts: np.ndarray, alpha: float = ALPHA) -> None:
         self.ngrams, self.names, self.counts = ngrams, names, counts
         smoothed = counts + alpha
