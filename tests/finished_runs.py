@@ -13,7 +13,7 @@ CLASSES = ("airplane", "bird", "cat")
 def names_result(seeds: int = 3, seed: int = 0, classes: tuple[str, ...] = CLASSES, **changes: Any) -> Result:
     """A names result of random numbers; ``changes`` replace options of the config and entries of the data set."""
     rng = np.random.default_rng(seed)
-    config = NamesConfig(seeds=seeds, **{k: changes.pop(k) for k in ("cell", "protocol") if k in changes})
+    config = NamesConfig(seeds=seeds, **{k: changes.pop(k) for k in ("model", "cell", "protocol") if k in changes})
     sides = ("train", "held_out") if config.protocol == "sound" else ("train",)
     metrics = {}
     for side in sides:

@@ -364,7 +364,7 @@ BAD_RUNS = {
     "arrays a pipe": (replaced("run/results.npz", os.mkfifo), "run/results.npz"),
     "results a folder": (replaced("run/results.json", Path.mkdir), "run"),
     "results a pipe": (replaced("run/results.json", os.mkfifo), "run"),
-    "another version": (rewritten(lambda plain: plain.update(format_version=2)), "version 2"),
+    "another version": (rewritten(lambda plain: plain.update(format_version=3)), "version 3"),
     "a list": (lambda place: (place / "run" / "results.json").write_text("[]", encoding="utf-8"), "results.json"),
     "a metric gone": (rewritten(lambda plain: plain["metrics"].pop("final_loss")), "metrics.final_loss"),
     "fewer seeds": (rewritten(lambda plain: plain["config"].update(seeds=2)), "2 seeds"),

@@ -17,6 +17,7 @@ from keras_dnnts.registry import find_study, study_names
 from keras_dnnts.results.format import (
     COMMON_FIELDS,
     FORMAT_VERSION,
+    READ_VERSIONS,
     FormatError,
     array_axes,
     check_arrays,
@@ -181,9 +182,9 @@ def _read_fields(path: Path) -> dict[str, Any]:
         raise FormatError(f"it has more than {LARGEST_JSON_BYTES} bytes")
     plain = json.loads(path.read_bytes().decode("utf-8"), parse_constant=_refuse_constant)
     check_fields(plain, {"format_version": int})
-    if plain["format_version"] != FORMAT_VERSION:
-        version = plain["format_version"]
-        raise UserError(f"{path}: has format version {version}, this program reads version {FORMAT_VERSION}")
+    if (version := plain["format_version"]) not in READ_VERSIONS:
+        known = " and ".join(map(str, READ_VERSIONS))
+        raise UserError(f"{path}: has format version {version}, this program reads versions {known}")
     check_fields(plain, COMMON_FIELDS)
     experiment = plain["experiment"]
     if experiment not in study_names():

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import stats
+from scipy import special  # not stats, which takes a second to import
 
 from keras_dnnts.results import Metric, Result
 
@@ -60,7 +60,7 @@ def interval_over_seeds(metric: Metric) -> tuple[float, float] | None:
     count = len(metric.values)
     if metric.sd is None:
         return None
-    reach = float(stats.t.ppf(1 - ALPHA / 2, count - 1)) * metric.sd / math.sqrt(count)
+    reach = float(special.stdtrit(count - 1, 1 - ALPHA / 2)) * metric.sd / math.sqrt(count)
     return metric.mean - reach, metric.mean + reach
 
 
@@ -162,7 +162,7 @@ def _adjust(differences: list[Difference]) -> list[Difference]:
         failed = failed or raw[i] > level
         highest = max(highest, min(1.0, raw[i] * rest))
         one = differences[i]
-        reach = float(stats.t.ppf(1 - level / 2, one.freedom)) * (one.spread or 0.0)
+        reach = float(special.stdtrit(one.freedom, 1 - level / 2)) * (one.spread or 0.0)
         adjusted[i] = replace(one, interval_95=(one.value - reach, one.value + reach), p_value=highest)
     return adjusted
 
@@ -170,4 +170,4 @@ def _adjust(differences: list[Difference]) -> list[Difference]:
 def _p_value(difference: Difference) -> float:
     if not difference.spread:
         return 1.0
-    return float(2 * stats.t.sf(abs(difference.value) / difference.spread, difference.freedom))
+    return float(2 * special.stdtr(difference.freedom, -abs(difference.value) / difference.spread))

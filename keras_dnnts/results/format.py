@@ -17,7 +17,8 @@ import numpy as np
 from keras_dnnts.metrics import MetricKind
 from keras_dnnts.study import ResultFormat, Study
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 1: a names config calls its model `cell`, and every model was trained step by step
+READ_VERSIONS = (1, 2)
 EACH = "*"
 
 

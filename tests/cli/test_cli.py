@@ -12,6 +12,7 @@ import pytest
 import keras_dnnts
 from keras_dnnts.cli.options import default_backend
 from keras_dnnts.results import load_result
+from keras_dnnts.studies.names.config import BASELINES
 from tests.names_folders import call, write_names
 
 
@@ -218,7 +219,7 @@ def test_data_lists_the_sets(capsys, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["names", "--cell", ""], {"rnn", "gru", "lstm"}),
+        (["names", "--cell", ""], {"rnn", "gru", "lstm", *BASELINES}),
         (["pre"], {"predict"}),
         (["export", "run", "--fo"], {"--format"}),
     ],

@@ -124,13 +124,13 @@ class NamesConfig(Config):
 
     def __post_init__(self) -> None:
         self._note_given()
+        super().__post_init__()
         if self.model not in (*CELLS, *BASELINES) and not is_own_model(self.model):
             known = ", ".join((*CELLS, *BASELINES))
             raise UserError(
                 f"unknown {option_name('model')} {shown(self.model)}: use one of {known}, or FILE.py:FUNCTION"
             )
         self._settle_training()
-        super().__post_init__()
         checked_alphabet(self.letters, self.is_raw)
 
     def _settle_training(self) -> None:

@@ -13,12 +13,13 @@ from hypothesis import strategies as st
 from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
 from keras_dnnts.datasets.letters import encode, names_dataset
 from keras_dnnts.errors import UserError
-from keras_dnnts.studies.names.baselines import BASELINES, fit_baseline, load_baseline, save_baseline
+from keras_dnnts.studies.names.baselines import fit_baseline, load_baseline, save_baseline
 from keras_dnnts.studies.names.baselines.base import TrainingNames, log_prior
 from keras_dnnts.studies.names.baselines.letters import NgramIndex, Symbols, cut_ngrams
 from keras_dnnts.studies.names.baselines.logistic import C, NgramLogisticModel
 from keras_dnnts.studies.names.baselines.markov import DISCOUNT, ORDER, MarkovModel
 from keras_dnnts.studies.names.baselines.naive_bayes import ALPHA, NaiveBayesModel
+from keras_dnnts.studies.names.config import BASELINES
 
 ALPHABET = "abcABC -éÉ"
 LETTERS = 6  # a, b, c, blank, hyphen, é: both cases are one
@@ -26,7 +27,7 @@ LETTERS = 6  # a, b, c, blank, hyphen, é: both cases are one
 
 def draw_names(rng, count, longest=7):
     names = ("".join(rng.choice(list(ALPHABET), rng.integers(1, longest + 1))) for _ in range(9 * count))
-    return [name for name in names if name.strip()][:count]
+    return [name for name in names if any(map(str.isalpha, name))][:count]
 
 
 def draw_lines(seed, sizes=(23, 1, 9)):

@@ -70,7 +70,7 @@ def test_results_json_keeps_its_contract(names, tmp_path):
     run(names, tmp_path / "run", "--seeds", "2")
 
     plain = json.loads((tmp_path / "run" / "results.json").read_text(encoding="utf-8"))
-    assert plain["format_version"] == 1
+    assert plain["format_version"] == 2
     assert plain["experiment"] == "names"
     assert plain["config"]["hidden_units"] == 8
     assert plain["dataset"]["stand_in"] is False
