@@ -54,7 +54,9 @@ METRICS = (
     MetricKind("final_loss", "final loss", "nats", higher_is_better=False, of_training=True),
     MetricKind("train_seconds", "train seconds", "seconds", higher_is_better=False),
     MetricKind("steps_per_second", "steps/s", "per second", higher_is_better=True, of_training=True),
-    MetricKind("compile_seconds", "compile seconds", "seconds", higher_is_better=False, optional=True, of_training=True),
+    MetricKind(
+        "compile_seconds", "compile seconds", "seconds", higher_is_better=False, optional=True, of_training=True
+    ),
 )
 PARTS = {"held_out": "held-out names", "train": "training names"}
 HERE = __name__
