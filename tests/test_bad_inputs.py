@@ -329,7 +329,7 @@ BAD_EXPERIMENTS = {
     "not a number": (b'experiment = "names"\nlearning_rate = nan', "--learning-rate is nan"),
     "too large a number": (b'experiment = "names"\nlearning_rate = 0x' + b"f" * 5000, "learning_rate"),
     "a number of many digits": (b'experiment = "names"\nseed = ' + b"9" * 5000, "TOML"),
-    "NUL in a path": (b'experiment = "names"\ncell = "a\\u0000b"', "cell"),
+    "NUL in a path": (b'experiment = "names"\nmodel = "a\\u0000b"', "--model"),
     "brackets without end": (b'experiment = "names"\nseed = ' + b"[" * 100_000, "TOML"),
     "a long option": (b'experiment = "names"\n' + b"x" * 10_000 + b" = 1", "xxx"),
     "a long value": (b'experiment = "names"\ncell = "' + b"x" * 10_000 + b'"', "xxx"),

@@ -22,7 +22,7 @@ def log(result: Result, folder: Path) -> str:
     final numbers, hyperparameters. The first seed has the figures.
     """
     shutil.rmtree(folder / TENSORBOARD, ignore_errors=True)
-    history, first = read_history(folder), result.config["seed"]
+    history, first = read_history(result, folder), result.config["seed"]
     for place, seed in enumerate(range(first, first + result.config["seeds"])):
         rows = history.get(seed, [])
         with SummaryWriter(str(folder / TENSORBOARD / f"seed-{seed}")) as writer:

@@ -100,7 +100,7 @@ def test_tensorboard_has_hyperparameters(tmp_path):
     events = read_tensorboard(folder / "tensorboard" / "seed-0")
     content = events.summary_metadata["_hparams_/session_start_info"].plugin_data.content
     found = hparams.HParamsPluginData.FromString(content).session_start_info.hparams
-    assert found["cell"].string_value == "gru"
+    assert found["model"].string_value == "gru"
     assert found["hidden_units"].number_value == 128
 
 

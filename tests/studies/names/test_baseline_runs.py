@@ -12,6 +12,7 @@ from keras_dnnts import NamesConfig, predict_names, run_names
 from keras_dnnts.analysis import measure_accuracy
 from keras_dnnts.config import load_config
 from keras_dnnts.errors import UserError
+from keras_dnnts.loggers import log_result
 from keras_dnnts.results import load_result
 from keras_dnnts.running.run_directory import RunDirectory
 from keras_dnnts.studies.names import baseline_training
@@ -196,3 +197,10 @@ def test_a_name_is_read_as_its_beginnings(names):
             alone = model.log_probabilities(letters[i : i + 1, :end], np.array([end]))
             np.testing.assert_allclose(said[i, end - 1], np.exp(alone[0]), rtol=1e-5)
         assert np.isnan(said[i, lengths[i] :]).all()
+
+
+def test_loggers_take_a_run_without_a_history(names, tmp_path):
+    pytest.importorskip("tensorboardX")
+    result = fit(names, tmp_path / "run", "markov", seeds=2)
+    log_result(result, tmp_path / "run", ["tensorboard"])
+    assert sorted(path.name for path in (tmp_path / "run/tensorboard").iterdir()) == ["seed-0", "seed-1"]
