@@ -3,18 +3,15 @@
 import csv
 from pathlib import Path
 
-from keras_dnnts.results import Result
 from keras_dnnts.running.run_directory import HISTORY
 
 History = dict[int, list[tuple[int, dict[str, float]]]]
 """Of each seed, (step, numbers by name): a step is an epoch, or the number of updates so far."""
 
 
-def read_history(result: Result, folder: Path) -> History:
-    """Read ``history.csv``: seed, step and numbers, a row a step; nothing where the model was not trained in steps."""
+def read_history(folder: Path) -> History:
+    """Read ``history.csv``: seed, step and numbers, a row a step."""
     history: History = {}
-    if not result.study.trains(result.config):
-        return history
     with (folder / HISTORY).open(newline="", encoding="utf-8") as file:
         rows = csv.reader(file)
         _, _, *names = next(rows)

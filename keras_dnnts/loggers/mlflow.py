@@ -55,7 +55,8 @@ def _settings(settings: Mapping[str, str]) -> Iterator[None]:
 
 
 def _log(client: mlflow.MlflowClient, result: Result, folder: Path) -> str:
-    metrics = _curves(result, folder) + _final_metrics(result)
+    curves = _curves(folder) if result.study.trains(result.config) else []
+    metrics = curves + _final_metrics(result)
     params = [Param(name, "" if value is None else str(value)) for name, value in result.config.items()]
     experiment = _experiment_id(client, f"keras_dnnts {result.experiment}")
     with mlflow.start_run(experiment_id=experiment, run_name=folder.resolve().name, nested=True) as run:
@@ -79,11 +80,11 @@ def _experiment_id(client: mlflow.MlflowClient, name: str) -> str | None:
     return experiment.experiment_id if experiment else client.create_experiment(name)
 
 
-def _curves(result: Result, folder: Path) -> list[Metric]:
+def _curves(folder: Path) -> list[Metric]:
     now = _milliseconds()
     return [
         Metric(f"{name}/seed_{seed}", value, now, step)
-        for seed, rows in read_history(result, folder).items()
+        for seed, rows in read_history(folder).items()
         for step, numbers in rows
         for name, value in numbers.items()
     ]

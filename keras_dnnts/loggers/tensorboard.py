@@ -22,7 +22,8 @@ def log(result: Result, folder: Path) -> str:
     final numbers, hyperparameters. The first seed has the figures.
     """
     shutil.rmtree(folder / TENSORBOARD, ignore_errors=True)
-    history, first = read_history(result, folder), result.config["seed"]
+    history = read_history(folder) if result.study.trains(result.config) else {}
+    first = result.config["seed"]
     for place, seed in enumerate(range(first, first + result.config["seeds"])):
         rows = history.get(seed, [])
         with SummaryWriter(str(folder / TENSORBOARD / f"seed-{seed}")) as writer:
