@@ -61,7 +61,9 @@ def start_engine() -> None:
     except Exception as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
         settings = Path(os.environ.get("KERAS_HOME") or "~/.keras") / "keras.json"
-        places = f"{settings} and the environment's KERAS_ and {backend.upper()} variables"
+        # Keras imports matplotlib, which reads its settings.
+        text = "a matplotlibrc that is not UTF-8, " if isinstance(error, UnicodeError) else ""
+        places = f"{text}{settings} and the environment's KERAS_ and {backend.upper()} variables"
         raise UserError(f"Keras cannot start on {backend} ({reason}): check its installation, {places}") from error
 
 

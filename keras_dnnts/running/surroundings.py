@@ -1,5 +1,6 @@
 """What the program finds around it, settled before a library meets it. Imports none."""
 
+import logging
 import os
 import re
 import warnings
@@ -29,6 +30,8 @@ def settle_surroundings() -> None:
         UserError: the working folder has been removed.
     """
     os.environ["MPLBACKEND"] = "agg"  # figures go to files, with or without a screen
+    # It finds itself a folder where it may not write, and reads past what it does not know in a matplotlibrc.
+    logging.getLogger("matplotlib").setLevel(logging.ERROR)
     try:
         Path.home()
     except RuntimeError:

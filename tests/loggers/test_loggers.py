@@ -158,6 +158,15 @@ def test_a_logger_that_fails_costs_a_warning(result, tmp_path, monkeypatch, capl
     assert all("is complete" in record.getMessage() for record in caplog.records)
 
 
+def test_a_tensorboard_folder_that_cannot_be_written_costs_a_warning(result, tmp_path, caplog):
+    pytest.importorskip("tensorboardX")
+    folder = save_run(tmp_path / "run", result)
+    (folder / "tensorboard").write_text("a file", encoding="utf-8")
+    log_result(result, folder, ["tensorboard"])
+    (record,) = caplog.records
+    assert "is complete" in record.getMessage()
+
+
 @pytest.mark.parametrize("answers", [False, True], ids=["refuses", "says nothing"])
 def test_mlflow_server_that_is_down_costs_seconds(answers, mlflow, result, tmp_path, monkeypatch, caplog):
     from keras_dnnts.loggers import mlflow as logger
