@@ -112,7 +112,7 @@ class Config:
     data_dir: str | None = option(None, "Your own data.", "Data", is_path=True, results_depend=False)
     content_hash: str | None = option(
         None,
-        "Hash that the data must have, as the config.toml of a run holds it; other data are refused.",
+        "Hash that the data must have, as in a run's config.toml; other data are refused.",
         "Data",
         default="any data",
         results_depend=False,

@@ -52,7 +52,7 @@ def test_results_and_page(whole):
     assert result.arrays["confusion_test"].sum() == 600
     page = (whole / "report.html").read_text()
     assert "Which ring is this point on?" in page
-    assert "accuracy on test points" in page or "of test points right" in page
+    assert "accuracy on test points" in page or "of test points classified correctly" in page
     assert (whole / "figures" / "confusion_test.png").is_file()
 
 

@@ -55,7 +55,7 @@ class Commands(click.Group):
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="keras-dnnts")
 def cli() -> None:
-    """Two studies in Keras 3: CNNs trained from scratch on CIFAR-10, and recurrent cells that tell a surname's
+    """Two studies in Keras 3: CNNs trained from scratch on CIFAR-10, and recurrent networks that classify surnames by
     language, trained one example at a time.
     """
 
@@ -79,7 +79,7 @@ def output_options() -> list[click.Option]:
             type=click.Choice(LOGGERS),
             multiple=True,
             callback=_check_loggers,
-            help="Also log the finished run with this tool; may be repeated.",
+            help="Also log the finished run to this tool; may be repeated.",
         ),
         click.Option(
             ["--dry-run"], is_flag=True, help="Only print the complete config, the data and the model's size."
@@ -106,7 +106,7 @@ def study_command(study: Study) -> click.Command:
         ["--resume"],
         metavar="RUN",
         type=click.Path(path_type=Path),
-        help="Resume an interrupted run; its options are those it was started with.",
+        help="Resume an interrupted run, with the options it was started with.",
     )
     own, shared = config_options(study.config), [resume, *output_options()]
     sections = {name: about.section for name, about in study.config.options().items()}
@@ -122,7 +122,7 @@ def study_command(study: Study) -> click.Command:
 
 
 def run(file: Path, settings: tuple[str, ...], allow_other_data: bool, **values: Any) -> None:
-    """Run the experiment a TOML FILE describes, such as experiments/names_gru.toml or a run's config.toml."""
+    """Run the experiment described by a TOML FILE, such as experiments/names_gru.toml or a run's config.toml."""
     output = {name: values.pop(name) for name in ("out", "overwrite", "quiet", "log", "dry_run")}
     written = read_toml(file)
     config_type = config_class(written.get("experiment"), str(file))
@@ -142,7 +142,7 @@ def run(file: Path, settings: tuple[str, ...], allow_other_data: bool, **values:
 
 
 ALLOW_OTHER_DATA = click.Option(
-    ["--allow-other-data"], is_flag=True, help="Run even if the data are not those whose hash FILE holds."
+    ["--allow-other-data"], is_flag=True, help="Run even if the data do not match the hash in FILE."
 )
 add_options(run, [*replacing_options(), ALLOW_OTHER_DATA, *output_options()])
 cli.command(short_help="Run the experiment of a TOML file.")(
@@ -169,9 +169,9 @@ def report(run_directory: Path, out: Path | None) -> None:
 
 
 def predict(run: Path, inputs: tuple[str, ...], file: Path | None, **options: Any) -> None:
-    """Ask the model of a finished RUN about INPUTs: names, or image files and folders of them.
+    """Classify INPUTs with the model of a finished RUN: names, or image files and folders of them.
 
-    Without INPUT, or for the INPUT "-", names are read from standard input, one per line.
+    Without INPUT, or if INPUT is "-", names are read from standard input, one per line.
     """
     code = given_model(options)
     importlib.import_module("keras_dnnts.cli.predict").predict_and_print(run, inputs, file, code=code, **options)
@@ -184,7 +184,7 @@ add_options(
         click.Option(
             ["--top-k", "top"], type=click.IntRange(min=1), default=3, show_default=True, help="Guesses per input."
         ),
-        click.Option(["--seed"], type=int, help="Seed whose model is used.  [default: the run's first]"),
+        click.Option(["--seed"], type=int, help="Seed of the model to use.  [default: the run's first]"),
         click.Option(
             ["--json", "output"], flag_value="json", type=str, help="One JSON document, one prediction per line."
         ),
@@ -210,7 +210,7 @@ cli.command(epilog=PREDICT_EXAMPLES, short_help="Classify names or images with a
 
 
 def export(run: Path, format: str, out: Path | None, **options: Any) -> None:
-    """Export the model of a finished RUN, and compare its outputs with the Keras model's."""
+    """Export the model of a finished RUN and check its outputs against the Keras model's."""
     code = given_model(options)
     importlib.import_module("keras_dnnts.cli.export").export_and_print(run, out, code=code, **options)
 
@@ -222,11 +222,11 @@ add_options(
         click.Option(
             ["--out"], type=click.Path(path_type=Path), help="File to write.  [default: RUN/model-seed-….onnx]"
         ),
-        click.Option(["--seed"], type=int, help="Seed whose model is used.  [default: the run's first]"),
+        click.Option(["--seed"], type=int, help="Seed of the model to use.  [default: the run's first]"),
         click.Option(
             ["--length"],
             type=click.IntRange(min=1),
-            help="Number of letters that names are padded to.  [default: the longest of the run's data, at least 19]",
+            help="Length to which names are padded.  [default: the longest name in the run's data, at least 19]",
         ),
         click.Option(
             ["--backend"],
@@ -241,7 +241,7 @@ cli.command(short_help="Export a run's model to ONNX.")(click.argument("run", ty
 
 @cli.command(short_help="List data sets and cached images.")
 @click.option("--fetch", is_flag=True, help="Download and prepare what is not cached yet.")
-@click.option("--clear-cache", is_flag=True, help="Remove the decoded images that are kept of your own data.")
+@click.option("--clear-cache", is_flag=True, help="Remove the cached decoded images of your own data.")
 def data(fetch: bool, clear_cache: bool) -> None:
     """List the data sets and where they are kept, and the decoded images of your own data."""
     module = importlib.import_module("keras_dnnts.cli.data")

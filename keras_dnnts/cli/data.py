@@ -30,7 +30,7 @@ def list_data(fetch: bool) -> None:
         print(f"{title:{titles}}  {study:{studies}}  {place}")
     cached = cached_images()
     if not cached:
-        print("No decoded images are kept.")
+        print("No decoded images are cached.")
         return
     print(f"Decoded images ({format_size(sum(one.bytes for one in cached))}; {spell('clear_cache')} removes them):")
     for one in cached:

@@ -88,7 +88,8 @@ def replacing_options() -> list[click.Option]:
     fields = {name: study.config for study in reversed(all_studies()) for name in study.config.options()}
     options = []
     for name in filter(fields.get, REPLACEABLE):
-        config, about = fields[name], fields[name].options()[name]
+        config = fields[name]
+        about = Config.options().get(name) or config.options()[name]  # one study may narrow it
         options.append(_build_option(name, about, _type_of(config, name), "the file's"))
     return [*options, *model_options()]
 
@@ -96,7 +97,7 @@ def replacing_options() -> list[click.Option]:
 def model_options() -> list[click.Option]:
     """An option a study that names its model; one that is not given is None."""
     return [
-        click.Option([spell(name)], help=f"Model ({study.name}); a model from your own code must be named again.")
+        click.Option([spell(name)], help=f"Model ({study.name}); needed again if it is your own code.")
         for study in all_studies()
         for name in _model_names(study.config)
     ]
@@ -127,7 +128,7 @@ def setting_option() -> click.Option:
         ["--set", "settings"],
         multiple=True,
         metavar="NAME=VALUE",
-        help="Set any option by its name in config.toml; overrides all else; may be repeated.",
+        help="Set any option by its name in config.toml; overrides everything else; may be repeated.",
     )
 
 

@@ -134,7 +134,7 @@ def describe_left_out(letters: Mapping[str, int], lines: int, option: str) -> st
     shown = ", ".join(f"{show_letter(letter)} {count:,}" for letter, count in ranked[:MOST_SHOWN])
     more = f" and {len(ranked) - MOST_SHOWN:,} others" if len(ranked) > MOST_SHOWN else ""
     where = f"in {lines:,} line{'s' if lines != 1 else ''}"
-    return f"Left out letters: {shown}{more} ({where}); {option} can add them"
+    return f"Letters left out: {shown}{more} ({where}); add them with {option}"
 
 
 def show_letter(letter: str) -> str:

@@ -67,9 +67,17 @@ def plot_comparison(results: Mapping[str, Result], metrics: Mapping[str, str], a
     ax.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.12))
     ranked = [state_ranking(results, name) for name in headline_metrics(*results.values())] if results else []
     lines = [*ranked, _title(results), data_label(*results.values())]
-    wrapped = [textwrap.fill(line, MOST_LETTERS) for line in filter(None, lines)]
+    wrapped = [_wrap(line) for line in filter(None, lines)]
     ax.set_title("\n".join(wrapped), fontsize=9)
     return ax
+
+
+def _wrap(line: str) -> str:
+    """Break a line of the title, where it is too long, into lines of much the same length."""
+    lines = textwrap.wrap(line, MOST_LETTERS)
+    widths = range(-(-len(line) // max(len(lines), 1)), MOST_LETTERS)
+    even = (wrapped for width in widths if len(wrapped := textwrap.wrap(line, width)) == len(lines))
+    return "\n".join(next(even, lines))
 
 
 def _spread(metric: Metric) -> tuple[float, float]:
@@ -88,4 +96,4 @@ def _title(results: Mapping[str, Result]) -> str:
         return "Accuracy, mean ± standard deviation over seeds"
     if several == {False}:
         return "Accuracy with 95 % intervals"
-    return "Accuracy ± standard deviation over seeds (of one seed: 95 % interval)"
+    return "Accuracy ± standard deviation over seeds (95 % interval where there is one seed)"

@@ -29,7 +29,7 @@ def interval_of(metric: Metric) -> tuple[tuple[float, float] | None, str]:
     if interval := interval_over_seeds(metric):
         return interval, f"over {len(metric.values)} seeds"
     if metric.intervals_95:
-        return metric.intervals_95[0], "over the examples, one seed"
+        return metric.intervals_95[0], "over examples, one seed"
     return None, ""
 
 
@@ -72,7 +72,7 @@ def warn_about_data(result: Result) -> str | None:
         return None
     compared = " Its numbers cannot be compared with the reference’s." if result.reported else ""
     used = f"{data['name']} ({data['source']})"
-    return f"Stand-in data: the real data were out of reach, and this run used {used} in their place.{compared}"
+    return f"Stand-in data: the real data were not available, so this run used {used} instead.{compared}"
 
 
 def list_changes(result: Result) -> list[str]:

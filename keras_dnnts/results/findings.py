@@ -71,9 +71,11 @@ def state_result(result: Result) -> str:
 
 
 def describe_headline(kind: MetricKind) -> str:
-    """What a headline's number is, in words that follow it: ``of test images right``."""
+    """What a headline's number is, in words that follow it: ``of test images classified correctly``."""
     what = kind.headline or kind.title
-    return f"of {what.removeprefix(ACCURACY_ON)} right" if what.startswith(ACCURACY_ON) else what
+    if what.startswith(ACCURACY_ON):
+        return f"of {what.removeprefix(ACCURACY_ON)} classified correctly"
+    return what
 
 
 def state_failure(result: Result, part: str | None = None) -> str | None:
@@ -96,7 +98,7 @@ def state_accuracy(result: Result, part: str) -> str:
     """Say how many guesses are right on a part of the data, and where that is no better than one constant answer."""
     study = result.study
     weighting = accuracy_of(study.metrics, part).weighting
-    sentence = f"{result.model_name}: {percent(_accuracy(result, part))} right on {study.parts[part]}{weighting}"
+    sentence = f"{result.model_name}: {percent(_accuracy(result, part))} accuracy on {study.parts[part]}{weighting}"
     return "\n".join(filter(None, [sentence, state_failure(result, part)]))
 
 
@@ -115,7 +117,7 @@ def state_recall(result: Result, part: str, most: int = 10) -> str:
 def count_skipped(result: Result) -> str:
     """Say how many lines of the data held no usable name; empty where every one did."""
     lines = result.dataset["counts"].get("skipped", 0)
-    return f"{lines:,} line{'s' if lines > 1 else ''} without a letter of the alphabet" if lines else ""
+    return f"{lines:,} line{'s' if lines > 1 else ''} with no letter in the alphabet" if lines else ""
 
 
 def write_cell(share: float) -> str:
@@ -136,7 +138,7 @@ def state_confusion(result: Result, part: str) -> str | None:
 
 
 def state_difference(difference: Difference) -> str:
-    """Say what two runs allow one to conclude: who is ahead, that nothing is shown, or that it cannot be told."""
+    """Say what can be concluded from two runs: which is ahead, that no difference is shown, or why neither is known."""
     one, other = shorten_label(difference.first), shorten_label(difference.second)
     points = f"{100 * abs(difference.value):.1f} points"
     if difference.interval_95 is None:
@@ -174,7 +176,8 @@ def state_ranking(results: Mapping[str, Result], name: str | None = None) -> str
     if len(results) == 2:
         said = state_difference(leads[0])
     elif any(lead.interval_95 is None for lead in leads):
-        said = f"who is ahead cannot be told: {_why_unknown(next(one for one in leads if one.interval_95 is None))}"
+        unknown = next(lead for lead in leads if lead.interval_95 is None)
+        said = f"which run is ahead cannot be determined: {_why_unknown(unknown)}"
     elif len({lead.first for lead in leads}) == 1 and all(lead.is_shown for lead in leads):
         said = f"{shorten_label(leads[0].first)} is ahead of all others"
     else:
@@ -206,24 +209,24 @@ def describe_method(differences: Sequence[Difference]) -> str | None:
     over = " to ".join(str(count) for count in dict.fromkeys((paired[0], paired[-1]))) if paired else ""
     sentences = ["Differences are in percentage points, with 95\N{NO-BREAK SPACE}% t-intervals over seeds"]
     if paired:
-        sentences[0] += f", paired by seed ({over} that the runs share)"
+        sentences[0] += f", paired by seed ({over} shared)"
     if not all(one.paired_seeds for one in known):
         sentences[0] += (
-            ", Welch’s where the runs share no two seeds" if paired else " (Welch’s: the runs share no two seeds)"
+            ", Welch’s for runs that share fewer than two seeds"
+            if paired
+            else " (Welch’s, as the runs share fewer than two seeds)"
         )
     if any(one.overlap for one in known):
-        sentences.append(
-            "Variances are corrected for training parts that overlap from seed to seed (Nadeau & Bengio 2003)"
-        )
+        sentences.append("Variances are corrected for the overlap of the seeds’ training sets (Nadeau & Bengio 2003)")
     if len(known) > 1:
-        sentences.append(f"Intervals and p-values allow for {len(known)} comparisons by Holm’s method")
+        sentences.append(f"Intervals and p-values are adjusted for {len(known)} comparisons by Holm’s method")
     sentences.append("An interval that contains 0 shows no difference; it does not show that there is none")
     return ". ".join(sentences) + "."
 
 
 def _why_unknown(difference: Difference) -> str:
     if difference.seeds > 1:
-        return "the difference is the same with every seed, which does not tell how far it would vary"
+        return "the difference is the same with every seed, so its variation cannot be estimated"
     return "one seed allows no conclusion"
 
 

@@ -185,12 +185,12 @@ def test_letters_left_out_are_counted():
 def test_what_is_said_of_letters_left_out_stays_short():
     assert describe_left_out({}, 0, "letters") == ""
     assert describe_left_out({"ø": 22, "ß": 40, " ": 1}, 40, "letters") == (
-        "Left out letters: ß 40, ø 22, space 1 (in 40 lines); letters can add them"
+        "Letters left out: ß 40, ø 22, space 1 (in 40 lines); add them with letters"
     )
     many = {chr(0x4E00 + i): 1 for i in range(2500)}
     said = describe_left_out(many | {"\u0301": 3}, 1, "letters")
-    assert said.startswith("Left out letters: U+0301 3, 一 1, ")
-    assert said.endswith(" and 2,491 others (in 1 line); letters can add them")
+    assert said.startswith("Letters left out: U+0301 3, 一 1, ")
+    assert said.endswith(" and 2,491 others (in 1 line); add them with letters")
     assert len(said) < 150
 
 

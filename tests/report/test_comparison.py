@@ -45,7 +45,7 @@ def test_page_figure_and_terminal_say_the_same(tmp_path, capsys):
     said = "Accuracy on held-out names, averaged over languages: rnn <1> is ahead of gru by 29.0 points"
     assert state_ranking(runs) == said
     text = Page(write_comparison(runs, tmp_path).read_text(encoding="utf-8")).text
-    assert text.index(said) < text.index("Conclusions") < text.index("Numbers")
+    assert text.index(said) < text.index("Conclusions") < text.index("Metrics")
     assert "Rnn <1> is ahead of gru" not in text
     assert "81.0 ± 1.0 %" in text
     title = plot_comparison(runs, {NAME: "held-out"}).get_title()

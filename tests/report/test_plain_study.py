@@ -88,7 +88,7 @@ def read(result):
 def test_the_page_is_whole_without_reference_curves_and_sections(result):
     page = read(result)
     assert "Which shape is this?" in page.text
-    assert "55.0 % of test shapes right 95 % interval" in page.text
+    assert "55.0 % of test shapes classified correctly 95 % interval" in page.text
     assert "12 examples" in page.text
     assert "class examples recall, 95 % interval precision F1" in page.text
     for absent in ("reference", "How it learned", "protocol"):
@@ -141,7 +141,7 @@ def test_a_reference_stands_only_beside_the_same_measure(result, monkeypatch):
 
 def test_stand_in_data_are_called_so_without_a_reference(result):
     page = read(dataclasses.replace(result, dataset=result.dataset | {"stand_in": True}))
-    assert "Stand-in data: the real data were out of reach" in page.text
+    assert "Stand-in data: the real data were not available" in page.text
     assert "reference" not in page.text
 
 
@@ -157,4 +157,4 @@ def test_a_model_that_the_names_reference_lacks_has_a_page():
     page = read(dataclasses.replace(result, config=result.config | {"cell": "mine.py:build"}))
     assert "reported by the reference" not in page.text
     assert "The reference measured" not in page.text
-    assert "Averaged over languages, every language weighs the same" in page.text
+    assert "“Averaged over languages” gives every language the same weight" in page.text

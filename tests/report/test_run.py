@@ -89,7 +89,7 @@ def test_numbers_are_those_of_the_result(tmp_path):
     values = 100 * np.array(held_out.values)
     reach = 3.182446 * values.std(ddof=1) / 2  # Student's t with 3 degrees of freedom
     low, high = max(values.mean() - reach, 0), min(values.mean() + reach, 100)
-    assert f"{values.mean():.1f} % of held-out names right" in page.text
+    assert f"{values.mean():.1f} % of held-out names classified correctly" in page.text
     assert f"{low:.1f} to {high:.1f} %" in page.text
     assert f"{values.mean():.1f} ± {values.std(ddof=1):.1f} %" in page.text
     assert "over 4 seeds" in page.text
@@ -103,13 +103,15 @@ def test_one_seed_has_the_interval_of_its_examples(tmp_path):
     accuracy = Metric((0.5,), ((0.41, 0.59),))
     result = cifar_result()
     page = read(dataclasses.replace(result, metrics=result.metrics | {"test_accuracy": accuracy}), tmp_path)
-    assert "50.0 % of test images right 95 % interval 41.0 to 59.0 % over the examples, one seed" in page.text
+    assert (
+        "50.0 % of test images classified correctly 95 % interval 41.0 to 59.0 % over examples, one seed" in page.text
+    )
     assert "62.5 %" not in page.text  # neither the data nor the recipe are the reference's
 
 
 def test_says_plainly_whose_data_these_are(tmp_path):
     stand_in = read(names_result(name="starter names", source="bundled", stand_in=True), tmp_path / "a")
-    assert "Stand-in data: the real data were out of reach" in stand_in.text
+    assert "Stand-in data: the real data were not available" in stand_in.text
     assert "cannot be compared with the reference’s" in stand_in.text
     own = read(names_result(name="my names", source="somewhere"), tmp_path / "b")
     assert "eference" not in own.text
@@ -304,8 +306,8 @@ def test_lines_left_out_and_a_relative_data_folder_are_told(tmp_path, capsys):
     config = result.config | {"data_dir": "my-categories"}
     changed = dataclasses.replace(result, config=config, dataset=result.dataset | {"counts": counts})
     page = read(changed, tmp_path)
-    assert "Left out 1,200 lines without a letter of the alphabet" in page.text
-    assert "my-categories is relative to where the run was started" in page.text
+    assert "Left out 1,200 lines with no letter in the alphabet" in page.text
+    assert "my-categories is relative to the folder in which the run was started" in page.text
     print_summary(changed, tmp_path)
     assert "Left out: 1,200 lines" in capsys.readouterr().out
     page = read(result, tmp_path / "other")

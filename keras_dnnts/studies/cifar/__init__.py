@@ -14,13 +14,13 @@ EPILOG = """
 Recipes:
   sound      only training images are augmented, with one smooth resampling;
              the weights of the epoch with the lowest validation loss are kept.
-  reference  the notebook's: validation and test images are augmented too, by its
-             own operations, and the last epoch's weights are kept.
+  reference  as in the notebook: validation and test images are augmented too, with
+             the notebook's operations, and the last epoch's weights are kept.
 \b
-Parts: the training images are split 70/10/20 by class into training, validation
-and a rest. Where there are test images (CIFAR-10, a test/ folder) the rest is set
-aside; otherwise it is the test part. A val/ folder is the validation part: of the
-training images only a test part of 20 % is taken, and none beside a test/ folder.
+Parts: the training images of each class are split into 70 % training, 10 %
+validation and 20 % test. If the data have their own test images (CIFAR-10, a
+test/ folder), the last 20 % are set aside. A val/ folder is the validation part;
+20 % of the training images are then the test part, unless there is a test/ folder.
 \b
 Your own model (--arch FILE.py:FUNCTION): FUNCTION(image_size, classes, width=1.0)
 returns a Keras functional model from images (batch, image_size, image_size, 3),
@@ -52,7 +52,7 @@ def _describe_training(config: Mapping[str, Any]) -> str:
     kept = "the last epoch's weights" if knobs["weights"] == "last" else None
     kept = kept or "the weights of the epoch with the lowest validation loss"
     if knobs["recipe"] == "reference" and knobs["evaluation"] == "augmented":
-        return f"The reference's own: {augmented[0].lower()}{augmented[1:]}, and {kept} are kept."
+        return f"As in the reference, {augmented[0].lower()}{augmented[1:]}, and {kept} are kept."
     return f"{augmented}; {kept} are kept."
 
 
@@ -66,7 +66,7 @@ def _note(config: Mapping[str, Any]) -> str:
 STUDY = Study(
     name="cifar",
     config=CifarConfig,
-    question="Images, from scratch",
+    question="Image classification from scratch",
     about="Train AlexNet, ResNet50 or a network of your own on CIFAR-10 or your own images from scratch.",
     epilog=EPILOG,
     metrics=METRICS,

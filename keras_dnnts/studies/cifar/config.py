@@ -56,7 +56,7 @@ class CifarConfig(Config):
         suggestions=tuple(ARCHITECTURES),
         default="the recipe's, alexnet",
     )
-    recipe: str = option("sound", "See below.", "Training", choices=tuple(RECIPES))
+    recipe: str = option("sound", "Training recipe; see below.", "Training", choices=tuple(RECIPES))
     dataset: str = option(
         "auto",
         "CIFAR-10, scikit-learn's digits, or auto: CIFAR-10 if cached or downloadable, else the digits.",
@@ -71,11 +71,11 @@ class CifarConfig(Config):
         results_depend=False,
     )
     skip_bad: bool = option(
-        False, "Leave out files of your own images that cannot be used, and name them, rather than stop.", "Data"
+        False, "Leave out image files that cannot be used, and list them, instead of stopping.", "Data"
     )
-    dataset_name: str | None = option(None, "Name of your own data in results and titles.", "Data")
+    dataset_name: str | None = option(None, "Name for your own data in results and titles.", "Data")
     train_images: int | None = option(
-        None, "Number of training images to keep, drawn class by class.", "Data", at_least=1, default="all"
+        None, "Number of training images to use, sampled from each class.", "Data", at_least=1, default="all"
     )
     image_size: int | None = option(
         None,
@@ -86,7 +86,7 @@ class CifarConfig(Config):
         default="the recipe's, 224",
     )
     width: float = option(
-        1.0, "Factor on every layer's number of channels or units.", "Model", above=0, at_most=LARGEST_WIDTH
+        1.0, "Multiplies the number of channels or units of every layer.", "Model", above=0, at_most=LARGEST_WIDTH
     )
     epochs: int | None = option(
         None, "Maximum number of epochs.", "Training", at_least=1, at_most=MOST_EPOCHS, default="the recipe's, 50"
@@ -96,7 +96,7 @@ class CifarConfig(Config):
         "Images per step.",
         "Training",
         at_least=1,
-        default="the recipe's, 128, or the training part where that is smaller",
+        default="the recipe's, 128, or the size of the training part if that is smaller",
     )
     optimizer: str | None = option(
         None,
@@ -111,14 +111,14 @@ class CifarConfig(Config):
     momentum: float | None = option(None, "Momentum of sgd.", "Training", at_least=0, default="the recipe's, 0.9")
     weight_decay: float | None = option(
         None,
-        "Weight decay per step, times the learning rate (adamw, sgd).",
+        "Weight decay per step, multiplied by the learning rate (adamw, sgd).",
         "Training",
         at_least=0,
         default="the recipe's, 0.01 (adamw), 0 (sgd)",
     )
     schedule: str | None = option(
         None,
-        "Learning-rate schedule: constant, in steps, or falling to zero after the last epoch.",
+        "Learning-rate schedule: constant, in steps, or falling to zero (linear, cosine).",
         "Training",
         choices=SCHEDULES,
         default="the recipe's, step",
@@ -131,18 +131,18 @@ class CifarConfig(Config):
     )
     loss: str | None = option(None, "Loss function.", "Training", choices=LOSSES, default=OF_RECIPE)
     label_smoothing: float | None = option(
-        None, "Fraction of a label that is spread over all classes.", "Training", at_least=0, default="the recipe's, 0"
+        None, "Fraction of each label spread over all classes.", "Training", at_least=0, default="the recipe's, 0"
     )
     augmentation: tuple[str, ...] | None = option(
         None,
-        "Random augmentation of training images, none or some of the choices.",
+        "Random augmentation of training images: any of the choices, or none.",
         "Training",
         choices=AUGMENTATION_STEPS,
         default="the recipe's, all",
     )
     resampling: str | None = option(
         None,
-        "How augmented images are resampled: smooth (once, cubic) or as pil does (nearest pixels).",
+        "How augmented images are resampled: smooth (once, bicubic) or pil (as PIL does, nearest pixel).",
         "Training",
         choices=RESAMPLINGS,
         default=OF_RECIPE,
@@ -171,7 +171,7 @@ class CifarConfig(Config):
     precision: str = option(
         "float32", "Precision of the computation; weights and loss stay float32.", "Engine", choices=PRECISIONS
     )
-    embedding_images: int = option(2000, "Most test images in the t-SNE maps.", "Output", at_least=2)
+    embedding_images: int = option(2000, "Maximum number of test images in the t-SNE maps.", "Output", at_least=2)
     checkpoint_seconds: float = option(
         300.0, "Minimum seconds between checkpoints.", "Output", at_least=0, results_depend=False
     )

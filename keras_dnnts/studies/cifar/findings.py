@@ -42,7 +42,7 @@ def state_missing_classes(result: Result) -> str | None:
     missing = result.dataset.get("missing_classes")
     if not missing:
         return None
-    some = ", with one seed or more" if result.config["seeds"] > 1 else ""
+    some = ", for at least one seed" if result.config["seeds"] > 1 else ""
     return _sentence(f"{name_missing_classes(missing)}{some}")
 
 
@@ -56,12 +56,12 @@ def state_copies(result: Result) -> list[str]:
     if tested:
         share = f"{100 * tested / result.dataset['counts']['test']:.2g} % of them"
         what = "test images are copies of training images" if tested > 1 else "test image is a copy of a training image"
-        lines.append(f"{tested:,} {what} ({share}): what is right there may be memory")
+        lines.append(f"{tested:,} {what} ({share}): correct answers there may be memorised")
     if validated := copies.get("validation"):
         what = "images are copies" if validated > 1 else "image is a copy"
-        lines.append(f"{validated:,} validation {what} of training images: what is right there may be memory")
+        lines.append(f"{validated:,} validation {what} of training images: correct answers there may be memorised")
     if not tested and not validated:
-        lines.append(f"{copies['images']:,} images have identical copies, which are kept in one part of the data")
+        lines.append(f"{copies['images']:,} images have identical copies, which are kept in the same part of the data")
     if conflicting:
         lines.append(f"{conflicting:,} images have a copy of another class")
     return lines
@@ -73,9 +73,7 @@ def state_own_parts(result: Result) -> str | None:
     if not own:
         return None
     where = "the source has its own validation and test images" if "test" in own else None
-    return _sentence(
-        where or "the source has its own validation images; of its training images, 20 % are the test part"
-    )
+    return _sentence(where or "the source has its own validation images; 20 % of its training images are the test part")
 
 
 def state_left_out(result: Result) -> str | None:
@@ -119,10 +117,9 @@ def state_epochs(result: Result) -> str:
 def state_mistakes(result: Result, mistakes: ImageMistakes) -> str:
     """Say how sure a network was of the wrong guesses that are shown."""
     if not len(mistakes.confidence):
-        return f"{result.model_name}: every test image right"
-    return (
-        f"{result.model_name}: most confident mistakes, up to {_whole_percent(float(mistakes.confidence.max()))} sure"
-    )
+        return f"{result.model_name}: every test image classified correctly"
+    most = _whole_percent(float(mistakes.confidence.max()))
+    return f"{result.model_name}: most confident mistakes (confidence up to {most})"
 
 
 def state_neighbours(result: Result, embedding: Embedding) -> str:
@@ -134,18 +131,18 @@ def state_neighbours(result: Result, embedding: Embedding) -> str:
     shares = result.details["neighbour_accuracy"]
     first, final, count = shares["first"], shares["final"], len(embedding.label)
     margin = Z_95 * math.sqrt((first * (1 - first) + final * (1 - final)) / count)
-    what = f"t-SNE of {count:,} test images’ features"
+    what = f"t-SNE of the features of {count:,} test images"
     if final - first > margin:
-        return f"{result.model_name}: classes drew apart in training ({what})"
+        return f"{result.model_name}: classes moved apart during training ({what})"
     if first - final > margin:
         return f"{result.model_name}: classes were further apart after epoch 1 than at the end ({what})"
     return f"{result.model_name}: {what}"
 
 
 def state_map(result: Result, when: str) -> str:
-    """Say how many images lie among their class on a map: most of the ten nearest neighbours are of it."""
+    """Say how many images lie among their own class on a map: it is the most common of the ten nearest neighbours."""
     share = f"{100 * result.details['neighbour_accuracy'][when]:.1f}\N{NO-BREAK SPACE}%"
-    return f"{MAPS[when]}: {share} lie among their class"
+    return f"{MAPS[when]}: {share} among their own class"
 
 
 def state_activations(result: Result, activations: Activations) -> str:
@@ -153,7 +150,8 @@ def state_activations(result: Result, activations: Activations) -> str:
     channels = {maps.shape[-1] for maps in activations.maps.values()}
     most = f"up to {max(channels)}" if len(channels) > 1 else f"the first {max(channels)}"
     layers = len(activations.maps)
-    return f"{result.model_name}: activation maps of {most} channels of {layers} layer{'s' * (layers > 1)}"
+    where = f"each of {layers} layers" if layers > 1 else "1 layer"
+    return f"{result.model_name}: activation maps of {most} channels in {where}"
 
 
 def _whole_percent(share: float) -> str:

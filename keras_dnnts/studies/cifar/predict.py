@@ -165,8 +165,8 @@ def _find_images(path: Path) -> list[Path]:
     if not images:
         raise UserError(f"{path}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}); name another folder or a file")
     if others := len(found) - len(images):
-        files = "1 file that is not an image is" if others == 1 else f"{others:,} files that are not images are"
-        logger.warning("%s: %s passed over", path, files)
+        files = "1 file that is not an image" if others == 1 else f"{others:,} files that are not images"
+        logger.warning("%s: skipped %s", path, files)
     return images
 
 

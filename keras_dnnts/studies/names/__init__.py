@@ -12,10 +12,11 @@ from keras_dnnts.study import ResultFormat, Study, from_module
 EPILOG = """
 \b
 Protocols:
-  sound      20 % of the distinct names are held out, every copy of a name in
-             every language on one side; accuracy is also measured on them.
-  reference  the notebook's: all lines are trained on, nothing is held out, and
-             accuracy is measured on the training names.
+  sound      20 % of the distinct names are held out, with all copies of a name,
+             in every language, on the same side of the split; accuracy is
+             measured on training and held-out names.
+  reference  as in the notebook: the model trains on all lines, nothing is held
+             out, and accuracy is measured on the training names.
 \b
 Baselines (--model): majority, always the language with most training names;
 naive-bayes, on letters, pairs and triples of them; markov, letters after the
@@ -78,12 +79,12 @@ def _count_parameters(config: NamesConfig, classes: int) -> int | None:
 def _describe_training(config: Mapping[str, Any]) -> str:
     if config["protocol"] == "reference":
         return (
-            "The reference's own: all lines are trained on and nothing is held out, so accuracy is on names the model "
-            "was trained on."
+            "As in the reference, the model was trained on all lines and nothing was held out, so accuracy is measured "
+            "on names it was trained on."
         )
     return (
-        f"{100 * config['held_out']:g}\N{NO-BREAK SPACE}% of the distinct names were held out, every copy of a name, "
-        "in every language, on one side; the model was trained on the rest."
+        f"{100 * config['held_out']:g}\N{NO-BREAK SPACE}% of the distinct names were held out, with all copies of a "
+        "name, in every language, on the same side of the split; the model was trained on the rest."
     )
 
 
@@ -91,7 +92,7 @@ STUDY = Study(
     name="names",
     config=NamesConfig,
     question="Which language is this surname from?",
-    about="Train a recurrent cell to tell a surname's language, one example at a time, or fit a baseline.",
+    about="Train a recurrent network to classify surnames by language, one example at a time, or fit a baseline.",
     epilog=EPILOG,
     metrics=METRICS,
     parts=PARTS,

@@ -72,7 +72,7 @@ class NamesConfig(Config):
         "Model",
         suggestions=(*CELLS, *BASELINES),
     )
-    protocol: str = option("sound", "See below.", "Training", choices=PROTOCOLS)
+    protocol: str = option("sound", "Training and test protocol; see below.", "Training", choices=PROTOCOLS)
     dataset: str = option(
         "auto",
         "Real names, bundled starter names, or auto: the real ones if cached or downloadable, else starter names.",
@@ -99,25 +99,25 @@ class NamesConfig(Config):
     )
     schedule: str | None = _of_networks(
         "schedule",
-        "How the learning rate goes on: constant, or to 0 at the last update, linear or as a cosine.",
+        "Learning-rate schedule: constant, or falling to zero over the run, linearly or as a cosine.",
         "Training",
         choices=SCHEDULES,
     )
     draw_classes: str | None = _of_networks(
         "draw_classes",
-        "How often a class is drawn: even, all alike; natural, by its number of examples; root, by the root of that.",
+        "How often a class is drawn: even (equally), natural (by its number of examples) or root (by its square root).",
         "Training",
         choices=DRAWN_CLASSES,
     )
     draw_from: str | None = _of_networks(
         "draw_from",
-        "What is drawn within a class: lines, copies of names counting again, or (distinct) names.",
+        "What is drawn within a class: lines (each copy of a name counts) or distinct names.",
         "Training",
         choices=DRAWN_FROM,
     )
     engine: str | None = _of_networks(
         "engine",
-        "fused: one compiled kernel on the CPU; generic: automatic differentiation, any device.",
+        "fused: one compiled kernel, on the CPU; generic: automatic differentiation, on any device.",
         "Engine",
         choices=ENGINES,
     )

@@ -32,7 +32,9 @@ def build_curves(results: Mapping[str, Result]) -> list[dict[str, Any]]:
 
 def list_notes(result: Result) -> list[str]:
     """How accuracies are averaged, what the reference's are of where the page shows them, and letters left out."""
-    notes = ["Averaged over languages, every language weighs the same; over all names, every distinct name does."]
+    notes = [
+        "“Averaged over languages” gives every language the same weight, “over all names” every distinct name the same."
+    ]
     if text.reported(result):
         notes.append("The reference measured 1,000 draws from the names it was trained on.")
     if left_out := state_left_out(result, "--letters"):
@@ -49,7 +51,7 @@ def build_sections(result: Result) -> list[Section]:
     """The names a model was wrong about most confidently, and those it was seen reading, where they were saved."""
     sections = []
     if tables := _list_mistakes(result):
-        sections.append(Section("Most confidently wrong", render_part(PACKAGE, "mistakes.html.jinja", tables=tables)))
+        sections.append(Section("Most confident mistakes", render_part(PACKAGE, "mistakes.html.jinja", tables=tables)))
     if readings := _list_readings(result):
         sections.append(Section("Letter by letter", render_part(PACKAGE, "readings.html.jinja", readings=readings)))
     return sections

@@ -178,8 +178,8 @@ def test_reference_numbers_stand_with_the_networks():
     ("config", "sentence", "note"),
     [
         (CifarConfig().to_dict(), "Only training images are augmented; the weights of the epoch with the lowest", ""),
-        (CifarConfig(recipe="reference").to_dict(), "The reference's own: validation and test", "reference recipe"),
-        ({"protocol": "reference"}, "The reference's own: validation and test", "reference recipe"),
+        (CifarConfig(recipe="reference").to_dict(), "As in the reference, validation and test", "reference recipe"),
+        ({"protocol": "reference"}, "As in the reference, validation and test", "reference recipe"),
         (CifarConfig(augmentation=(), weights="last").to_dict(), "No image is augmented; the last epoch's weights", ""),
         (CifarConfig(evaluation="augmented").to_dict(), "Validation and test images", "augmented test images"),
     ],

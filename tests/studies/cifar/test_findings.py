@@ -24,7 +24,10 @@ def test_classes_without_images_are_one_line():
 @pytest.mark.parametrize(
     ("copies", "lines"),
     [
-        ((6, 3, 0), ["3 test images are copies of training images (10 % of them): what is right there may be memory"]),
+        (
+            (6, 3, 0),
+            ["3 test images are copies of training images (10 % of them): correct answers there may be memorised"],
+        ),
         ((4, 0, 0, 2), ["2 validation images are copies of training images"]),
         ((5, 0, 2), ["5 images have identical copies", "2 images have a copy of another class"]),
     ],

@@ -47,7 +47,7 @@ def test_headings_are_the_titles_of_the_figures(first, final):
         assert title.startswith(section.title)
     assert build_curves({"a": result})[0]["finding"] in plot_curves(result).get_figure().get_suptitle()
     assert "finding" not in build_curves({"a": result, "b": result})[0]
-    assert ("drew apart in training" in embedding.title) == (final > first)
+    assert ("moved apart during training" in embedding.title) == (final > first)
     assert ("further apart after epoch 1 than at the end" in embedding.title) == (first > final)
     maps = re.findall("<h3>(.*?)</h3>", embedding.body)
     assert maps == [ax.get_title() for ax in plot_embeddings(result).get_figure().axes]
@@ -93,7 +93,7 @@ def test_every_shown_image_has_its_path(tmp_path):
 
 def test_a_run_without_mistakes_says_so():
     (section, *_) = build_sections(cifar_result(mistakes=0))
-    assert section.title == "AlexNet: every test image right"
+    assert section.title == "AlexNet: every test image classified correctly"
 
 
 @pytest.mark.parametrize(

@@ -146,7 +146,7 @@ def test_every_file_has_a_row_and_what_is_passed_over_is_counted(trained, tmp_pa
         assert row["problem"].startswith(problems.get(name, ""))
         assert bool(row["class_1"]) == (name not in problems)
     assert rows["a.png"]["probability_1"] == rows["d.jfif"]["probability_1"]
-    assert "1 file that is not an image is passed over" in error
+    assert "skipped 1 file that is not an image" in error
 
     assert call("predict", run, new / "b.jpg") == 0
     assert "is empty" in capsys.readouterr().out
