@@ -22,6 +22,7 @@ class MetricKind:
         over_classes: whether it is a mean over classes, so that every class weighs the same; otherwise every example
             does.
         optional: whether results of an earlier version may lack it.
+        detail: whether only tables of comparisons have a row for it: pages and summaries show it elsewhere.
         of_training: whether only a model that is trained step by step has it.
     """
 
@@ -35,6 +36,7 @@ class MetricKind:
     over_classes: bool = False
     optional: bool = False
     of_training: bool = False
+    detail: bool = False
 
     def __post_init__(self) -> None:
         assert self.unit in UNITS

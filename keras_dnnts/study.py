@@ -207,6 +207,7 @@ class Study:
         comparison_sections: likewise of one of several runs: ``(result, identity, most_bytes)``.
         summary: of a result, lines to print after a run.
         notes: of a result, sentences under the table of numbers.
+        priors: what ``predict`` can take class frequencies to be, by name, as its ``prior``; empty where it cannot.
         predict: ``(saved, inputs, file, top, backend, device)`` to blocks of predictions, or None.
         export: ``(saved, length, backend)`` to a :class:`keras_dnnts.export.Exported`, or None.
         register_layers: imports whatever Keras must know to load its models.
@@ -246,6 +247,7 @@ class Study:
     comparison_sections: Callable[[Any, str, int], Sequence[Any]] = _nothing
     summary: Callable[[Any], Sequence[str]] = _nothing
     notes: Callable[[Any], Sequence[str]] = _nothing
+    priors: tuple[str, ...] = ()
     predict: Callable[..., Iterator[list[Any]]] | None = None
     export: Callable[..., Any] | None = None
     register_layers: Callable[[], Any] = _nothing

@@ -200,6 +200,11 @@ add_options(
             show_default=True,
             help="Device, for images.",
         ),
+        click.Option(
+            ["--prior"],
+            type=click.Choice(("natural", "even")),
+            help="Of languages: as frequent as in training, or all alike.  [default: the model's]",
+        ),
         *model_options(),
     ],
 )

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
-from keras_dnnts.errors import UserError
+from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.predict.output import WRITERS
 from keras_dnnts.running.saved_models import find_saved_model
 
@@ -22,6 +22,7 @@ def predict_and_print(
     backend: str | None,
     device: str,
     code: str | None = None,
+    prior: str | None = None,
 ) -> None:
     """Print what a run's model says of the inputs.
 
@@ -34,6 +35,7 @@ def predict_and_print(
         output: ``"table"``, ``"json"`` or ``"csv"``.
         backend: engine, where one is needed; None is the run's own.
         device: where to compute, likewise.
+        prior: how frequent classes are taken to be; None is as the model was trained.
         code: where the model comes from a person's own code, that code, named again.
 
     Raises:
@@ -41,10 +43,12 @@ def predict_and_print(
     """
     saved = find_saved_model(run, seed, code)
     top = min(top, len(saved.classes))
-    predict = saved.result.study.predict
+    predict, how = saved.result.study.predict, {} if prior is None else {"prior": prior}
+    if prior is not None and prior not in saved.result.study.priors:
+        raise UserError(f"{run}: {option_name('prior')} {prior} is only for runs of names: leave it out")
     if predict is None:
         raise UserError(f"{run}: belongs to a study without predictions")
-    blocks = predict(saved, inputs, file, top, backend, device)
+    blocks = predict(saved, inputs, file, top, backend, device, **how)
     # The first block before anything is written: a mistake in the inputs then leaves nothing on stdout.
     first = next(blocks, None)
     if first is None:

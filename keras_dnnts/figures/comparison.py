@@ -27,7 +27,7 @@ def save_comparison(results: Mapping[str, Result], path: Path) -> list[Path]:
     shares = {
         kind.name: kind.title
         for kind in study.metrics
-        if kind.is_share and any(kind.name in result.metrics for result in results.values())
+        if kind.is_share and not kind.detail and any(kind.name in result.metrics for result in results.values())
     }
     trained = {label: result for label, result in results.items() if study.trains(result.config)}
     if study.plot_curves is None or not trained:

@@ -17,7 +17,7 @@ def list_measures(result: Result) -> list[dict[str, Any]]:
     reference = text.reported(result)
     rows = []
     for kind in result.study.metrics:
-        if (metric := result.metrics.get(kind.name)) is None:
+        if kind.detail or (metric := result.metrics.get(kind.name)) is None:
             continue
         interval, over = text.interval_of(metric)
         other, baseline = reference.get(kind.name), find_baseline(result, kind)

@@ -117,8 +117,8 @@ class Result:
 
     @property
     def measured(self) -> dict[str, MetricKind]:
-        """The kinds of its metrics by name, in the order of tables."""
-        return {kind.name: kind for kind in self.study.metrics if kind.name in self.metrics}
+        """The kinds of its metrics by name, in the order of tables, without details."""
+        return {kind.name: kind for kind in self.study.metrics if kind.name in self.metrics and not kind.detail}
 
     def save(self, folder: Path) -> None:
         """Write ``results.npz``, then ``results.json``: a run with the latter is finished."""

@@ -79,7 +79,12 @@ def describe_headline(kind: MetricKind) -> str:
 
 
 def state_failure(result: Result, part: str | None = None) -> str | None:
-    """Say that a run learned nothing that shows on a part of the data, by default the most telling one; else None."""
+    """Say that a run learned nothing that shows on a part of the data, by default the most telling one; else None.
+
+    Of a model that is not trained, nothing is said: it may be there to be no better.
+    """
+    if not result.study.trains(result.config):
+        return None
     part = part or next(iter(result.parts), None)
     try:
         failed = part is not None and is_no_better(result, part)

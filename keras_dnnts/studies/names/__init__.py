@@ -5,7 +5,13 @@ from typing import Any
 
 from keras_dnnts.metrics import MetricKind
 from keras_dnnts.studies.names.config import NamesConfig, title_of, trains
-from keras_dnnts.studies.names.illustrations import axes_that_may_be_empty, count_axes, illustration_axes
+from keras_dnnts.studies.names.illustrations import (
+    axes_that_may_be_empty,
+    beside_axes,
+    count_axes,
+    illustration_axes,
+    prior_axes,
+)
 from keras_dnnts.studies.names.reference import NamesReference
 from keras_dnnts.study import ResultFormat, Study, from_module
 
@@ -59,6 +65,36 @@ METRICS = (
         "compile_seconds", "compile seconds", "seconds", higher_is_better=False, optional=True, of_training=True
     ),
 )
+PRIORS = ("even", "natural")
+DETAILS = (
+    *(
+        MetricKind(
+            f"{part}_accuracy{ending}_{prior}",
+            f"{words}, {weighting}, {prior} prior",
+            "share",
+            higher_is_better=True,
+            part=part,
+            over_classes=bool(ending),
+            optional=True,
+            detail=True,
+        )
+        for part, words in (("held_out", "held-out"), ("train", "training"))
+        for prior in PRIORS
+        for ending, weighting in (("_by_class", "averaged over languages"), ("", "over all names"))
+    ),
+    *(
+        MetricKind(
+            f"{part}_calibration_error",
+            f"{words}, calibration error",
+            "share",
+            higher_is_better=False,
+            part=part,
+            optional=True,
+            detail=True,
+        )
+        for part, words in (("held_out", "held-out"), ("train", "training"))
+    ),
+)
 PARTS = {"held_out": "held-out names", "train": "training names"}
 HERE = __name__
 
@@ -94,7 +130,7 @@ STUDY = Study(
     question="Which language is this surname from?",
     about="Train a recurrent network to classify surnames by language, one example at a time, or fit a baseline.",
     epilog=EPILOG,
-    metrics=METRICS,
+    metrics=(*METRICS, *DETAILS),
     parts=PARTS,
     parts_of=_parts_of,
     trains=trains,
@@ -118,7 +154,7 @@ STUDY = Study(
             "dataset": {"counts": {"lines": {"*": int}, "train": [int], "held_out": [int], "skipped": int}},
         },
         arrays={"loss": "finite seeds points", "loss_step": "count points"},
-        optional=illustration_axes(PARTS) | count_axes(PARTS),
+        optional=illustration_axes(PARTS) | count_axes(PARTS) | prior_axes() | beside_axes(PARTS),
         may_be_empty=axes_that_may_be_empty(PARTS),
     ),
     reference=NamesReference(),
@@ -128,6 +164,7 @@ STUDY = Study(
     sections=from_module(f"{HERE}.page:build_sections"),
     summary=from_module(f"{HERE}.page:list_summary"),
     notes=from_module(f"{HERE}.page:list_notes"),
+    priors=PRIORS,
     predict=from_module(f"{HERE}.predict:predict"),
     export=from_module(f"{HERE}.export:export"),
     register_layers=from_module(f"{HERE}.models:register_layers"),

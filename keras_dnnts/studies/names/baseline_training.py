@@ -52,7 +52,9 @@ class BaselineTraining:
         """Save the model, measure it on every side, and pick the names that are shown."""
         model, dataset, split = trained.model, self.data.dataset, self.data.splits[seed]
         save_baseline(model, self.run.directory.path / f"model-seed-{seed}{ARRAYS_MODEL}")
-        found = measure_sides(dataset, split, model.log_probabilities(dataset.letters, dataset.lengths))
+        said = model.log_probabilities(dataset.letters, dataset.lengths)
+        shares = model.names / model.names.sum()
+        found = measure_sides(dataset, split, said, shares, {self.config.model: model})
         arrays = found.arrays
         if self.config.model != "majority":  # which reads nothing
             arrays |= show_reading(BaselineReader(model), dataset, *split_part_shown(split))

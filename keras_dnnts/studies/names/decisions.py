@@ -8,7 +8,7 @@ with those of the data (``"natural"``) the share of all names that are answered 
 import numpy as np
 from scipy import special
 
-PRIORS = ("natural", "even")
+PRIORS = ("even", "natural")
 
 
 def change_prior(log_probabilities: np.ndarray, trained: np.ndarray, wanted: np.ndarray) -> np.ndarray:

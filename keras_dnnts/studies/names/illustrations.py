@@ -97,6 +97,20 @@ def count_axes(parts: Iterable[str]) -> dict[str, str]:
     return {f"{what}_{part}": "finite seeds classes" for part in parts for what in ("distinct", "effective")}
 
 
+def prior_axes() -> dict[str, str]:
+    """How frequent each language was in training, and its number of distinct training names."""
+    return {"trained_share": "finite seeds classes", "training_names": "finite seeds classes"}
+
+
+def beside_axes(parts: Iterable[str]) -> dict[str, str]:
+    """What baselines score on a run's own splits, and the best that any answers could."""
+    axes: dict[str, str] = {}
+    for part in parts:
+        axes |= {f"baseline_{name}_{part}": "finite seeds 4" for name in ("majority", "markov")}
+        axes[f"bound_{part}"] = "finite seeds 2"
+    return axes
+
+
 def axes_that_may_be_empty(parts: Iterable[str]) -> frozenset[str]:
     """Axes without an entry where a model makes no mistake."""
     return frozenset(items_axis(f"mistake_{part}") for part in parts)

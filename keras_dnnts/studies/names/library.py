@@ -42,7 +42,12 @@ def run_names(
 
 
 def predict_names(
-    run: str | Path, names: Sequence[str], top: int = 3, seed: int | None = None, cell: str | None = None
+    run: str | Path,
+    names: Sequence[str],
+    top: int = 3,
+    seed: int | None = None,
+    cell: str | None = None,
+    prior: str | None = None,
 ) -> list[Prediction]:
     """Ask a finished names run for the languages of names: ``keras-dnnts predict``, without an engine.
 
@@ -51,6 +56,8 @@ def predict_names(
         names: in any spelling; letters the model does not know are left out, and said to be.
         top: number of guesses a name.
         seed: whose model; None for the run's first.
+        prior: ``"natural"``, languages as frequent as in training, or ``"even"``, all alike; None is as the model
+            was trained.
         cell: of a run whose model comes from your own code, that code again.
 
     Raises:
@@ -64,4 +71,4 @@ def predict_names(
     saved = find_saved_model(Path(run), seed, cell)
     if not isinstance(saved.config, NamesConfig):
         raise UserError(f"{run}: is not a model of names")
-    return build_answerer(saved, min(top, len(saved.classes)))(names)
+    return build_answerer(saved, min(top, len(saved.classes)), prior=prior)(names)

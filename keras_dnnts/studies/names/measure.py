@@ -1,13 +1,18 @@
 """What is measured of every model of names, network or baseline: log-probabilities in, numbers and examples out."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 
-from keras_dnnts.analysis import count_confusions, measure_accuracy
+from keras_dnnts.analysis import count_confusions, measure_accuracy, measure_calibration
 from keras_dnnts.datasets import NamesDataset
 from keras_dnnts.datasets.splits import NamesSplit
+from keras_dnnts.studies.names.baselines import fit_baseline
+from keras_dnnts.studies.names.baselines.base import Baseline, TrainingNames
+from keras_dnnts.studies.names.bound import best_possible
+from keras_dnnts.studies.names.decisions import PRIORS, change_prior, prior_of
 from keras_dnnts.studies.names.illustrate import show_names
 from keras_dnnts.studies.names.illustrations import list_mistakes
 
@@ -31,14 +36,23 @@ class Measured:
     details: dict[str, Any] = field(default_factory=dict)
 
 
-def measure_sides(dataset: NamesDataset, split: NamesSplit, log_probabilities: np.ndarray) -> Measured:
+def measure_sides(
+    dataset: NamesDataset,
+    split: NamesSplit,
+    log_probabilities: np.ndarray,
+    trained: np.ndarray,
+    fitted: Mapping[str, Baseline] | None = None,
+) -> Measured:
     """Measure a model on every side of a split.
 
     Args:
         dataset: all N names.
         split: which of them are on which side.
         log_probabilities: (N, K) float32, the model's.
+        trained: (K,) float, how frequent each class was in its training; adds up to 1.
+        fitted: baselines that are fitted to this split's training names already, by name.
     """
+    training_names = TrainingNames.of_lines(dataset, split.train)
     guesses, classes = log_probabilities.argmax(axis=1), len(dataset.classes)
     found = Measured()
     for side, lines in sides(split).items():
@@ -49,9 +63,59 @@ def measure_sides(dataset: NamesDataset, split: NamesSplit, log_probabilities: n
         found.counts[f"distinct_{side}"] = accuracy.distinct
         found.counts[f"effective_{side}"] = accuracy.effective
         found.confusions[side] = count_confusions(labels, guesses[lines], classes)
+        found.metrics |= _measure_decisions(
+            dataset, lines, side, log_probabilities[lines], trained, training_names.counts
+        )
         found.arrays |= show_names(dataset, lines, log_probabilities, side)
     found.details["mistakes"] = {side: list_mistakes(found.arrays, side, dataset.classes) for side in found.confusions}
+    found.counts |= {"trained_share": trained, "training_names": training_names.counts.astype(np.float64)}
+    found.counts |= _measure_beside(dataset, split, training_names, fitted or {})
     return found
+
+
+def _measure_decisions(
+    dataset: NamesDataset,
+    lines: np.ndarray,
+    side: str,
+    log_probabilities: np.ndarray,
+    trained: np.ndarray,
+    names: np.ndarray,
+) -> dict[str, Any]:
+    """Both accuracies of what is answered under each prior, and how far confidences are from accuracies."""
+    labels, texts = dataset.labels[lines], [dataset.texts[line] for line in lines]
+    metrics: dict[str, Any] = {}
+    for prior in PRIORS:
+        answers = change_prior(log_probabilities, trained, prior_of(prior, names))
+        accuracy = measure_accuracy(labels, answers.argmax(axis=1), len(names), copies_of=texts)
+        metrics[f"{side}_accuracy_by_class_{prior}"] = accuracy.by_class
+        metrics[f"{side}_accuracy_{prior}"] = accuracy.overall
+    natural = change_prior(log_probabilities, trained, prior_of("natural", names))
+    first = list({pair: i for i, pair in reversed([*enumerate(zip(texts, labels.tolist(), strict=True))])}.values())
+    metrics[f"{side}_calibration_error"] = measure_calibration(np.exp(natural[first]), labels[first]).error
+    return metrics
+
+
+def _measure_beside(
+    dataset: NamesDataset, split: NamesSplit, names: TrainingNames, fitted: Mapping[str, Baseline]
+) -> dict[str, np.ndarray]:
+    """What two baselines score on names of the side that models are judged on, and the best that any answers could.
+
+    Of a baseline, averaged over classes and over all names: under the even prior, then under the natural one.
+    """
+    lines, side = split_part_shown(split)
+    labels, texts = dataset.labels[lines], [dataset.texts[line] for line in lines]
+    arrays = {}
+    for name in ("majority", "markov"):
+        model = fitted.get(name) or fit_baseline(name, names)
+        said = model.log_probabilities(dataset.letters[lines], dataset.lengths[lines])
+        found = []
+        for prior in PRIORS:
+            guesses = change_prior(said, names.counts, prior_of(prior, names.counts)).argmax(axis=1)
+            accuracy = measure_accuracy(labels, guesses, names.classes, copies_of=texts)
+            found += [accuracy.by_class[0], accuracy.overall[0]]
+        arrays[f"baseline_{name}_{side}"] = np.array(found)
+    bound = best_possible(labels, texts, names.classes)
+    return arrays | {f"bound_{side}": np.array([bound.by_class, bound.overall])}
 
 
 def sides(split: NamesSplit) -> dict[str, np.ndarray]:

@@ -9,6 +9,7 @@ from keras_dnnts.report.charts import Series, build_chart
 from keras_dnnts.report.page import render_part
 from keras_dnnts.report.sections import Section
 from keras_dnnts.results import Result
+from keras_dnnts.studies.names.beside import list_scores, write_scores
 from keras_dnnts.studies.names.findings import X_LABEL, Y_LABEL, state_left_out, state_reading, title_loss
 from keras_dnnts.studies.names.illustrations import NameMistakes, Reading, list_places
 from keras_dnnts.studies.names.reading import ReadName, summarise_reading
@@ -43,18 +44,32 @@ def list_notes(result: Result) -> list[str]:
 
 
 def list_summary(result: Result) -> list[str]:
-    """The letters that were left out, for the end of a run."""
-    return list(filter(None, [state_left_out(result, option_name("letters"))]))
+    """Decisions and baselines, and the letters that were left out, for the end of a run."""
+    return list(filter(None, [*write_scores(result), state_left_out(result, option_name("letters"))]))
 
 
 def build_sections(result: Result) -> list[Section]:
     """The names a model was wrong about most confidently, and those it was seen reading, where they were saved."""
-    sections = []
+    sections = _build_beside(result)
     if tables := _list_mistakes(result):
         sections.append(Section("Most confident mistakes", render_part(PACKAGE, "mistakes.html.jinja", tables=tables)))
     if readings := _list_readings(result):
         sections.append(Section("Letter by letter", render_part(PACKAGE, "readings.html.jinja", readings=readings)))
     return sections
+
+
+def _build_beside(result: Result) -> list[Section]:
+    scores = list_scores(result)
+    if not scores:
+        return []
+    part = next(iter(result.parts))
+    rows = [
+        {"label": one.label, "by_class": text.percent(one.by_class), "overall": text.percent(one.overall)}
+        for one in scores
+    ]
+    error = text.percent(result.metrics[f"{part}_calibration_error"].mean)
+    body = render_part(PACKAGE, "beside.html.jinja", part=result.parts[part], rows=rows, error=error)
+    return [Section("Decisions and baselines", body)]
 
 
 def _list_mistakes(result: Result) -> list[dict[str, Any]]:

@@ -18,6 +18,7 @@ from keras_dnnts.predict import STDIN, Prediction, most_probable
 from keras_dnnts.running.saved_models import SavedModel, load_keras_model, read_arrays
 from keras_dnnts.studies.names.baselines import load_baseline
 from keras_dnnts.studies.names.config import CELLS, NamesConfig
+from keras_dnnts.studies.names.decisions import change_prior, prior_of
 from keras_dnnts.studies.names.numpy_model import NumpyNamesModel
 
 BLOCK_SIZE = 8192  # names read before the first is answered: batches of each length are then large
@@ -29,7 +30,13 @@ LogProbabilities = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 
 def predict(
-    saved: SavedModel, inputs: Sequence[str], file: Path | None, top: int, backend: str | None, device: str
+    saved: SavedModel,
+    inputs: Sequence[str],
+    file: Path | None,
+    top: int,
+    backend: str | None,
+    device: str,
+    prior: str | None = None,
 ) -> Iterator[list[Prediction]]:
     """Yield what a run's model says of names, a block at a time.
 
@@ -40,6 +47,7 @@ def predict(
         inputs: names, or ``-`` for the lines of stdin.
         file: names, one a line.
         top: number of guesses.
+        prior: how frequent classes are taken to be, one of ``PRIORS``; None is as the model was trained.
         backend, device: for a model that is not one of this package's.
 
     Raises:
@@ -48,13 +56,13 @@ def predict(
     # Whoever started the program may have given it no stdin.
     stdin = None if sys.stdin is None else sys.stdin.buffer
     names = read_names(inputs, file, stdin)
-    answer = build_answerer(saved, top, backend, device)
+    answer = build_answerer(saved, top, backend, device, prior)
     while block := list(itertools.islice(names, BLOCK_SIZE)):
         yield answer(block)
 
 
 def build_answerer(
-    saved: SavedModel, top: int, backend: str | None = None, device: str = "auto"
+    saved: SavedModel, top: int, backend: str | None = None, device: str = "auto", prior: str | None = None
 ) -> Callable[[Sequence[str]], list[Prediction]]:
     """Load a run's model and return what answers names, as :func:`predict_names` does.
 
@@ -64,7 +72,25 @@ def build_answerer(
     config = saved.config
     assert isinstance(config, NamesConfig)
     model = load_predictor(saved, backend, device)
+    if prior is not None:
+        model = _under_prior(model, saved, prior)
     return lambda names: predict_names(model, names, config.alphabet, saved.classes, top, raw=config.is_raw)
+
+
+def _under_prior(model: LogProbabilities, saved: SavedModel, prior: str) -> LogProbabilities:
+    """The same under other class frequencies, from what the run recorded of its training.
+
+    Raises:
+        UserError: it recorded nothing.
+    """
+    arrays, row = saved.result.arrays, saved.seed - saved.config.seed
+    if not {"trained_share", "training_names"} <= arrays.keys():
+        raise UserError(
+            f"{saved.path.parent}: is a run of an earlier version, which did not keep how frequent its classes were: "
+            f"leave {option_name('prior')} out, or run it again"
+        )
+    trained, wanted = arrays["trained_share"][row], prior_of(prior, arrays["training_names"][row])
+    return lambda letters, lengths: change_prior(model(letters, lengths), trained, wanted)
 
 
 def load_predictor(saved: SavedModel, backend: str | None = None, device: str = "auto") -> LogProbabilities:

@@ -27,7 +27,7 @@ from keras_dnnts.studies.names.models import (
     compile_per_example,
     runs_fused,
 )
-from keras_dnnts.studies.names.stream import distinct_lines, draw_examples
+from keras_dnnts.studies.names.stream import class_shares, distinct_lines, draw_examples
 from keras_dnnts.study import SeedOutcome
 
 CHUNK_SIZE = 1000  # updates a training step, and a point of the loss curve
@@ -73,9 +73,7 @@ class NamesTraining:
         """Make the updates that are left."""
         model, updater, kernel_seconds = prepared
         checkpoints, iterations = self.run.directory.checkpoints, self.settings.iterations
-        dataset, lines = self.data.dataset, self.data.splits[seed].train
-        if self.settings.draw_from == "names":
-            lines = distinct_lines(dataset.texts, dataset.labels, lines)
+        dataset, lines = self.data.dataset, self._lines(seed)
         stream = lines[draw_examples(dataset.labels[lines], iterations, seed, self.settings.draw_classes)]
         learned = ModelState(model)
         history = UpdateHistory(iterations, CHUNK_SIZE, learned)
@@ -117,7 +115,7 @@ class NamesTraining:
         dataset, split = self.data.dataset, self.data.splits[seed]
         evaluator = build_evaluator(model, self.config.model)
         log_probabilities = evaluator.log_probabilities(dataset.letters, dataset.lengths)
-        found = measure_sides(dataset, split, log_probabilities)
+        found = measure_sides(dataset, split, log_probabilities, self._trained_shares(seed))
         arrays = found.arrays | show_reading(evaluator, dataset, *split_part_shown(split))
         rows = self._rows(history.losses)
         return SeedOutcome(
@@ -146,6 +144,17 @@ class NamesTraining:
         return compile_steps(
             model, [((dataset.letters[chunk], dataset.lengths[chunk]), dataset.labels[chunk]) for chunk in chunks]
         )
+
+    def _lines(self, seed: int) -> np.ndarray:
+        """The lines that updates are drawn from."""
+        dataset, lines = self.data.dataset, self.data.splits[seed].train
+        return distinct_lines(dataset.texts, dataset.labels, lines) if self.settings.draw_from == "names" else lines
+
+    def _trained_shares(self, seed: int) -> np.ndarray:
+        """(K,) float64: how often each class is drawn."""
+        dataset = self.data.dataset
+        sizes = np.bincount(dataset.labels[self._lines(seed)], minlength=len(dataset.classes))
+        return class_shares(sizes, self.settings.draw_classes)
 
     def _is_fused(self) -> bool:
         return not is_own_model(self.config.model) and runs_fused(self.settings.engine, self.settings.hidden_units)

@@ -1,0 +1,66 @@
+"""A run's numbers under each decision, beside those of baselines on its own splits and the best possible ones."""
+
+from dataclasses import dataclass
+
+from keras_dnnts.results import Result
+from keras_dnnts.studies.names.config import BASELINES
+from keras_dnnts.studies.names.decisions import PRIORS
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Two shares, mean over seeds, of one set of answers.
+
+    Attributes:
+        label: whose answers they are.
+        by_class: averaged over languages.
+        overall: over all names.
+        own: whether they are of the run itself.
+    """
+
+    label: str
+    by_class: float
+    overall: float
+    own: bool = False
+
+
+def list_scores(result: Result) -> list[Scores]:
+    """All that is known, of the most telling part; empty for results of earlier versions."""
+    part = next(iter(result.parts))
+    if f"bound_{part}" not in result.arrays:
+        return []
+    rows = [_own(result, part, "", "its own decision")]
+    rows += [_own(result, part, f"_{prior}", f"{prior} prior") for prior in PRIORS]
+    markov = result.arrays[f"baseline_markov_{part}"].mean(axis=0)
+    rows += [
+        Scores(f"{BASELINES['markov']}, {prior} prior", *markov[2 * i : 2 * i + 2].tolist())
+        for i, prior in enumerate(PRIORS)
+    ]
+    majority = result.arrays[f"baseline_majority_{part}"].mean(axis=0)
+    rows.append(Scores(BASELINES["majority"], *majority[2:].tolist()))
+    return [*rows, Scores("Best possible", *result.arrays[f"bound_{part}"].mean(axis=0).tolist())]
+
+
+def write_scores(result: Result) -> list[str]:
+    """The same in a few lines of text."""
+    rows = list_scores(result)
+    if not rows:
+        return []
+    part = next(iter(result.parts))
+    own = "; ".join(f"{row.label.rpartition(', ')[2]} {_pair(row)}" for row in rows if row.own)
+    others = "; ".join(f"{row.label} {_pair(row)}" for row in rows if not row.own)
+    error = result.metrics[f"{part}_calibration_error"].mean
+    return [
+        f"On {result.parts[part]}, averaged over languages / over all names: {own}",
+        f"Beside it: {others}",
+        f"Calibration error (natural prior): {100 * error:.1f} %",
+    ]
+
+
+def _own(result: Result, part: str, ending: str, decision: str) -> Scores:
+    by_class, overall = (result.metrics[f"{part}_accuracy{measure}{ending}"].mean for measure in ("_by_class", ""))
+    return Scores(f"{result.model_name}, {decision}", by_class, overall, own=True)
+
+
+def _pair(row: Scores) -> str:
+    return f"{100 * row.by_class:.1f} / {100 * row.overall:.1f} %"
