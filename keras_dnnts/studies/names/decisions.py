@@ -6,7 +6,8 @@ with those of the data (``"natural"``) the share of all names that are answered 
 """
 
 import numpy as np
-from scipy import special
+
+from keras_dnnts.predict import log_softmax
 
 PRIORS = ("even", "natural")
 
@@ -24,7 +25,7 @@ def change_prior(log_probabilities: np.ndarray, trained: np.ndarray, wanted: np.
     >>> np.exp(change_prior(even, trained=np.array([1, 1]), wanted=np.array([3, 1]))).round(2).tolist()
     [[0.75, 0.25]]
     """
-    return special.log_softmax(log_probabilities.astype(np.float64) + np.log(wanted / trained), axis=1)
+    return log_softmax(log_probabilities.astype(np.float64) + np.log(wanted / trained))
 
 
 def prior_of(kind: str, names: np.ndarray) -> np.ndarray:
