@@ -30,7 +30,7 @@ def test_priors():
     names = np.array([6, 3, 1])
     assert prior_of("natural", names).tolist() == [0.6, 0.3, 0.1]
     np.testing.assert_allclose(prior_of("even", names), 1 / 3)
-    assert PRIORS == ("natural", "even")
+    assert PRIORS == ("even", "natural")
     with pytest.raises(ValueError, match="unknown prior 'odd'"):
         prior_of("odd", names)
 
