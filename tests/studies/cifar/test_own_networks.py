@@ -87,8 +87,8 @@ def test_leaves_a_complete_run_with_a_copy_of_the_code(run, folder):
     assert (run / SOURCE_COPY).read_text(encoding="utf-8") == NET
     assert result.environment["model_code"] == source_hash(folder / "my_net.py")
     assert result.dataset["image_shape"] == [9, 7]
-    assert result.arrays["activation_tap1"].shape == (4, 5, 5, 6)
-    assert result.arrays["activation_tap2"].shape == (4, 5, 5, 6)
+    assert result.arrays["activation_tap1"].shape == (3, 5, 5, 6)
+    assert result.arrays["activation_tap2"].shape == (3, 5, 5, 6)
     assert "embedding_first" in result.arrays
     assert (run / "report.html").is_file()
     assert (run / "figures" / "activation_maps.png").is_file()

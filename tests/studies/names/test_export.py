@@ -74,7 +74,7 @@ def test_a_model_that_computes_something_else_is_not_written(tmp_path, monkeypat
     monkeypatch.setitem(names.GATE_ORDER, "gru", (0, 1, 2))
 
     assert export(tmp_path / "run") == 2
-    assert "is not written" in capsys.readouterr().err
+    assert "was not written" in capsys.readouterr().err
     assert sorted(path.name for path in (tmp_path / "run").iterdir()) == [
         *("model-seed-3.keras", "results.json", "results.npz")
     ]
