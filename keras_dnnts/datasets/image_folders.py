@@ -48,8 +48,8 @@ _PART_OF = {
     **dict.fromkeys(("val", "valid", "validation"), "validation"),
     **dict.fromkeys(("test", "testing"), "test"),
 }
-_WANTED = "want <class>/<image> or train|val|test/<class>/<image>"
-_MISPLACED = "does not lie in a class folder"
+_WANTED = "expected <class>/<image> or train|val|test/<class>/<image>"
+_MISPLACED = "is not in a class folder"
 _DECODED_AT_ONCE = 64
 _MOST_NAMED = 10
 
@@ -76,7 +76,7 @@ class _Tree:
 
     def add_image(self, path: PurePosixPath, image: np.ndarray | UnusableFileError) -> None:
         if path in self.images:
-            raise UserError(f"{self.source} holds {str(path)!r} twice: pack it anew")
+            raise UserError(f"{self.source} holds {str(path)!r} twice: pack it again")
         if isinstance(image, UnusableFileError):
             self.images[path] = None
             self.problems[path] = image.problem
@@ -214,7 +214,7 @@ def decode_image(data: bytes, name: str, largest_side: int) -> np.ndarray:
         with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
             rgb = _to_rgb(image)
     except UnidentifiedImageError as error:
-        raise UnusableFileError(name, "is damaged or no image of a known format") from error
+        raise UnusableFileError(name, "is damaged or not an image in a known format") from error
     # Pillow's decoders raise whatever a damaged file leads them to.
     except Exception as error:
         reason = " ".join(str(error).split()) or type(error).__name__
@@ -331,14 +331,14 @@ def _find_parts(tree: _Tree, folders: set[PurePosixPath]) -> dict[str, PurePosix
     if len(set(found.values())) < 2 or (set(found.values()) == {"validation", "test"} and found.keys() != tops):
         return {"train": root}
     if "train" not in found.values():
-        raise UserError(f"{tree.source} has {_quoted(found)} but no 'train': name the folder to train on so")
+        raise UserError(f"{tree.source} has {_quoted(found)} but no 'train': rename the folder of training images")
     if extra := sorted(tops.difference(found)):
         raise UserError(
             f"{tree.source} has {_quoted(extra)} beside {_quoted(found)}: move these images into one of them, "
-            "or rename the folder (train, val, test)"
+            "or rename the folder to train, val or test"
         )
     if len(found) > len(set(found.values())):
-        raise UserError(f"{tree.source} has {_quoted(found)}, two of them for one part: join these, or rename one")
+        raise UserError(f"{tree.source} has {_quoted(found)}, two folders for the same part: merge them, or rename one")
     for name in found:
         if not any(path.is_relative_to(root / name) for path in tree.images):
             raise UserError(f"{tree.source}: {name}/ holds no images: add some, or remove the folder")
@@ -365,7 +365,7 @@ def _note_strays(tree: _Tree, class_folders: set[PurePosixPath]) -> None:
         if path.parent in class_folders:
             suffix = path.suffix.lower()
             is_other = suffix in _OTHER_FORMATS
-            tree.problems[path] = f"is of a format that is not read ({suffix})" if is_other else "is not an image file"
+            tree.problems[path] = f"is in an unsupported format ({suffix})" if is_other else "is not an image file"
 
 
 def _refusal(tree: _Tree) -> UserError:
@@ -389,7 +389,7 @@ def _refuse_odd_classes(layout: Layout, folder_names: dict[str, str], source: Pa
                 )
     check_class_names([*layout["train"]], str(source))
     if len(layout["train"]) < 2:
-        raise UserError(f"{source} has one class only ({', '.join(layout['train'])}): there is nothing to tell apart")
+        raise UserError(f"{source} has only one class ({', '.join(layout['train'])}): at least two are needed")
     for part, classes in layout.items():
         if empty := [name for name, images in classes.items() if not images]:
             where = folder_names[part] if len(layout) > 1 else "train"

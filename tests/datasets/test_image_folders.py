@@ -160,19 +160,19 @@ def test_what_is_cut_off_is_cut_off_on_both_sides(tmp_path):
     ("added", "named"),
     [
         ({"train/cat/x.png": b""}, "'train/cat/x.png' is empty"),
-        ({"train/cat/x.heic": b"x"}, "'train/cat/x.heic' is of a format that is not read (.heic)"),
+        ({"train/cat/x.heic": b"x"}, "'train/cat/x.heic' is in an unsupported format (.heic)"),
         ({"test/dog/x.jpg": b"<html>404</html>"}, "'test/dog/x.jpg' is damaged"),
         ({"train/cat/x.png": encoded(random_image(0))[:-30]}, "'train/cat/x.png'"),
         ({"train/cat/x.jpg": encoded(random_image(0, 99, 99), "JPEG")[:-900]}, "'train/cat/x.jpg' cannot be decoded"),
         ({"train/cow/x.png": encoded(random_image(0))}, "'cow' is in only one"),
         ({"val/cat/x.png": encoded(random_image(0))}, "class 'dog' is in only one of the parts, 'train', not in 'val'"),
         ({"eval/cat/x.png": encoded(random_image(0))}, "'eval' beside 'test' and 'train'"),
-        ({"Train/cat/x.png": encoded(random_image(0))}, "'Train', 'test' and 'train', two of them for one part"),
-        ({"loose.png": encoded(random_image(0))}, "'loose.png' does not lie in a class folder"),
-        ({"train/loose.png": encoded(random_image(0))}, "'train/loose.png' does not lie in a class folder"),
-        ({"train/cat/more/x.png": encoded(random_image(0))}, "'train/cat/more/x.png' does not lie in a class folder"),
+        ({"Train/cat/x.png": encoded(random_image(0))}, "'Train', 'test' and 'train', two folders for the same part"),
+        ({"loose.png": encoded(random_image(0))}, "'loose.png' is not in a class folder"),
+        ({"train/loose.png": encoded(random_image(0))}, "'train/loose.png' is not in a class folder"),
+        ({"train/cat/more/x.png": encoded(random_image(0))}, "'train/cat/more/x.png' is not in a class folder"),
         ({"train/cat/1.xml": b"<annotation/>"}, "'train/cat/1.xml' is not an image file"),
-        ({"train/cat/x.eps": b"%!PS-Adobe-3.0 EPSF-3.0"}, "'train/cat/x.eps' is of a format"),
+        ({"train/cat/x.eps": b"%!PS-Adobe-3.0 EPSF-3.0"}, "'train/cat/x.eps' is in an unsupported format"),
         ({"train/cat/x.png": b"%!PS-Adobe-3.0 EPSF-3.0"}, "'train/cat/x.png' is damaged"),
     ],
 )
@@ -204,7 +204,7 @@ def test_one_class_only(tmp_path):
     assert "one folder ('cat')" in complaint(write_folder(tmp_path / "cat", {f"cat/{n}": x for n, x in images.items()}))
     assert "one folder ('.')" in complaint(write_folder(tmp_path / "loose", images))
     parts = {f"{part}/cat/{name}": data for part in ("train", "test") for name, data in images.items()}
-    assert "one class only (cat)" in complaint(write_folder(tmp_path / "parts", parts))
+    assert "only one class (cat)" in complaint(write_folder(tmp_path / "parts", parts))
 
 
 def test_no_images(tmp_path):

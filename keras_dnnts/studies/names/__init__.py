@@ -24,10 +24,10 @@ Protocols:
   reference  as in the notebook: the model trains on all lines, nothing is held
              out, and accuracy is measured on the training names.
 \b
-Baselines (--model): majority, always the language with most training names;
-naive-bayes, on letters, pairs and triples of them; markov, letters after the
-four before them (Kneser-Ney); ngram-logistic, logistic regression on counts of
-one to four letters. They are fitted in seconds, in NumPy, without an engine.
+Baselines (--model): majority always answers the language with the most training
+names; naive-bayes uses single letters, pairs and triples; markov predicts each
+letter from the four before it (Kneser-Ney); ngram-logistic is logistic regression
+on counts of one to four letters. They take seconds, in NumPy, without an engine.
 
 Your own model (--model FILE.py:FUNCTION): FUNCTION(letters, classes, hidden_units,
 seed) returns a Keras functional model of inputs letters (batch, time) int32 and

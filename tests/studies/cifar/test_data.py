@@ -168,7 +168,7 @@ def test_bad_files_are_left_out_on_request(images):
     for _ in range(2):  # from the cache, the second time
         assert load_data(config).describe() == expected | {
             "left_out": [
-                ["test/cow/half.png", "is damaged or no image of a known format"],
+                ["test/cow/half.png", "is damaged or not an image in a known format"],
                 ["train/bee/notes.txt", "is not an image file"],
             ]
         }
