@@ -203,7 +203,7 @@ add_options(
         click.Option(
             ["--prior"],
             type=click.Choice(("natural", "even")),
-            help="Of languages: as frequent as in training, or all alike.  [default: the model's]",
+            help="Language frequencies to assume: as in training, or all equal.  [default: the model's]",
         ),
         *model_options(),
     ],

@@ -45,7 +45,7 @@ def predict_and_print(
     top = min(top, len(saved.classes))
     predict, how = saved.result.study.predict, {} if prior is None else {"prior": prior}
     if prior is not None and prior not in saved.result.study.priors:
-        raise UserError(f"{run}: {option_name('prior')} {prior} is only for runs of names: leave it out")
+        raise UserError(f"{run}: {option_name('prior')} {prior} applies only to runs of names: leave it out")
     if predict is None:
         raise UserError(f"{run}: belongs to a study without predictions")
     blocks = predict(saved, inputs, file, top, backend, device, **how)

@@ -29,7 +29,7 @@ def list_scores(result: Result) -> list[Scores]:
     part = next(iter(result.parts))
     if f"bound_{part}" not in result.arrays:
         return []
-    rows = [_own(result, part, "", "its own decision")]
+    rows = [_own(result, part, "", "as trained")]
     rows += [_own(result, part, f"_{prior}", f"{prior} prior") for prior in PRIORS]
     markov = result.arrays[f"baseline_markov_{part}"].mean(axis=0)
     rows += [
@@ -52,7 +52,7 @@ def write_scores(result: Result) -> list[str]:
     error = result.metrics[f"{part}_calibration_error"].mean
     return [
         f"On {result.parts[part]}, averaged over languages / over all names: {own}",
-        f"Beside it: {others}",
+        f"For comparison: {others}",
         f"Calibration error (natural prior): {100 * error:.1f} %",
     ]
 

@@ -44,7 +44,7 @@ def list_notes(result: Result) -> list[str]:
 
 
 def list_summary(result: Result) -> list[str]:
-    """Decisions and baselines, and the letters that were left out, for the end of a run."""
+    """Class priors and baselines, and the letters that were left out, for the end of a run."""
     return list(filter(None, [*write_scores(result), state_left_out(result, option_name("letters"))]))
 
 
@@ -69,7 +69,7 @@ def _build_beside(result: Result) -> list[Section]:
     ]
     error = text.percent(result.metrics[f"{part}_calibration_error"].mean)
     body = render_part(PACKAGE, "beside.html.jinja", part=result.parts[part], rows=rows, error=error)
-    return [Section("Decisions and baselines", body)]
+    return [Section("Class priors and baselines", body)]
 
 
 def _list_mistakes(result: Result) -> list[dict[str, Any]]:

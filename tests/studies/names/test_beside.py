@@ -71,11 +71,11 @@ def test_baselines_beside_a_run_are_their_own_runs(runs, names):
 def test_page_and_summary_show_them(runs, capsys):
     folder, result = runs["naive-bayes"]
     labels = [row.label for row in list_scores(result)]
-    assert labels[:3] == [f"Naive Bayes, {what}" for what in ("its own decision", "even prior", "natural prior")]
+    assert labels[:3] == [f"Naive Bayes, {what}" for what in ("as trained", "even prior", "natural prior")]
     assert labels[3:] == ["Markov model, even prior", "Markov model, natural prior", "Majority class", "Best possible"]
     assert call("report", folder) == 0
     page = (folder / "report.html").read_text(encoding="utf-8")
-    assert "Decisions and baselines" in page
+    assert "Class priors and baselines" in page
     assert all(label in page for label in labels)
     assert len(write_scores(result)) == 3
 
@@ -85,7 +85,7 @@ def test_results_of_earlier_versions_show_what_they_have(tmp_path):
     result = load_result(tmp_path)
     assert list_scores(result) == write_scores(result) == []
     assert call("report", tmp_path) == 0
-    assert "Decisions and baselines" not in (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "Class priors and baselines" not in (tmp_path / "report.html").read_text(encoding="utf-8")
 
 
 def test_a_baseline_is_not_said_to_have_failed(runs):
