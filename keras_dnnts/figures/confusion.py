@@ -17,7 +17,7 @@ LARGEST_SIDE = 14.0  # inches
 
 
 def confusion_figures(result: Result) -> dict[str, Callable[[], Axes]]:
-    """What draws the confusion matrix of each part of the data that a run has, by the figure's name."""
+    """The functions that draw the confusion matrix of each part of a run's data, by the figure's name."""
     parts = [part for part in result.study.parts if f"confusion_{part}" in result.arrays]
     return {f"confusion_{part}": partial(plot_part_confusion, result, part) for part in parts}
 

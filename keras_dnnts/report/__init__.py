@@ -1,4 +1,4 @@
-"""The HTML page of a run, or of several side by side: one file that asks for nothing else.
+"""The HTML page of a run, or of several side by side: a single file that loads nothing else.
 
 Reads saved results only; needs neither Keras nor the data.
 """

@@ -10,7 +10,7 @@ from keras_dnnts.running.run_directory import RunDirectory
 
 
 def resumed_config(directory: RunDirectory, experiment: str, given: Mapping[str, Any]) -> Config:
-    """The config to resume a run with: its own, with what was given anew for options that change no result.
+    """The config to resume a run with: its own, with new values for options that change no result.
 
     Args:
         directory: of the run.

@@ -140,9 +140,9 @@ def plot_mistakes(result: Result) -> Axes:
 
 @styled
 def plot_activations(result: Result) -> Axes:
-    """Draw every shown image beside its activation maps, a row a layer and a column a channel; return the first axes.
+    """Draw each image with its activation maps, one row per layer and one column per channel; return the first axes.
 
-    A map's grey levels run from its own least to its own largest value.
+    The grey levels of each map run from its own lowest value to its own highest.
 
     >>> from keras_dnnts import load_result, plot_activations
     >>> ax = plot_activations(load_result("runs/alexnet"))
@@ -189,7 +189,7 @@ def _plot_maps(block: Any, grid: Any, row: int, layer: str, maps: np.ndarray) ->
 
 @styled
 def plot_embeddings(result: Result) -> Axes:
-    """Draw the test images' places on both t-SNE maps, coloured by class; return the first axes.
+    """Draw the positions of test images on both t-SNE maps, coloured by class; return the first axes.
 
     >>> from keras_dnnts import load_result, plot_embeddings
     >>> ax = plot_embeddings(load_result("runs/alexnet"))

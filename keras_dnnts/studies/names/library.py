@@ -56,7 +56,7 @@ def predict_names(
         names: in any spelling; letters the model does not know are left out, and said to be.
         top: number of guesses a name.
         seed: whose model; None for the run's first.
-        prior: ``"natural"``, languages as frequent as in training, or ``"even"``, all alike; None is as the model
+        prior: ``"natural"``, languages as frequent as in training, or ``"even"``, all equal; None is as the model
             was trained.
         cell: of a run whose model comes from your own code, that code again.
 
