@@ -68,7 +68,7 @@ def measure_accuracy(labels: np.ndarray, guesses: np.ndarray, classes: int, copi
     run. Overall, copies count once.
 
     Intervals are Wilson's (1927); that of the mean over classes recovers variances from the classes' own intervals
-    (Zou & Donner 2008). Copies are no independent evidence, so a class counts there with Kish's effective number of
+    (Zou & Donner 2008). Copies are not independent evidence, so each class has Kish's effective number of
     distinct examples, (sum of copies)^2 / sum of copies^2.
 
     Args:
@@ -260,7 +260,7 @@ class Guesses:
 
 
 def most_confident_mistakes(logits: np.ndarray, labels: np.ndarray, most: int = 12) -> Guesses:
-    """Find the ``most`` mistakes the model was surest of, in logits (N, K) with labels (N,) int, the surest first.
+    """Find the ``most`` most confident mistakes in logits (N, K) with labels (N,) int, the most confident first.
 
     >>> import numpy as np
     >>> from keras_dnnts import most_confident_mistakes

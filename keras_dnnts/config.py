@@ -261,7 +261,7 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Confi
     """Read a study's TOML file; ``overrides`` replace its values.
 
     Raises:
-        UserError: the file is missing, is not TOML, or holds what no study takes.
+        UserError: the file is missing, is not TOML, or holds an option that no study has.
 
     >>> from pathlib import Path
     >>> from keras_dnnts import load_config

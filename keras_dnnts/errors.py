@@ -14,7 +14,7 @@ def option_name(name: str) -> str:
 
 
 class UserError(Exception):
-    """Something in what the user gave is wrong: one line that says what, where and what to do.
+    """A mistake in the user's input: one line that says what is wrong, where, and what to do.
 
     The command line prints it on stderr, with options in its own spelling, and exits with code 2.
 

@@ -115,7 +115,7 @@ def compare_runs(runs: Sequence[str | Path], out: str | Path | None = None, html
         html: also write ``report.html`` there.
 
     Returns:
-        what ``comparison.json`` holds: ``runs`` by name with their metrics, ``warnings`` and ``conclusions``.
+        the content of ``comparison.json``: ``runs`` by name with their metrics, ``warnings`` and ``conclusions``.
 
     Raises:
         UserError: a run is not finished, the runs are of different studies, or ``out`` cannot be written.

@@ -26,12 +26,12 @@ def load_image_dataset(
     largest_side: int = 224,
     skip_bad: bool = False,
 ) -> ImageDataset:
-    """The images asked for, decoded, of one size; a second call reads them from the cache.
+    """The requested images, decoded and of one size; a second call reads them from the cache.
 
     Args:
         dataset: ``"cifar10"`` through tensorflow-datasets, ``"digits"`` of scikit-learn, or ``"auto"``: CIFAR-10,
-            and the digits with a warning where it is out of reach. Without effect where ``data_dir`` is given.
-        data_dir: a folder or an archive (tar, zip) with a folder a class or with CIFAR-10's original batches.
+            or, with a warning, the digits if it is not available. Ignored if ``data_dir`` is given.
+        data_dir: a folder or an archive (tar, zip) with one folder per class or CIFAR-10's original batches.
         dataset_name: what results and titles call it; None for the source's own name.
         largest_side: pixels; own images whose shorter side exceeds it are shrunk to it.
         skip_bad: leave out files of ``data_dir`` that cannot be used, rather than refuse them all.

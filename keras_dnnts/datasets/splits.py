@@ -27,11 +27,11 @@ class NamesSplit:
 
 
 def split_names(dataset: NamesDataset, held_out_fraction: float = 0.2, seed: int = 0) -> NamesSplit:
-    """Holds out a fraction of all distinct names, spread evenly over the categories.
+    """Hold out a fraction of all distinct names, spread evenly over the categories.
 
-    Every copy of a name, in every category and whatever its case and spelling, lies on one side. Names that occur in
+    All copies of a name, in every category and whatever its case and spelling, are on one side. Names that occur in
     the same categories make a stratum, of which that fraction is held out to within one name; then every category
-    that misses a side is given a name there.
+    that lacks a name on one side is given one there.
 
     Raises:
         UserError: the fraction is not inside (0, 1), or a category has too few distinct names for both sides.

@@ -53,7 +53,7 @@ def _of_networks(name: str, help: str, section: str, /, **how: Any) -> Any:
 @take_old_names
 @dataclass(frozen=True, kw_only=True)
 class NamesConfig(Config):
-    """The names study: one recurrent cell, or a baseline, tells a surname's language.
+    """The names study: a recurrent network or a baseline classifies surnames by language.
 
     What only networks have, such as ``learning_rate``, is None for a baseline.
 

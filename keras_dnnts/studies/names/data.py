@@ -91,7 +91,7 @@ def load_names_dataset(
 ) -> NamesDataset:
     """The names of ``data_dir`` where it is given, else of one of ``SOURCES``.
 
-    Unless ``raw``, apostrophes, hyphens and blanks of every kind are spelled alike, and blanks around a name dropped.
+    Unless ``raw``, all kinds of apostrophes, hyphens and spaces are normalised, and spaces around a name removed.
 
     ``"auto"`` is the real names, or, where they can be neither found nor downloaded, the starter names with
     ``stand_in`` set and a warning logged.

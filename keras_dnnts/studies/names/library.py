@@ -49,12 +49,12 @@ def predict_names(
     cell: str | None = None,
     prior: str | None = None,
 ) -> list[Prediction]:
-    """Ask a finished names run for the languages of names: ``keras-dnnts predict``, without an engine.
+    """Predict the languages of names with a finished run: ``keras-dnnts predict``, without an engine.
 
     Args:
         run: the run directory.
         names: in any spelling; letters the model does not know are left out, and said to be.
-        top: number of guesses a name.
+        top: number of guesses per name.
         seed: whose model; None for the run's first.
         prior: ``"natural"``, languages as frequent as in training, or ``"even"``, all equal; None is as the model
             was trained.

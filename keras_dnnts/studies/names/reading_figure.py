@@ -20,8 +20,9 @@ LONGEST_TITLE = 36  # letters
 def plot_reading(result: Result, side: str = "held_out") -> Axes:
     """Draw, for a few names, the probabilities of classes after each letter; return the first axes.
 
-    Names that the model classifies correctly are on the left, the others on the right. Each has a row for the true class,
-    for every class that leads after any letter and for the most probable ones at the end; the last row sums all others.
+    Names that the model classifies correctly are on the left, the others on the right. Each has a row for the true
+    class, for every class that leads after any letter and for the most probable ones at the end; the last row sums all
+    others.
 
     >>> from keras_dnnts import load_result, plot_reading
     >>> ax = plot_reading(load_result("runs/gru"))
