@@ -66,7 +66,9 @@ def test_a_model_without_taps_has_no_activations():
 
 def test_studies_describe_just_these_arrays():
     study = find_study("names")
-    assert study.result_format.optional == names.illustration_axes(study.parts) | names.count_axes(study.parts)
+    by_part = (names.illustration_axes, names.count_axes, names.beside_axes)
+    described = {name: axes for of_parts in by_part for name, axes in of_parts(study.parts).items()}
+    assert study.result_format.optional == described | names.prior_axes()
     assert study.result_format.may_be_empty == names.axes_that_may_be_empty(study.parts)
     study = find_study("cifar")
     needed, optional = images.illustration_axes()

@@ -92,7 +92,7 @@ def test_finished_run_says_so(names, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    ("option", "value"), [("--iterations", 4000), ("--cell", "rnn"), ("--seeds", 2), ("--learning-rate", 0.1)]
+    ("option", "value"), [("--iterations", 4000), ("--model", "rnn"), ("--seeds", 2), ("--learning-rate", 0.1)]
 )
 def test_option_that_changes_the_result_is_refused(stopped, capsys, option, value):
     before = sorted(stopped.rglob("*"))

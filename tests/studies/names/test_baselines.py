@@ -26,7 +26,8 @@ LETTERS = 6  # a, b, c, blank, hyphen, é: both cases are one
 
 
 def draw_names(rng, count, longest=7):
-    names = ("".join(rng.choice(list(ALPHABET), rng.integers(1, longest + 1))) for _ in range(9 * count))
+    drawn = ("".join(rng.choice(list(ALPHABET), rng.integers(1, longest + 1))) for _ in range(9 * count))
+    names = (" ".join(name.split()) for name in drawn)  # as names are spelled
     return [name for name in names if any(map(str.isalpha, name))][:count]
 
 

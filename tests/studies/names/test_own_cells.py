@@ -67,7 +67,7 @@ def test_predictions_are_the_models(home, capsys):
 def test_code_runs_only_where_it_is_named(home, capsys):
     for command in (("predict", home / "run", "Arwen"), ("run", home / "run" / "config.toml")):
         assert call(*command) == 2
-        assert f"add --cell {home / 'my_cell.py'}:build_model" in one_line(capsys)
+        assert f"add --model {home / 'my_cell.py'}:build_model" in one_line(capsys)
     assert call("predict", home / "run", "Arwen", "--cell", f"{home / 'my_cell.py'}:build_one_input") == 2
     assert "build_one_input" in one_line(capsys)
 
@@ -98,9 +98,9 @@ def test_an_interrupted_run_goes_on_where_its_code_is_named(home, tmp_path, caps
     with monkeypatch.context() as patched:
         patched.setattr(callbacks.UpdateProgress, "on_epoch_end", fail)
         assert call("names", "--data-dir", home / "names", "--cell", model, *SMALL, "--out", out) == 2
-    assert f"--resume {out} --cell {model}" in one_line(capsys)
+    assert f"--resume {out} --model {model}" in one_line(capsys)
     assert call("names", "--resume", out) == 2
-    assert "add --cell" in one_line(capsys)
+    assert "add --model" in one_line(capsys)
     assert call("names", "--resume", out, "--cell", model) == 0
     expected, found = load_result(home / "run"), load_result(out)
     np.testing.assert_array_equal(found.arrays["loss"], expected.arrays["loss"])
