@@ -14,7 +14,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
+from unittest import mock
 
 MODULES = (
     "keras",
@@ -166,7 +168,10 @@ def serve() -> None:
     """Answer requests until stdin ends."""
     for module in MODULES:
         importlib.import_module(module)
-    importlib.import_module("keras_dnnts.running.runtime").start_engine()
+    # JAX looking for devices starts threads, and a child of a process with threads may wait for one of them for ever.
+    unlooked_for = mock.patch("jax.devices") if os.environ["KERAS_BACKEND"] == "jax" else nullcontext()
+    with unlooked_for:
+        importlib.import_module("keras_dnnts.running.runtime").start_engine()
     answers = os.fdopen(os.dup(1), "w")
     os.dup2(2, 1)
     for line in sys.stdin:
