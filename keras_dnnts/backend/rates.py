@@ -9,7 +9,7 @@ from keras import ops
 def next_rates(optimizer: keras.optimizers.Optimizer, count: int) -> Any:
     """The learning rate of each of an optimizer's next ``count`` updates.
 
-    It depends on the number of the update alone, so that it is the same however updates are put into chunks.
+    It depends on the number of the update alone: chunks of other sizes change it by no more than the engine's rounding.
 
     Returns:
         (count,) float32 tensor.
