@@ -139,7 +139,7 @@ def test_every_file_has_a_row_and_what_is_passed_over_is_counted(trained, tmp_pa
         "c.png": "cannot be decoded",
         "e.png": "is not a file",
         "f.png": "is a link that leads nowhere",
-        "text.csv": "is damaged or no image",
+        "text.csv": "is damaged or not an image",
     }
     assert rows.keys() == {"a.png", "d.jfif", *problems}
     for name, row in rows.items():
