@@ -1,14 +1,25 @@
 """``keras-dnnts predict``: a run's model, inputs, an answer each. Imports no engine where the study needs none."""
 
+import contextlib
 import itertools
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TextIO
 
+import click
+
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.predict.output import WRITERS
 from keras_dnnts.running.saved_models import find_saved_model
+
+AS_TRAINED = "as trained"
+# A table has no place for it, and what reads stdout expects answers only.
+ASSUMED = {
+    AS_TRAINED: "prior: class frequencies as the model was trained with (change with --prior)",
+    "natural": "prior: natural, class frequencies as among the training names",
+    "even": "prior: even, all classes equally frequent",
+}
 
 
 def predict_and_print(
@@ -53,7 +64,11 @@ def predict_and_print(
     first = next(blocks, None)
     if first is None:
         raise UserError(f"nothing to predict: there are no {saved.result.study.example[0]} in the input")
-    WRITERS[output](itertools.chain([first], blocks), saved, top, _utf8(sys.stdout))
+    assumed = (prior or AS_TRAINED) if saved.result.study.priors else None
+    if output == "table" and assumed is not None:
+        with contextlib.suppress(OSError):  # there may be nobody to tell
+            click.echo(f"keras-dnnts: {ASSUMED[assumed]}", err=True)
+    WRITERS[output](itertools.chain([first], blocks), saved, top, _utf8(sys.stdout), assumed)
 
 
 def _utf8(out: TextIO) -> TextIO:

@@ -14,10 +14,11 @@ FORMAT_VERSION = 1
 WIDEST_INPUT, WIDEST_CLASS = 40, 30
 
 Blocks = Iterable[list[Prediction]]
-Writer = Callable[[Blocks, SavedModel, int, TextIO], None]
+Writer = Callable[[Blocks, SavedModel, int, TextIO, str | None], None]
+"""Takes, last, which class frequencies the answers assume, where the study's can be chosen."""
 
 
-def write_table(blocks: Blocks, saved: SavedModel, top: int, out: TextIO) -> None:
+def write_table(blocks: Blocks, saved: SavedModel, top: int, out: TextIO, prior: str | None = None) -> None:
     """Write a line an input, in columns as wide as the first block needs."""
     widths: list[int] = []
     for block in blocks:
@@ -30,15 +31,17 @@ def write_table(blocks: Blocks, saved: SavedModel, top: int, out: TextIO) -> Non
         out.flush()
 
 
-def write_json(blocks: Blocks, saved: SavedModel, top: int, out: TextIO) -> None:
+def write_json(blocks: Blocks, saved: SavedModel, top: int, out: TextIO, prior: str | None = None) -> None:
     """Write one JSON document, a prediction a line."""
-    head = {
+    head: dict[str, Any] = {
         "format_version": FORMAT_VERSION,
         "experiment": saved.config.experiment,
         "model": saved.result.model_name,
         "seed": saved.seed,
         "classes": list(saved.classes),
     }
+    if prior is not None:
+        head["prior"] = prior
     out.write(json.dumps(head, ensure_ascii=False)[:-1] + ', "predictions": [')
     separator = "\n"
     for block in blocks:
@@ -50,8 +53,8 @@ def write_json(blocks: Blocks, saved: SavedModel, top: int, out: TextIO) -> None
     out.flush()
 
 
-def write_csv(blocks: Blocks, saved: SavedModel, top: int, out: TextIO) -> None:
-    """Write a header and a row an input: input, what was read of a text, problem, then class and probability."""
+def write_csv(blocks: Blocks, saved: SavedModel, top: int, out: TextIO, prior: str | None = None) -> None:
+    """Write a header and a row an input: input, what was read of a text, problem, classes, and the prior."""
     writer = csv.writer(out, lineterminator="\n")
     ranked = [f"{what}_{rank}" for rank in range(1, top + 1) for what in ("class", "probability")]
     columns: list[str] = []
@@ -59,6 +62,7 @@ def write_csv(blocks: Blocks, saved: SavedModel, top: int, out: TextIO) -> None:
         if not columns:
             reads_text = block[0].read_as is not None
             columns = ["input", *(["read_as", "ignored"] if reads_text else []), "problem", *ranked]
+            columns += [] if prior is None else ["prior"]
             writer.writerow(columns)
         for prediction in block:
             row = [prediction.input]
@@ -66,7 +70,8 @@ def write_csv(blocks: Blocks, saved: SavedModel, top: int, out: TextIO) -> None:
                 row += [prediction.read_as or "", "".join(prediction.ignored)]
             row.append(prediction.problem or "")
             cells = [cell for guess in prediction.guesses for cell in guess]
-            writer.writerow([*row, *cells, *[""] * (2 * top - len(cells))])
+            cells += [""] * (2 * top - len(cells))
+            writer.writerow([*row, *cells, *([] if prior is None else [prior])])
         out.flush()
 
 

@@ -1,5 +1,7 @@
 """Decisions, baselines beside a run's own numbers, the bound, calibration; no engine."""
 
+import json
+
 import numpy as np
 import pytest
 
@@ -106,7 +108,15 @@ def test_predict_under_a_prior(runs, capsys):
     joint = np.array([plain[name] for name in result.dataset["classes"]]) / shares
     expected = dict(zip(result.dataset["classes"], (joint / joint.sum()).tolist(), strict=True))
     assert even == pytest.approx(expected, abs=1e-5)
+    capsys.readouterr()
     assert call("predict", folder, "Balin", "--prior", "even", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["prior"] == "even"
+    assert call("predict", folder, "Balin", "--csv") == 0
+    assert [row.split(",")[-1] for row in capsys.readouterr().out.splitlines()] == ["prior", "as trained"]
+    assert call("predict", folder, "Balin", "--prior", "natural") == 0
+    out, error = capsys.readouterr()
+    assert (out.count("\n"), error.count("\n")) == (1, 1)
+    assert "prior: natural" in error
     assert call("predict", folder, "Balin", "--prior", "odd") == 2
 
 

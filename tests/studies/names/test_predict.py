@@ -164,6 +164,7 @@ def test_json(tmp_path, capsys):
         "model": "GRU",
         "seed": 3,
         "classes": list(CLASSES),
+        "prior": "as trained",
     }
     first, second = plain["predictions"]
     assert (first["input"], first["read_as"], first["ignored"], first["problem"]) == ("bàd", "bad", [], None)
@@ -186,12 +187,12 @@ def test_csv(tmp_path, capsys):
 
     header, first, second = csv.reader(io.StringIO(capsys.readouterr().out))
     assert header == [
-        *("input", "read_as", "ignored", "problem", "class_1", "probability_1", "class_2", "probability_2")
+        *("input", "read_as", "ignored", "problem", "class_1", "probability_1", "class_2", "probability_2", "prior")
     ]
     assert first[:4] == ['b,"d', "bd", ',"', ""]
     assert first[4] in CLASSES
     assert 0 < float(first[7]) <= float(first[5]) <= 1
-    assert second == ["7", "", "7", "no usable letter", "", "", "", ""]
+    assert second == ["7", "", "7", "no usable letter", "", "", "", "", "as trained"]
 
 
 def test_the_table_is_aligned_and_moves_no_cursor(tmp_path, capsys):
@@ -269,7 +270,7 @@ def test_a_reader_that_has_enough(tmp_path):
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
         assert process.stdout.readline().startswith(b"abba")
         process.stdout.close()
-        assert process.stderr.read() == b""
+        assert process.stderr.read().count(b"\n") == 1  # the prior, and nothing about the pipe
 
 
 def test_names_need_no_engine(tmp_path):
