@@ -11,6 +11,7 @@ from keras_dnnts.cli.options import (
     OUTPUT,
     SectionedCommand,
     add_options,
+    check_used,
     config_options,
     default_backend,
     given_model,
@@ -97,9 +98,11 @@ def study_command(study: Study) -> click.Command:
         if resume is not None:
             _resume(study, resume, given, **output)
             return
+        given_by_hand = tuple(given)
         if "backend" not in given:
             given["backend"] = default_backend()
         config = study.config.from_dict(given, where=study.name)
+        check_used(study, config, given_by_hand)
         _run(config, **output)
 
     resume = click.Option(
@@ -134,6 +137,7 @@ def run(file: Path, settings: tuple[str, ...], allow_other_data: bool, **values:
     if allow_other_data:
         values.pop("content_hash", None)
     config = config_from_dict(values, where=str(file))
+    check_used(find_study(config.experiment), config, given)
     check_allowed(config.model, given.get(option), str(file), option)
     try:
         _run(config, **output)

@@ -8,11 +8,14 @@ import click
 from click.shell_completion import CompletionItem
 
 from keras_dnnts.config import BACKENDS, Config, Option, parse_settings
-from keras_dnnts.errors import UserError
+from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.registry import all_studies
+from keras_dnnts.study import Study
 
 SECTIONS = ("Data", "Model", "Training", "Engine", "Output")
 OUTPUT = "Output"
+# Options of all studies that a model which is fitted at once has no use for.
+OF_TRAINING = ("backend", "device", "checkpoint_seconds")
 # Options of `run`, beside the models', that replace what its file says.
 REPLACEABLE = ("data_dir", "dataset_name", "seeds", "backend", "device")
 
@@ -143,6 +146,23 @@ def given_values(
     given = {name: value for name, value in values.items() if value is not None}
     set_by_name = config.with_present_names(parse_settings(settings), where)
     return config.with_present_names(given, where) | set_by_name
+
+
+def check_used(study: Study, config: Config, given: Iterable[str]) -> None:
+    """Check that a model that is not trained on an engine was given none of that engine's options.
+
+    Only here is it known which were given: configs hold a value for each.
+
+    Raises:
+        UserError: it was.
+    """
+    if study.trains(config.to_dict()):
+        return
+    for name in (name for name in OF_TRAINING if name in given):
+        model = f"{option_name(config.model_option)} {config.model}"
+        raise UserError(
+            f"{option_name(name)} {getattr(config, name)}: {model} is no network and has no such setting: leave it out"
+        )
 
 
 def default_backend() -> str:

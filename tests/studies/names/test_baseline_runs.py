@@ -137,6 +137,19 @@ def test_settings_of_networks_are_refused(name):
     assert getattr(NamesConfig(model="lstm"), name) == NETWORK_DEFAULTS[name]
 
 
+@pytest.mark.parametrize("option", [("--backend", "jax"), ("--device", "cpu"), ("--set", "checkpoint_seconds=5")])
+def test_settings_of_engines_are_refused_where_they_are_given(names, option, tmp_path, capsys, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", "jax")  # a default
+    (tmp_path / "markov.toml").write_text('experiment = "names"\nmodel = "markov"\nbackend = "jax"\n', encoding="utf-8")
+    for command in (("names", "--model", "markov"), ("run", tmp_path / "markov.toml")):
+        assert call(*command, "--data-dir", names, "--dry-run") == 0
+        capsys.readouterr()
+        assert call(*command, "--data-dir", names, "--dry-run", *option) == 2
+        out, error = capsys.readouterr()
+        assert (out, error.count("\n")) == ("", 1)
+        assert "--model markov is no network" in error
+
+
 def test_a_config_repeats_its_run(names, tmp_path):
     fit(names, tmp_path / "run", "markov", protocol="reference")
     run_names(load_config(tmp_path / "run/config.toml"), tmp_path / "again")
