@@ -49,17 +49,20 @@ class Member:
     Attributes:
         path: relative to the tree's root.
         read: gives a file's bytes while the stream stands at this member; None for a folder.
+        problem: why a folder cannot be entered, or None.
     """
 
     path: PurePosixPath
     read: Callable[[], bytes] | None
+    problem: str | None = None
 
 
 def iterate_members(source: Path) -> Iterator[Member]:
     """Everything in a folder, or in a ``.tar``, ``.tar.gz``, ``.tar.bz2``, ``.tar.xz`` or ``.zip``, in stored order.
 
     Hidden files and what operating systems leave behind are passed over. Symbolic links are followed in a folder, which
-    is the user's own, and refused in an archive, which may be anyone's.
+    is the user's own, and refused in an archive, which may be anyone's. A subfolder that cannot be entered is a member
+    with a problem.
 
     Raises:
         UserError: ``source`` is missing, no archive, damaged, encrypted or unpacks to more than ``LARGEST_TREE_BYTES``,
@@ -92,29 +95,36 @@ def _is_left_over(name: str) -> bool:
 
 
 def _folder_members(root: Path) -> Iterator[Member]:
-    def stop(error: OSError) -> None:
-        raise UserError(f"{error.filename} cannot be read ({error.strerror})") from error
+    unreadable: list[Member] = []
 
-    for folder, subfolders, files in os.walk(root, onerror=stop, followlinks=True):
+    def note(error: OSError) -> None:
+        if Path(error.filename) == root:
+            raise UserError(f"{error.filename} cannot be read ({error.strerror})") from error
+        unreadable.append(Member(_inside(error.filename, root), None, f"cannot be read ({error.strerror})"))
+
+    for folder, subfolders, files in os.walk(root, onerror=note, followlinks=True):
+        inside = _inside(folder, root)
+        if _is_circle(Path(folder), root):
+            subfolders.clear()
+            yield Member(inside, None, "is a link to a folder around it")
+            continue
         subfolders[:] = sorted(name for name in subfolders if not _is_left_over(name))
-        refuse_circles(Path(folder), root)
-        inside = PurePosixPath(Path(folder).relative_to(root).as_posix())
         yield Member(inside, None)
         for name in sorted(files):
             yield Member(inside / name, _file_reader(Path(folder, name)))
+    yield from unreadable
 
 
-def refuse_circles(folder: Path, root: Path) -> None:
-    """Refuse a folder that a link makes its own parent: following such links never ends.
+def _inside(folder: str, root: Path) -> PurePosixPath:
+    return PurePosixPath(Path(folder).relative_to(root).as_posix())
 
-    Raises:
-        UserError: ``folder``, somewhere in ``root``, is one.
-    """
+
+def _is_circle(folder: Path, root: Path) -> bool:
+    """Whether ``folder``, somewhere in ``root``, is a link to one around it: following such links never ends."""
     if not folder.is_symlink():
-        return
+        return False
     above = [folder.parent, *folder.parent.parents][: len(folder.relative_to(root).parts)]
-    if any(parent.samefile(folder) for parent in above):
-        raise UserError(f"{folder} is a link to a folder around it: remove it")
+    return any(parent.samefile(folder) for parent in above)
 
 
 def _file_reader(path: Path) -> Callable[[], bytes]:

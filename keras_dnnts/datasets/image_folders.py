@@ -64,7 +64,7 @@ class _Tree:
 
     Attributes:
         images: by path; None for one that cannot be used.
-        problems: why a file cannot be used, by path.
+        problems: why a file or folder cannot be used, by path.
     """
 
     source: Path
@@ -171,7 +171,9 @@ def _read_tree(members: Iterable[Member], source: Path, largest_side: int) -> _T
 def _image_files(members: Iterable[Member], tree: _Tree) -> Iterator[tuple[PurePosixPath, Callable[[], bytes]]]:
     """The image files among ``members``; what else there is goes into ``tree``."""
     for member in members:
-        if member.read is None:
+        if member.problem is not None:
+            tree.problems[member.path] = member.problem
+        elif member.read is None:
             tree.folders.add(member.path)
         elif member.path.suffix.lower() in IMAGE_SUFFIXES:
             yield member.path, member.read
@@ -289,7 +291,10 @@ def _find_layout(tree: _Tree, skip_bad: bool) -> Layout:
         UserError: see :func:`read_image_folders`.
     """
     if not tree.images:
+        if tree.problems:
+            raise _refusal(tree)
         raise UserError(f"{tree.source} holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}): {_WANTED}")
+    _note_folders_named_as_images(tree)
     images_in: defaultdict[PurePosixPath, list[PurePosixPath]]
     images_in = defaultdict(list, {folder: [] for folder in tree.folders})
     for path in tree.images:
@@ -355,6 +360,15 @@ def _subfolders(root: PurePosixPath, folders: Iterable[PurePosixPath]) -> list[P
     depth = len(root.parts)
     inside = {PurePosixPath(*folder.parts[: depth + 1]) for folder in folders if folder.is_relative_to(root)}
     return sorted(inside - {root})
+
+
+def _note_folders_named_as_images(tree: _Tree) -> None:
+    """A folder without images that is called ``cat.jpg`` is no class."""
+    above_images = {folder for path in tree.images for folder in path.parents}
+    for folder in sorted(tree.folders - above_images):
+        if folder.suffix.lower() in IMAGE_SUFFIXES:
+            tree.folders.remove(folder)
+            tree.problems[folder] = "is a folder, not an image"
 
 
 def _note_strays(tree: _Tree, class_folders: set[PurePosixPath]) -> None:

@@ -81,18 +81,39 @@ def test_links_in_a_folder_are_followed(tmp_path):
     assert read_files(folder) == {"own": b"1"} | {f"linked/{name}": data for name, data in TREE.items()}
 
 
-def test_a_circle_of_links_ends_in_one_line(tmp_path):
+def find_problems(folder):
+    return {str(member.path): member.problem for member in iterate_members(folder) if member.problem is not None}
+
+
+def test_a_circle_of_links_is_not_followed(tmp_path):
     folder = write_folder(tmp_path / "folder", {"own": b"1"})
     (folder / "circle").symlink_to(folder)
-    assert "circle is a link to a folder around it" in complaint(folder)
+    assert find_problems(folder) == {"circle": "is a link to a folder around it"}
+    assert read_files(folder) == {"own": b"1"}
 
 
-def test_circles_of_several_links_end_in_one_line(tmp_path):
+def test_a_subfolder_that_cannot_be_entered(tmp_path, monkeypatch):
+    folder = write_folder(tmp_path / "folder", {"a/1.png": b"1", "b/locked/2.png": b"2", "c/3.png": b"3"})
+    scan = os.scandir
+
+    def refuse(path):
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scan(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert find_problems(folder) == {"b/locked": "cannot be read (Permission denied)"}
+    assert read_files(folder) == {"a/1.png": b"1", "c/3.png": b"3"}
+    assert "Permission denied" in complaint(folder / "b" / "locked")
+
+
+def test_circles_of_several_links_are_not_followed(tmp_path):
     folder = write_folder(tmp_path / "folder", {"a/1.png": b"1", "b/2.png": b"2"})
     for name, other in (("a", "b"), ("b", "a")):
         for number in range(3):
             (folder / name / f"link{number}").symlink_to(folder / other, target_is_directory=True)
-    assert "is a link to a folder around it" in complaint(folder)
+    assert set(find_problems(folder).values()) == {"is a link to a folder around it"}
+    assert len(read_files(folder)) == 2 + 2 * 3
 
 
 def test_a_pipe_in_a_folder_is_not_waited_for(tmp_path):

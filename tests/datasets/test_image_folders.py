@@ -263,15 +263,19 @@ def test_what_cannot_be_opened_is_a_bad_file(folder):
     os.mkfifo(folder / "train" / "cat" / "pipe.png")
     (folder / "train" / "cat" / "link.png").symlink_to("nowhere")
     (folder / "train" / "cat" / "loop.png").symlink_to("loop.png")
+    (folder / "train" / "fish.jpg").mkdir()
+    (folder / "test" / "circle").symlink_to(folder)
     message = complaint(folder)
     for problem in (
         "'train/cat/pipe.png' is not a file",
         "'train/cat/link.png' is a link",
         "'train/cat/loop.png' cannot be",
+        "'train/fish.jpg' is a folder, not an image",
+        "'test/circle' is a link to a folder around it",
     ):
         assert problem in message
     data = read_image_folders(iterate_members(folder), folder, 224, skip_bad=True)
-    assert (len(data.train_images), len(data.left_out)) == (5, 3)
+    assert (len(data.train_images), len(data.left_out)) == (5, 5)
 
 
 def test_nothing_but_bad_files(tmp_path):

@@ -129,7 +129,8 @@ def read_images(
     Raises:
         UserError: a path does not exist, a folder holds no images, or together they are too large.
     """
-    paths = [path for text in inputs for path in _find_images(Path(text))]
+    unreadable: dict[str, str] = {}
+    paths = [path for text in inputs for path in _find_images(Path(text), unreadable)]
     if len(paths) * height * width * 3 > LARGEST_DECODED_BYTES:
         raise UserError(f"{len(paths)} images decode to more than {LARGEST_DECODED_BYTES} bytes: predict fewer at once")
 
@@ -149,10 +150,11 @@ def read_images(
         if isinstance(error, UnusableFileError)
     }
     stacked = np.stack(images) if images else np.empty((0, height, width, 3), np.uint8)
-    return [str(path) for path in paths], stacked, problems
+    return [*map(str, paths), *unreadable], stacked, problems | unreadable
 
 
-def _find_images(path: Path) -> list[Path]:
+def _find_images(path: Path, unreadable: dict[str, str]) -> list[Path]:
+    """The image itself, or those in a folder; adds the subfolders that cannot be entered, with their problems."""
     try:
         path.stat()
     except (OSError, ValueError) as error:
@@ -160,9 +162,12 @@ def _find_images(path: Path) -> list[Path]:
         raise UserError(f"{path}: cannot be read ({reason}); name an image or a folder of images") from error
     if not path.is_dir():
         return [path]
-    found = [path / member.path for member in iterate_members(path) if member.read is not None]
+    members = list(iterate_members(path))
+    problems = {str(path / member.path): member.problem for member in members if member.problem is not None}
+    unreadable.update(problems)
+    found = [path / member.path for member in members if member.read is not None]
     images = sorted(file for file in found if file.suffix.lower() in IMAGE_SUFFIXES)
-    if not images:
+    if not images and not problems:
         raise UserError(f"{path}: holds no images ({', '.join(sorted(IMAGE_SUFFIXES))}); name another folder or a file")
     if others := len(found) - len(images):
         files = "1 file that is not an image" if others == 1 else f"{others:,} files that are not images"
