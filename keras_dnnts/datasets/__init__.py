@@ -1,9 +1,14 @@
 """Where examples come from. Every source ends in one of two dataclasses: NumPy arrays and where they came from."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
+
+
+def file_of(category: str, files: Mapping[str, str]) -> str:
+    """The name of a category's file: ``<Category>.txt``, or what ``files`` says, such as ``Greek.TXT``."""
+    return files.get(category, f"{category}.txt")
 
 
 @dataclass(frozen=True)
@@ -25,6 +30,7 @@ class NamesDataset:
         skipped: number of non-blank lines left out because none of their letters is usable.
         left_out: how often each letter that is not in the alphabet was left out, the most frequent first.
         left_out_lines: number of lines with such a letter, those that were skipped among them.
+        files: the name of a category's file, where it is not ``<Category>.txt``.
     """
 
     name: str
@@ -41,10 +47,11 @@ class NamesDataset:
     skipped: int
     left_out: Mapping[str, int]
     left_out_lines: int
+    files: Mapping[str, str] = field(default_factory=dict)
 
     def place(self, line: int) -> str:
         """The file and the line that a name came from, such as ``"Greek.txt:17"``."""
-        return f"{self.classes[self.labels[line]]}.txt:{self.line_numbers[line]}"
+        return f"{file_of(self.classes[self.labels[line]], self.files)}:{self.line_numbers[line]}"
 
 
 @dataclass(frozen=True)

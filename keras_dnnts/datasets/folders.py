@@ -28,7 +28,10 @@ def load_text_folder(folder: Path, alphabet: str, name: str | None = None, raw: 
             categories, a line is longer than ``MAX_LINE_LETTERS``, or a category has no usable name.
     """
     name = name or folder.resolve().name
-    return names_dataset(read_categories(folder), alphabet, name=name, source=str(folder), raw=raw)
+    files = _find_files(folder)
+    lines = {category: read_lines(file) for category, file in files.items()}
+    others = {category: file.name for category, file in files.items() if file.name != f"{category}{SUFFIX}"}
+    return names_dataset(lines, alphabet, name=name, source=str(folder), raw=raw, files=others)
 
 
 def read_categories(folder: Traversable) -> dict[str, list[str]]:
@@ -37,6 +40,10 @@ def read_categories(folder: Traversable) -> dict[str, list[str]]:
     Raises:
         UserError: as for :func:`load_text_folder`, except that any number of categories but none will do.
     """
+    return {category: read_lines(file) for category, file in _find_files(folder).items()}
+
+
+def _find_files(folder: Traversable) -> dict[str, Traversable]:
     try:
         files = [file for file in folder.iterdir() if file.name.lower().endswith(SUFFIX) and file.name[0] != "."]
     except OSError as error:
@@ -47,7 +54,7 @@ def read_categories(folder: Traversable) -> dict[str, list[str]]:
     if len(by_category) < len(files):
         twice = next(file for file in files if file not in by_category.values())
         raise UserError(f"{twice}: another file has the same category: merge the two")
-    return {category: read_lines(file) for category, file in by_category.items()}
+    return by_category
 
 
 def _read_limited(file: Traversable) -> bytes:

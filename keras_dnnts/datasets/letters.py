@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from keras_dnnts.datasets import NamesDataset
+from keras_dnnts.datasets import NamesDataset, file_of
 from keras_dnnts.datasets.alphabets import checked_alphabet, is_usable, read_name
 from keras_dnnts.errors import UserError, option_name
 
@@ -34,7 +34,13 @@ def encode(texts: Sequence[str], alphabet: str) -> tuple[np.ndarray, np.ndarray]
 
 
 def names_dataset(
-    lines: Mapping[str, Sequence[str]], alphabet: str, *, name: str, source: str, raw: bool = False
+    lines: Mapping[str, Sequence[str]],
+    alphabet: str,
+    *,
+    name: str,
+    source: str,
+    raw: bool = False,
+    files: Mapping[str, str] | None = None,
 ) -> NamesDataset:
     """The data set of each category's lines, categories sorted and lines in order.
 
@@ -43,6 +49,7 @@ def names_dataset(
         alphabet: the usable letters, each once.
         name, source: as in :class:`NamesDataset`.
         raw: names keep their spelling and the blanks around them, as the reference reads them.
+        files: the name of each category's file, where it is not ``<Category>.txt``.
 
     Raises:
         UserError: there are fewer than two categories, one has no usable name or one that is too long, or the alphabet
@@ -55,7 +62,7 @@ def names_dataset(
         raise UserError(f"{source}: {len(classes)} category found, but at least two are needed")
     read = [_read_category(lines[category], alphabet, raw) for category in classes]
     for category, one in zip(classes, read, strict=True):
-        _check_category(category, one, source)
+        _check_category(category, file_of(category, files or {}), one, source)
     texts = [text for one in read for text in one.texts]
     labels = [label for label, one in enumerate(read) for _ in one.texts]
     letters, lengths = encode(texts, alphabet)
@@ -75,6 +82,7 @@ def names_dataset(
         skipped=sum(one.skipped for one in read),
         left_out=dict(left_out.most_common()),
         left_out_lines=sum(one.left_out_lines for one in read),
+        files=dict(files or {}),
     )
 
 
@@ -105,7 +113,7 @@ def _read_category(lines: Sequence[str], alphabet: str, raw: bool) -> _Category:
     return category
 
 
-def _check_category(name: str, category: _Category, source: str) -> None:
+def _check_category(name: str, file: str, category: _Category, source: str) -> None:
     """Refuse a category without a name, or with one that is too long as it is read.
 
     Raises:
@@ -115,10 +123,10 @@ def _check_category(name: str, category: _Category, source: str) -> None:
         longest, number = max(zip(map(len, category.texts), category.numbers, strict=True))
         if longest > MAX_LINE_LETTERS:
             problem = f"{longest} letters and blanks, but a name has at most {MAX_LINE_LETTERS}"
-            raise UserError(f"{source}: {name}.txt, line {number}: {problem}")
+            raise UserError(f"{source}: {file}, line {number}: {problem}")
         return
     if not category.skipped:
-        raise UserError(f"{source}: category {name} has no names: write one per line in {name}.txt, or remove the file")
+        raise UserError(f"{source}: category {name} has no names: write one per line in {file}, or remove the file")
     found = " ".join(map(show_letter, dict(category.left_out.most_common(MOST_SHOWN))))
     raise UserError(
         f"{source}: category {name} has no name with a letter of the alphabet, but {found}: list all letters that are "

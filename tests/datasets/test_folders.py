@@ -73,6 +73,16 @@ def test_a_file_in_utf16(encoding, folder):
         load(folder)
 
 
+def test_messages_name_the_file_as_it_is_called(folder):
+    (folder / "Polish.TXT").write_text("Nowak\n")
+    data = load(folder)
+    assert data.files == {"Polish": "Polish.TXT"}
+    assert {data.place(line).partition(":")[0] for line in range(len(data.texts))} >= {"Polish.TXT", "Greek.txt"}
+    (folder / "Polish.TXT").write_bytes(b"")
+    with pytest.raises(UserError, match=r"write one per line in Polish\.TXT"):
+        load(folder)
+
+
 def test_an_empty_file(folder):
     (folder / "Polish.txt").write_bytes(b"")
     with pytest.raises(UserError, match=r"category Polish has no names: write one per line in Polish\.txt"):

@@ -58,7 +58,8 @@ class NamesData:
                 "longest_name": int(dataset.lengths.max()),
                 "train": [len(split.train) for split in splits],
                 "held_out": [len(split.held_out) for split in splits],
-            }
+            },
+            **({"files": dict(dataset.files)} if dataset.files else {}),
         }
 
 

@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import numpy as np
 
+from keras_dnnts.datasets import file_of
 from keras_dnnts.results.records import ArrayRecord, items_axis
 
 
@@ -58,15 +60,19 @@ class Reading(ArrayRecord):
     line: Annotated[np.ndarray | None, "count items"] = None
 
 
-def list_places(lines: np.ndarray | None, truth: np.ndarray, classes: Sequence[str]) -> list[str | None]:
+def list_places(
+    lines: np.ndarray | None, truth: np.ndarray, classes: Sequence[str], files: Mapping[str, str]
+) -> list[str | None]:
     """The file and the line of names, such as ``"Greek.txt, line 17"``; None for each where results do not say."""
     if lines is None:
         return [None] * len(truth)
     pairs = zip(lines.tolist(), truth.tolist(), strict=True)
-    return [f"{classes[label]}.txt, line {line}" for line, label in pairs]
+    return [f"{file_of(classes[label], files)}, line {line}" for line, label in pairs]
 
 
-def list_mistakes(arrays: Mapping[str, np.ndarray], part: str, classes: Sequence[str]) -> list[dict[str, Any]]:
+def list_mistakes(
+    arrays: Mapping[str, np.ndarray], part: str, classes: Sequence[str], files: Mapping[str, str] = MappingProxyType({})
+) -> list[dict[str, Any]]:
     """The mistakes of a part of the data as plain values, with the file and the line of each."""
     mistakes = NameMistakes.require(arrays, f"mistake_{part}")
     assert mistakes.line is not None
@@ -77,7 +83,7 @@ def list_mistakes(arrays: Mapping[str, np.ndarray], part: str, classes: Sequence
             "truth": classes[truth],
             "guess": classes[guess],
             "confidence": confidence,
-            "file": f"{classes[truth]}.txt",
+            "file": file_of(classes[truth], files),
             "line": line,
         }
         for name, truth, guess, confidence, line in zip(*(column.tolist() for column in columns), strict=True)

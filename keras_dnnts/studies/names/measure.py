@@ -67,7 +67,9 @@ def measure_sides(
             dataset, lines, side, log_probabilities[lines], trained, training_names.counts
         )
         found.arrays |= show_names(dataset, lines, log_probabilities, side)
-    found.details["mistakes"] = {side: list_mistakes(found.arrays, side, dataset.classes) for side in found.confusions}
+    found.details["mistakes"] = {
+        side: list_mistakes(found.arrays, side, dataset.classes, dataset.files) for side in found.confusions
+    }
     found.counts |= {"trained_share": trained, "training_names": training_names.counts.astype(np.float64)}
     found.counts |= _measure_beside(dataset, split, training_names, fitted or {})
     return found

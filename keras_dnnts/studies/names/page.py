@@ -80,7 +80,7 @@ def _list_mistakes(result: Result) -> list[dict[str, Any]]:
         if mistakes is None or not len(mistakes.name):
             continue
         columns = (mistakes.name, mistakes.truth, mistakes.guess, mistakes.confidence, mistakes.also)
-        places = list_places(mistakes.line, mistakes.truth, classes)
+        places = list_places(mistakes.line, mistakes.truth, classes, result.dataset.get("files", {}))
         rows = [
             {
                 "name": name,
@@ -105,7 +105,7 @@ def _list_readings(result: Result) -> dict[str, Any] | None:
     for part in result.study.parts:
         reading = Reading.from_arrays(result.arrays, f"reading_{part}")
         if reading is not None:
-            places = list_places(reading.line, reading.truth, classes)
+            places = list_places(reading.line, reading.truth, classes, result.dataset.get("files", {}))
             rows = zip(reading.name.tolist(), reading.truth.tolist(), reading.probability, places, strict=True)
             names = [_show_reading(summarise_reading(*row), place, classes) for *row, place in rows]
             return {"finding": state_reading(result, part, reading), "names": names}

@@ -21,8 +21,8 @@ def test_shown_names_are_distinct_and_say_where_the_guess_holds_too():
     assert shown["mistake_held_out_truth"].tolist() == [0, 1]
     assert shown["mistake_held_out_guess"].tolist() == [1, 0]
     assert shown["mistake_held_out_line"].tolist() == [11, 14]
-    plain = list_mistakes(shown, "held_out", ["Chinese", "Korean", "Japanese"])
+    plain = list_mistakes(shown, "held_out", ["Chinese", "Korean", "Japanese"], {"Korean": "Korean.TXT"})
     assert plain[1].pop("confidence") > 0.4
-    assert plain[1] == {"name": "Park", "truth": "Korean", "guess": "Chinese", "file": "Korean.txt", "line": 14}
+    assert plain[1] == {"name": "Park", "truth": "Korean", "guess": "Chinese", "file": "Korean.TXT", "line": 14}
     assert shown["mistake_held_out_also"].tolist() == [True, False]
     assert sorted(shown["example_held_out_name"].tolist()) == ["Ito", "Lee", "Lee", "Park"]
