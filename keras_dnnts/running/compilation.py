@@ -1,8 +1,7 @@
 """Compiling before the clock of a training starts."""
 
 import time
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable
 
 import keras
 
@@ -17,26 +16,21 @@ def measure_seconds(compile_something: Callable[[], object]) -> float:
     return time.perf_counter() - began
 
 
-def compile_steps(model: keras.Model, batches: Iterable[tuple[Any, Any]]) -> float:
+def compile_steps(model: keras.Model, train_briefly: Callable[[], object]) -> float:
     """Let the engine compile the training step of a compiled and built model, and return how many seconds that took.
 
-    Engines compile a step when it is first made: one is made of every batch, and everything that it changed put back.
+    Engines compile a step when it is first made: some are made, and everything that they changed is put back.
 
     Args:
         model: with an optimizer that is built.
-        batches: (inputs, labels) of every shape that training will have.
+        train_briefly: calls ``fit`` (for other methods engines compile another function) on a batch of every shape
+            that training will have, given in the form in which training gives them: arrays or a ``PyDataset``.
     """
     if not backend.COMPILES_STEPS:
         return 0.0
     variables = [*model.variables, *model.optimizer.variables]
     before = copy_values(variables)
-    seconds = measure_seconds(lambda: _make_steps(model, batches))
+    seconds = measure_seconds(train_briefly)
     assign_values(variables, before)
     model.reset_metrics()
     return seconds
-
-
-def _make_steps(model: keras.Model, batches: Iterable[tuple[Any, Any]]) -> None:
-    for inputs, labels in batches:
-        # Not train_on_batch, for which engines compile another function.
-        model.fit(inputs, labels, batch_size=len(labels), shuffle=False, verbose=0)

@@ -82,3 +82,20 @@ class ImageBatches(keras.utils.PyDataset):
         number = self.first_batch + index
         parameters = draw_parameters(len(images), self.seed, self._epoch, number, self.augmentation)
         return augment_batch(images, parameters, self.image_size, self.resampling), labels
+
+
+class FirstAndLastBatch(keras.utils.PyDataset):
+    """The first and the last of some batches: one of every size they have."""
+
+    def __init__(self, batches: ImageBatches) -> None:
+        super().__init__()
+        self._batches = batches
+        self._numbers = sorted({0, len(batches) - 1})
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return len(self._numbers)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        """Return the images and labels of a batch."""
+        return self._batches[self._numbers[index]]

@@ -45,7 +45,7 @@ from keras_dnnts.studies.cifar.illustrate import (
     show_images,
     show_mistakes,
 )
-from keras_dnnts.studies.cifar.image_batches import ImageBatches
+from keras_dnnts.studies.cifar.image_batches import FirstAndLastBatch, ImageBatches
 from keras_dnnts.study import SeedOutcome
 
 DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -133,8 +133,8 @@ class CifarTraining:
         checkpoint = Checkpoint(learned, parts, save, config.checkpoint_seconds, run.interruption)
         checkpoint.restore(run.directory.checkpoints.load_training(seed))
         if not checkpoint.finished:
-            # The last batch has fewer images than the others, mostly.
-            history.compile_seconds += compile_steps(model, (prepared.train[i] for i in {0, len(prepared.train) - 1}))
+            few = FirstAndLastBatch(prepared.train)
+            history.compile_seconds += compile_steps(model, lambda: model.fit(few, shuffle=False, verbose=0))
         done = self.steps if checkpoint.finished else checkpoint.epochs * prepared.train.images
         run.progress.skip(done, run.label(seed))
         model.fit(

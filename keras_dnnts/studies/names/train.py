@@ -140,10 +140,14 @@ class NamesTraining:
         """Compile the step for chunks of every size that the stream has; seconds."""
         dataset = self.data.dataset
         sizes = {min(CHUNK_SIZE, len(stream)), len(stream) % CHUNK_SIZE} - {0}
-        chunks = [stream[:size] for size in sizes]
-        return compile_steps(
-            model, [((dataset.letters[chunk], dataset.lengths[chunk]), dataset.labels[chunk]) for chunk in chunks]
-        )
+
+        def train_briefly() -> None:
+            for size in sizes:
+                lines = stream[:size]
+                inputs = dataset.letters[lines], dataset.lengths[lines]
+                model.fit(inputs, dataset.labels[lines], batch_size=size, shuffle=False, verbose=0)
+
+        return compile_steps(model, train_briefly)
 
     def _lines(self, seed: int) -> np.ndarray:
         """The lines that updates are drawn from."""
