@@ -15,6 +15,7 @@ class Purpose(StrEnum):
     """What a stream is for, with the numbers that follow it."""
 
     SPLIT = "split into parts"
+    VALIDATION_NAMES = "split of training names"
     SUBSET = "training images that are kept"
     EXAMPLES = "order of examples"
     WEIGHTS = "initial weights"  # number of the array

@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -15,15 +15,17 @@ from keras_dnnts.random_streams import Purpose, random_stream
 
 @dataclass(frozen=True)
 class NamesSplit:
-    """Every line of a names data set, on one of two sides.
+    """Every line of a names data set, on one side.
 
     Attributes:
         train: (N,) int64 line indices, ascending.
         held_out: (M,) int64 line indices, ascending.
+        validation: (V,) int64 line indices, ascending; empty unless the training side was split again.
     """
 
     train: np.ndarray
     held_out: np.ndarray
+    validation: np.ndarray = field(default_factory=lambda: np.arange(0))
 
 
 def split_names(dataset: NamesDataset, held_out_fraction: float = 0.2, seed: int = 0) -> NamesSplit:
@@ -44,19 +46,41 @@ def split_names(dataset: NamesDataset, held_out_fraction: float = 0.2, seed: int
     """
     if not 0 < held_out_fraction < 1:
         raise UserError(f"the held-out fraction is {held_out_fraction}, but must be between 0 and 1")
-    rng = random_stream(seed, Purpose.SPLIT)
-    line_names = [unify(unify(text).casefold()) for text in dataset.texts]
+    lines, rng = np.arange(len(dataset.texts)), random_stream(seed, Purpose.SPLIT)
+    advice = f"add names, or use {option_name('protocol')} reference"
+    return NamesSplit(*_split_lines(dataset, lines, held_out_fraction, rng, advice))
+
+
+def split_training_names(
+    dataset: NamesDataset, split: NamesSplit, validation_fraction: float = 0.2, seed: int = 0
+) -> NamesSplit:
+    """Split the training side again, by the rules of :func:`split_names`; the held-out names stay as they are.
+
+    Raises:
+        UserError: a category has too few distinct training names for both sides.
+    """
+    rng = random_stream(seed, Purpose.VALIDATION_NAMES)
+    advice = f"add names, or leave {option_name('select')} out"
+    train, validation = _split_lines(dataset, split.train, validation_fraction, rng, advice)
+    return NamesSplit(train, split.held_out, validation)
+
+
+def _split_lines(
+    dataset: NamesDataset, lines: np.ndarray, fraction: float, rng: np.random.Generator, advice: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return which of the lines (N,) int64 stay, and which are put aside: a fraction of their distinct names."""
+    line_names = [unify(unify(dataset.texts[line]).casefold()) for line in lines.tolist()]
     labels_of = defaultdict(set)
-    for name, label in zip(line_names, dataset.labels.tolist(), strict=True):
+    for name, label in zip(line_names, dataset.labels[lines].tolist(), strict=True):
         labels_of[name].add(label)
     names = sorted(labels_of)
     strata = [tuple(sorted(labels_of[name])) for name in names]
     order = _shuffle_within(strata, rng)
-    drawn = _draw_evenly(round(held_out_fraction * len(names)), len(names), rng)
-    drawn = _cover_both_sides(drawn, [strata[i] for i in order], dataset.classes)
-    held_out_names = {names[i] for i in order[drawn]}
-    held_out = np.array([name in held_out_names for name in line_names])
-    return NamesSplit(train=np.flatnonzero(~held_out), held_out=np.flatnonzero(held_out))
+    drawn = _draw_evenly(round(fraction * len(names)), len(names), rng)
+    drawn = _cover_both_sides(drawn, [strata[i] for i in order], dataset.classes, advice)
+    names_aside = {names[i] for i in order[drawn]}
+    is_aside = np.array([name in names_aside for name in line_names])
+    return lines[~is_aside], lines[is_aside]
 
 
 def stratified_split(
@@ -100,7 +124,9 @@ def _draw_evenly(count: int, total: int, rng: np.random.Generator) -> np.ndarray
     return np.diff(drawn_before) > 0
 
 
-def _cover_both_sides(drawn: np.ndarray, strata: Sequence[tuple[int, ...]], classes: Sequence[str]) -> np.ndarray:
+def _cover_both_sides(
+    drawn: np.ndarray, strata: Sequence[tuple[int, ...]], classes: Sequence[str], advice: str
+) -> np.ndarray:
     """``drawn`` (N,) bool, with names moved one by one until every class has one that is drawn and one that is not."""
     drawn = drawn.copy()
     counts = np.zeros((2, len(classes)), dtype=int)
@@ -116,7 +142,7 @@ def _cover_both_sides(drawn: np.ndarray, strata: Sequence[tuple[int, ...]], clas
         if moved is None:
             raise UserError(
                 f"category {classes[label]} has too few distinct names ({counts[:, label].sum()}) to have one on each "
-                f"side of the split: add names, or use {option_name('protocol')} reference"
+                f"side of the split: {advice}"
             )
         counts[side, list(strata[moved])] += 1
         counts[1 - side, list(strata[moved])] -= 1

@@ -146,7 +146,7 @@ def _counts(result: Result) -> dict[str, Any]:
 def _overlap(result: Result) -> float:
     """Examples judged on over examples trained on; 0 where no part is kept from training."""
     sizes = _part_sizes(result, result.config["seed"])
-    judged = [sizes[part] for part in result.study.parts if part != "train" and part in sizes]
+    judged = [sizes[part] for part in result.parts if part != "train" and part in sizes]
     return judged[0] / sizes["train"] if judged and sizes.get("train") else 0.0
 
 

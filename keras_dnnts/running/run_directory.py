@@ -86,7 +86,8 @@ class RunDirectory:
         config = load_config(self.path / CONFIG)
         identity = self.checkpoints.identity()
         if identity is not None:
-            started = config.with_present_names(identity["config"], str(self.path))
+            # An earlier version knew fewer options: it ran as their defaults do.
+            started = config_from_dict(identity["config"], str(self.path)).to_dict()
             for name, about in config.options().items():
                 value = config.to_dict()[name]
                 if about.results_depend and value != started.get(name):

@@ -35,29 +35,30 @@ lengths (batch,) int32, with log-probabilities (batch, classes). The letters are
 numbered from 0; padding has the number letters - 1.
 """
 EQUAL_WEIGHTS = ", averaged over languages"
+# The sides of a split, the most telling first. Held-out and validation names are never in one run.
+SIDES = {"held_out": "held-out", "validation": "validation", "train": "training"}
+PARTS = {side: f"{words} names" for side, words in SIDES.items()} | {
+    "validation": "validation names (a part of the training names)"
+}
+
+
+def _accuracies(side: str) -> tuple[MetricKind, ...]:
+    by_class = MetricKind(
+        f"{side}_accuracy_by_class",
+        f"{SIDES[side]}, averaged over languages",
+        "share",
+        higher_is_better=True,
+        headline=f"accuracy on {PARTS[side]}",
+        part=side,
+        weighting=EQUAL_WEIGHTS,
+        over_classes=True,
+    )
+    overall = f"{SIDES[side]}, over all names"
+    return by_class, MetricKind(f"{side}_accuracy", overall, "share", higher_is_better=True, part=side)
+
+
 METRICS = (
-    MetricKind(
-        "held_out_accuracy_by_class",
-        "held-out, averaged over languages",
-        "share",
-        higher_is_better=True,
-        headline="accuracy on held-out names",
-        part="held_out",
-        weighting=EQUAL_WEIGHTS,
-        over_classes=True,
-    ),
-    MetricKind("held_out_accuracy", "held-out, over all names", "share", higher_is_better=True, part="held_out"),
-    MetricKind(
-        "train_accuracy_by_class",
-        "training, averaged over languages",
-        "share",
-        higher_is_better=True,
-        headline="accuracy on training names",
-        part="train",
-        weighting=EQUAL_WEIGHTS,
-        over_classes=True,
-    ),
-    MetricKind("train_accuracy", "training, over all names", "share", higher_is_better=True, part="train"),
+    *(kind for side in SIDES for kind in _accuracies(side)),
     MetricKind("final_loss", "final loss", "nats", higher_is_better=False, of_training=True),
     MetricKind("train_seconds", "train seconds", "seconds", higher_is_better=False),
     MetricKind("steps_per_second", "steps/s", "per second", higher_is_better=True, of_training=True),
@@ -78,7 +79,7 @@ DETAILS = (
             optional=True,
             detail=True,
         )
-        for part, words in (("held_out", "held-out"), ("train", "training"))
+        for part, words in SIDES.items()
         for prior in PRIORS
         for ending, weighting in (("_by_class", "averaged over languages"), ("", "over all names"))
     ),
@@ -92,15 +93,24 @@ DETAILS = (
             optional=True,
             detail=True,
         )
-        for part, words in (("held_out", "held-out"), ("train", "training"))
+        for part, words in SIDES.items()
     ),
 )
-PARTS = {"held_out": "held-out names", "train": "training names"}
 HERE = __name__
 
 
 def _parts_of(config: Mapping[str, Any]) -> tuple[str, ...]:
-    return ("train",) if config["protocol"] == "reference" else ("train", "held_out")
+    if config["protocol"] == "reference":
+        return ("train",)
+    return ("train", "validation") if config.get("select") else ("train", "held_out")
+
+
+def _use(config: Mapping[str, Any]) -> str:
+    return f"{config['protocol']} protocol" + (", measured on validation names" if config.get("select") else "")
+
+
+def _note(config: Mapping[str, Any]) -> str:
+    return "reference protocol" if config["protocol"] == "reference" else "selection" if config.get("select") else ""
 
 
 def _training(run: Any) -> Any:
@@ -118,10 +128,17 @@ def _describe_training(config: Mapping[str, Any]) -> str:
             "As in the reference, the model was trained on all lines and nothing was held out, so accuracy is measured "
             "on names it was trained on."
         )
-    return (
-        f"{100 * config['held_out']:g}\N{NO-BREAK SPACE}% of the distinct names were held out, with all copies of a "
-        "name, in every language, on the same side of the split; the model was trained on the rest."
+    share = f"{100 * config['held_out']:g}\N{NO-BREAK SPACE}%"
+    split = (
+        f"{share} of the distinct names were held out, with all copies of a name, in every language, on the same side "
+        "of the split; "
     )
+    if config.get("select"):
+        return (
+            f"{split}of the rest, {share} are validation names, on which accuracy is measured, and the model was "
+            "trained on the others. Held-out names were not used."
+        )
+    return f"{split}the model was trained on the rest."
 
 
 STUDY = Study(
@@ -140,9 +157,9 @@ STUDY = Study(
     example=("names", "lines"),
     classes="languages",
     model_title=title_of,
-    use=lambda config: f"{config['protocol']} protocol",
+    use=_use,
     describe_training=_describe_training,
-    note=lambda config: "reference protocol" if config["protocol"] == "reference" else "",
+    note=_note,
     survey=from_module(f"{HERE}.data:survey"),
     count_parameters=_count_parameters,
     load_data=from_module(f"{HERE}.data:load_data"),

@@ -88,6 +88,12 @@ class NamesConfig(Config):
     )
     letters: str = option(REFERENCE_ALPHABET, "Letters that the model reads.", "Data", default="the reference's 57")
     held_out: float = option(0.2, "Fraction of the distinct names held out (protocol sound).", "Data", above=0, below=1)
+    select: bool = option(
+        False,
+        "Split the training names again, by the same rules, train on one part and measure on the other (validation "
+        "names): to choose settings without looking at held-out names.",
+        "Data",
+    )
     hidden_units: int | None = _of_networks(
         "hidden_units", "Recurrent units.", "Model", at_least=1, at_most=MOST_HIDDEN_UNITS
     )
@@ -129,6 +135,11 @@ class NamesConfig(Config):
             known = ", ".join((*CELLS, *BASELINES))
             raise UserError(
                 f"unknown {option_name('model')} {shown(self.model)}: use one of {known}, or FILE.py:FUNCTION"
+            )
+        if self.select and self.protocol == "reference":
+            raise UserError(
+                f"{option_name('select')}: {option_name('protocol')} reference holds no names out, so there is nothing "
+                "to keep from a choice: leave one of them out"
             )
         self._settle_training()
         checked_alphabet(self.letters, self.is_raw)

@@ -22,7 +22,7 @@ from keras_dnnts.datasets.fetch import (
 )
 from keras_dnnts.datasets.folders import load_text_folder
 from keras_dnnts.datasets.letters import describe_left_out, names_dataset
-from keras_dnnts.datasets.splits import NamesSplit, split_names
+from keras_dnnts.datasets.splits import NamesSplit, split_names, split_training_names
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.studies.names.config import SOURCES, NamesConfig
 
@@ -46,6 +46,7 @@ class NamesData:
     def describe(self) -> dict[str, Any]:
         """Counts of lines, of distinct names and of the splits' sides."""
         dataset, splits = self.dataset, self.splits.values()
+        validation = [len(split.validation) for split in splits]
         lines = np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist()
         distinct = [len({dataset.texts[i] for i in np.flatnonzero(dataset.labels == k)}) for k in range(len(lines))]
         return {
@@ -58,6 +59,7 @@ class NamesData:
                 "longest_name": int(dataset.lengths.max()),
                 "train": [len(split.train) for split in splits],
                 "held_out": [len(split.held_out) for split in splits],
+                **({"validation": validation} if any(validation) else {}),
             },
             **({"files": dict(dataset.files)} if dataset.files else {}),
         }
@@ -84,7 +86,8 @@ def resolve(config: NamesConfig, data: NamesData) -> dict[str, str]:
 def _split(config: NamesConfig, dataset: NamesDataset, seed: int) -> NamesSplit:
     if config.protocol == "reference":
         return NamesSplit(train=np.arange(len(dataset.texts)), held_out=np.arange(0))
-    return split_names(dataset, config.held_out, seed)
+    split = split_names(dataset, config.held_out, seed)
+    return split_training_names(dataset, split, config.held_out, seed) if config.select else split
 
 
 def load_names_dataset(
@@ -160,7 +163,7 @@ def survey(config: NamesConfig) -> tuple[Sequence[str], int]:
     data = load_data(config)
     dataset = data.dataset
     counts = data.describe()["counts"]
-    sides = {side: counts[side][0] for side in ("train", "held_out") if counts[side][0]}
+    sides = {side: counts[side][0] for side in ("train", "validation", "held_out") if any(counts.get(side, ()))}
     facts = [
         f"data: {dataset.name} ({dataset.source}), {len(dataset.texts):,} lines, {len(dataset.classes)} classes",
         f"distinct names: {sum(counts['distinct_names'].values()):,}; lines left out: {counts['skipped']:,}",

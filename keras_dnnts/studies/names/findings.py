@@ -10,7 +10,9 @@ from keras_dnnts.studies.names.illustrations import Reading
 
 def state_headline(result: Result, share: str) -> str:
     """The first heading of a run's page."""
-    names = "unseen surnames" if "held_out" in result.parts else "the surnames it was trained on"
+    known = {"held_out": "unseen surnames", "train": "the surnames it was trained on"}
+    part = next(iter(result.parts))
+    names = known.get(part) or result.parts[part]
     return f"{result.model_name} names the language of {share} of {names}"
 
 

@@ -121,11 +121,16 @@ def _measure_beside(
 
 
 def sides(split: NamesSplit) -> dict[str, np.ndarray]:
-    """The lines of every side that has some, by its name."""
-    return {side: lines for side in ("train", "held_out") if len(lines := getattr(split, side))}
+    """The lines of every side that is measured, by its name."""
+    judged, side = split_part_shown(split)
+    return {"train": split.train, side: judged}
 
 
 def split_part_shown(split: NamesSplit) -> tuple[np.ndarray, str]:
-    """The lines that a model is shown reading and their side: held-out ones where there are any."""
-    side = "held_out" if len(split.held_out) else "train"
+    """The lines that a model is judged on, and their side: held-out ones where nothing is chosen by them.
+
+    Validation names where there are any, for held-out names are then none of a run's business; of a split without
+    either, the training names.
+    """
+    side = next((side for side in ("validation", "held_out") if len(getattr(split, side))), "train")
     return getattr(split, side), side
