@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+PER_CENT = "\N{NO-BREAK SPACE}%"
 UNITS = ("share", "nats", "count", "seconds", "per second")
 
 
@@ -51,7 +52,16 @@ class MetricKind:
         whole = self.unit == "count" and sd is None
         scale, digits = (100, 1) if self.is_share else (1, 0 if whole or mean >= 100 else 2)
         spread = "" if sd is None else f" ± {scale * sd:,.{digits}f}"
-        return f"{scale * mean:,.{digits}f}{spread}{' %' if self.is_share else ''}"
+        return f"{scale * mean:,.{digits}f}{spread}{PER_CENT if self.is_share else ''}"
+
+
+def percent(share: float, digits: int = 1) -> str:
+    """A share in per cent, as it is written everywhere: with a no-break space.
+
+    >>> percent(0.486).replace(PER_CENT, "%")
+    '48.6%'
+    """
+    return f"{100 * share:.{digits}f}{PER_CENT}"
 
 
 def accuracy_of(kinds: Sequence[MetricKind], part: str) -> MetricKind:

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from keras_dnnts.cli.options import spell
 from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.metrics import PER_CENT
 from keras_dnnts.report import write_comparison, write_report
 from keras_dnnts.results import Result
 from keras_dnnts.results.comparison import find_differences, format_metric, load_runs, save_tables, tabulate
@@ -41,7 +42,7 @@ def print_summary(result: Result, folder: Path) -> None:
         metric, interval = result.metrics[name], ""
         if single and metric.intervals_95:
             low, high = metric.intervals_95[0]
-            interval = f"  (95 %: {100 * low:.1f} to {100 * high:.1f})"
+            interval = f"  (95{PER_CENT}: {100 * low:.1f} to {100 * high:.1f})"
         table.add_row(kind.title, format_metric(kind, metric) + interval)
     console = Console()
     console.print(title, highlight=False, markup=False, soft_wrap=True)

@@ -9,6 +9,7 @@ from keras_dnnts.datasets.image_copies import find_copies
 from keras_dnnts.datasets.image_dataset import LabelledImages
 from keras_dnnts.datasets.splits import stratified_split
 from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.metrics import PER_CENT
 from keras_dnnts.random_streams import Purpose
 
 # Of CIFAR-10's 50,000 training images: 35,000, 5,000 and 10,000.
@@ -65,9 +66,9 @@ def split_images(
     test = rest if dataset.test_labels is None else np.arange(len(dataset.test_labels))
     for name, part in (("training", train), ("validation", validation), ("test", test)):
         if len(part) < 2:
-            percent = "/".join(f"{100 * share:.0f}" for share in shares if share)
+            percent = "/".join(f"{100 * share:.0f}" for share in shares if share) + PER_CENT
             raise UserError(
-                f"{dataset.source}: {_count(copies)} are too few: of the shares {percent} %, the {name} part gets "
+                f"{dataset.source}: {_count(copies)} are too few: of the shares {percent}, the {name} part gets "
                 f"{len(part)}, and needs at least 2"
             )
     if train_images is not None:

@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, save_figure, styled
+from keras_dnnts.metrics import PER_CENT
 from keras_dnnts.results import Metric, Result
 from keras_dnnts.results.conclusions import headline_metrics
 from keras_dnnts.results.findings import shorten_label, state_ranking
@@ -95,5 +96,5 @@ def _title(results: Mapping[str, Result]) -> str:
     if several == {True}:
         return "Accuracy, mean ± standard deviation over seeds"
     if several == {False}:
-        return "Accuracy with 95 % intervals"
-    return "Accuracy ± standard deviation over seeds (95 % interval where there is one seed)"
+        return f"Accuracy with 95{PER_CENT} intervals"
+    return f"Accuracy ± standard deviation over seeds (95{PER_CENT} interval where there is one seed)"

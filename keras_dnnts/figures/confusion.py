@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from keras_dnnts.figures.style import PAGE_WIDTH, data_label, new_axes, styled, write_inside
+from keras_dnnts.metrics import PER_CENT
 from keras_dnnts.results import Result
 from keras_dnnts.results.findings import MOST_WRITTEN, shorten, state_accuracy, state_confusion, write_cell
 
@@ -57,7 +58,9 @@ def plot_confusion(counts: np.ndarray, classes: Sequence[str], title: str, ax: A
     ax.set_xlabel("guess")
     ax.set_ylabel("truth")
     ax.set_title(title, fontsize=9)
-    bar = ax.figure.colorbar(image, ax=ax, shrink=0.8, label="share of the row", format=PercentFormatter(1))
+    bar = ax.figure.colorbar(
+        image, ax=ax, shrink=0.8, label="share of the row", format=PercentFormatter(1, symbol=PER_CENT)
+    )
     bar.outline.set_visible(False)  # type: ignore[operator]
     return ax
 

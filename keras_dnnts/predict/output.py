@@ -7,6 +7,7 @@ from typing import Any, TextIO
 
 from rich.cells import cell_len
 
+from keras_dnnts.metrics import percent
 from keras_dnnts.predict import Prediction
 from keras_dnnts.running.saved_models import SavedModel
 
@@ -26,7 +27,7 @@ def write_table(blocks: Blocks, saved: SavedModel, top: int, out: TextIO, prior:
         if not widths:
             widest_class = min(max(map(_width, saved.classes)), WIDEST_CLASS)
             widest_input = min(max(_width(row[0]) for row in rows), WIDEST_INPUT)
-            widths = [widest_input, *[widest_class, len("100.0%")] * top]
+            widths = [widest_input, *[widest_class, len(percent(1))] * top]
         out.writelines(_align(row, widths) for row in rows)
         out.flush()
 
@@ -89,7 +90,7 @@ def _to_dict(prediction: Prediction) -> dict[str, Any]:
 def _table_row(prediction: Prediction) -> list[str]:
     cells = [_printable(prediction.input)]
     for name, probability in prediction.guesses:
-        cells += [_printable(name), f"{probability:6.1%}"]
+        cells += [_printable(name), f"{percent(probability):>{len(percent(1))}}"]
     if note := _note(prediction):
         cells.append(note)
     return cells

@@ -3,20 +3,15 @@
 import shlex
 from typing import Any
 
-from keras_dnnts.metrics import MetricKind
+from keras_dnnts.metrics import PER_CENT, MetricKind, percent
 from keras_dnnts.results import Metric, Result
 from keras_dnnts.results.conclusions import interval_over_seeds
-
-
-def percent(share: float, digits: int = 1) -> str:
-    """A share in per cent, with a no-break space."""
-    return f"{100 * share:.{digits}f}\N{NO-BREAK SPACE}%"
 
 
 def percent_range(interval: tuple[float, float], between: str = " to ") -> str:
     """An interval of shares in per cent."""
     low, high = (100 * min(max(bound, 0.0), 1.0) for bound in interval)
-    return f"{low:.1f}{between}{high:.1f}\N{NO-BREAK SPACE}%"
+    return f"{low:.1f}{between}{high:.1f}{PER_CENT}"
 
 
 def points(difference: float) -> str:

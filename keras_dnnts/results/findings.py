@@ -4,7 +4,7 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 
 from keras_dnnts.analysis import most_frequent_confusions
-from keras_dnnts.metrics import MetricKind, accuracy_of
+from keras_dnnts.metrics import PER_CENT, MetricKind, accuracy_of, percent
 from keras_dnnts.results import Metric, Result
 from keras_dnnts.results.baselines import find_baseline, find_rise_of_loss, is_no_better
 from keras_dnnts.results.conclusions import (
@@ -41,17 +41,17 @@ def _width(text: str) -> int:
     return sum(2 if unicodedata.east_asian_width(letter) in "WF" else 1 for letter in text)
 
 
-def percent(metric: Metric) -> str:
+def percent_over_seeds(metric: Metric) -> str:
     """Format an accuracy as per cent, ± its standard deviation where there are several seeds."""
     spread = f" ± {100 * metric.sd:.1f}" if metric.sd is not None else ""
-    return f"{100 * metric.mean:.1f}{spread} %"
+    return f"{100 * metric.mean:.1f}{spread}{PER_CENT}"
 
 
 def whole_percent(share: float) -> str:
     """Format a share as whole per cent, with one digit more where that would say none or all and it is not."""
     value = 100 * share
     digits = 0 if value in (0, 100) or 0.5 <= value < 99.5 else 1
-    return f"{value:.{digits}f}\N{NO-BREAK SPACE}%"
+    return f"{value:.{digits}f}{PER_CENT}"
 
 
 def state_result(result: Result) -> str:
@@ -103,7 +103,8 @@ def state_accuracy(result: Result, part: str) -> str:
     """Say how many guesses are right on a part of the data, and where that is no better than one constant answer."""
     study = result.study
     weighting = accuracy_of(study.metrics, part).weighting
-    sentence = f"{result.model_name}: {percent(_accuracy(result, part))} accuracy on {study.parts[part]}{weighting}"
+    accuracy = percent_over_seeds(_accuracy(result, part))
+    sentence = f"{result.model_name}: {accuracy} accuracy on {study.parts[part]}{weighting}"
     return "\n".join(filter(None, [sentence, state_failure(result, part)]))
 
 
@@ -111,11 +112,13 @@ def state_recall(result: Result, part: str, most: int = 10) -> str:
     """Say the share right of each class; of many classes, of the best and the worst."""
     shares = result.details["recall"][part]
     if len(shares) <= most:
-        said = {name: "not tested" if share is None else f"{share:.1%}" for name, share in shares.items()}
+        said = {name: "not tested" if share is None else percent(share) for name, share in shares.items()}
         return ", ".join(f"{shorten(name)} {words}" for name, words in said.items())
     recall = {name: share for name, share in shares.items() if share is not None}
     ranked = sorted(recall.items(), key=lambda item: -item[1])
-    ends = [", ".join(f"{shorten(name)} {share:.1%}" for name, share in group) for group in (ranked[:3], ranked[-3:])]
+    ends = [
+        ", ".join(f"{shorten(name)} {percent(share)}" for name, share in group) for group in (ranked[:3], ranked[-3:])
+    ]
     return f"best {ends[0]}; worst {ends[1]} (of {len(recall)} classes)"
 
 
@@ -212,7 +215,7 @@ def describe_method(differences: Sequence[Difference]) -> str | None:
         return None
     paired = sorted({one.paired_seeds for one in known if one.paired_seeds})
     over = " to ".join(str(count) for count in dict.fromkeys((paired[0], paired[-1]))) if paired else ""
-    sentences = ["Differences are in percentage points, with 95\N{NO-BREAK SPACE}% t-intervals over seeds"]
+    sentences = [f"Differences are in percentage points, with 95{PER_CENT} t-intervals over seeds"]
     if paired:
         sentences[0] += f", paired by seed ({over} shared)"
     if not all(one.paired_seeds for one in known):

@@ -10,10 +10,12 @@ from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TaskProgressColumn, TextColumn
 
+from keras_dnnts.metrics import PER_CENT, percent
+
 SEPARATOR = " · "
 INDENT = "  "
 WIDEST_BAR, NARROWEST_BAR = 30, 8
-PERCENTAGE_WIDTH = len("100%")
+PERCENTAGE_WIDTH = len(percent(1, 0))
 
 
 class RunProgress:
@@ -165,7 +167,7 @@ def _make_bar(console: Console) -> Progress:
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=width),
-        TaskProgressColumn(),
+        TaskProgressColumn(f"[progress.percentage]{{task.percentage:>3.0f}}{PER_CENT}"),
         TextColumn("{task.fields[note]}", markup=False),
     )
     return Progress(*columns, console=console, transient=True)

@@ -49,7 +49,7 @@ def advance(progress, monkeypatch, label, steps, seconds):
     clock = iter((0.0, seconds))
     monkeypatch.setattr("keras_dnnts.running.console.time.monotonic", lambda: next(clock))
     for _ in range(2):
-        progress.advance(steps, label, "loss 2.3026 · accuracy 10.0%", "epoch 12/50")
+        progress.advance(steps, label, "loss 2.3026 · accuracy 10.0\xa0%", "epoch 12/50")
 
 
 @pytest.mark.parametrize("width", [40, 60, 80, 120])
@@ -64,7 +64,7 @@ def test_bars_fit_the_terminal_and_break_no_number(width, monkeypatch):
     assert len(line.rstrip()) <= width
     assert "…" not in line
     assert "seed 12 · epoch 12/50" in line
-    assert "40%" in line
+    assert "40\xa0%" in line
     assert ("1:36 left" in line) == (width >= 60)
     assert ("2,000 images/s" in line) == (width >= 120)
 
@@ -89,7 +89,9 @@ def test_a_bar_a_seed_with_its_own_speed_until_it_is_done(monkeypatch):
 
 
 def test_lines_break_between_facts():
-    text = "seed 12 · epoch 12/50 · loss 2.3026, val. 2.3026 · accuracy 10.0%, val. 10.0% · 1,234 images/s · 0:10 left"
+    text = (
+        "seed 12 · epoch 12/50 · loss 2.3026, val. 2.3026 · accuracy 10\xa0%, val. 10\xa0% · 1,234 images/s · 0:10 left"
+    )
     for width in (30, 40, 60, 80):
         lines = fit_line(text, width).splitlines()
         assert max(map(len, lines)) <= width

@@ -24,8 +24,8 @@ def test_table_holds_mean_and_sd_of_every_run(tmp_path, capsys):
     first, second = names_result(seed=1, cell="rnn"), names_result(seed=2, seeds=1)
     accuracy = first.metrics["held_out_accuracy_by_class"]
     for text in (captured.out, markdown):
-        assert f"{100 * accuracy.mean:.1f} ± {100 * accuracy.sd:.1f} %" in text
-        assert f"{100 * second.metrics['train_accuracy_by_class'].mean:.1f} %" in text
+        assert f"{100 * accuracy.mean:.1f} ± {100 * accuracy.sd:.1f}\xa0%" in text
+        assert f"{100 * second.metrics['train_accuracy_by_class'].mean:.1f}\xa0%" in text
         assert "1,234" in text
     plain = json.loads((tmp_path / "out" / "comparison.json").read_text(encoding="utf-8"))
     assert plain["warnings"] == []

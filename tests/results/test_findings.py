@@ -33,7 +33,9 @@ def with_confusions(result, part, counts, **arrays):
 def test_accuracy_and_what_is_confused_most_often():
     result = with_metrics(names_result(seeds=2), held_out_accuracy_by_class=Metric((0.4, 0.5), ((0.35, 0.9),) * 2))
     result = with_confusions(result, "held_out", [[3, 6, 0], [40, 160, 0], [0, 0, 9]])
-    assert state_accuracy(result, "held_out") == "GRU: 45.0 ± 7.1 % accuracy on held-out names, averaged over languages"
+    assert (
+        state_accuracy(result, "held_out") == "GRU: 45.0 ± 7.1\xa0% accuracy on held-out names, averaged over languages"
+    )
     assert state_confusion(result, "held_out") == (
         "most frequent confusion: bird → airplane (80 times, 20\N{NO-BREAK SPACE}% of the row)"
     )
@@ -109,7 +111,7 @@ def test_surest_mistakes():
     assert "every test image classified correctly" in state_mistakes(none, ImageMistakes.require(none.arrays, MISTAKE))
     result = cifar_result()
     result.arrays["mistake_confidence"] = np.array([0.834, 0.5, 0.4, 0.3, 0.2])
-    assert "(confidence up to 83 %)" in state_mistakes(result, ImageMistakes.require(result.arrays, MISTAKE))
+    assert "(confidence up to 83\xa0%)" in state_mistakes(result, ImageMistakes.require(result.arrays, MISTAKE))
 
 
 def test_wide_letters_count_twice():

@@ -10,6 +10,7 @@ from typing import Any, Protocol
 import keras
 import numpy as np
 
+from keras_dnnts.metrics import percent
 from keras_dnnts.running.callbacks.checkpoint import ModelState, assign_values, copy_values, to_host
 from keras_dnnts.running.console import RunProgress, format_seconds
 from keras_dnnts.running.seeding import seed_epoch
@@ -302,7 +303,7 @@ class EpochProgress(keras.callbacks.Callback):
         done = self.history.epochs[-1]
         self.progress.line(
             f"{self._title} · loss {done.train_loss:.4f}, val. {done.validation_loss:.4f} · "
-            f"accuracy {done.train_accuracy:.1%}, val. {done.validation_accuracy:.1%}",
+            f"accuracy {percent(done.train_accuracy)}, val. {percent(done.validation_accuracy)}",
             self.label,
         )
 
@@ -312,7 +313,7 @@ class EpochProgress(keras.callbacks.Callback):
 
     def _advance(self, images: int) -> None:
         logs = self._logs
-        note = f"loss {logs['loss']:.4f} · accuracy {logs['accuracy']:.1%}" if logs else ""
+        note = f"loss {logs['loss']:.4f} · accuracy {percent(logs['accuracy'])}" if logs else ""
         self.progress.advance(images, self.label, note, self._title)
 
     def _warn_of_long_run(self, batch_seconds: float) -> None:

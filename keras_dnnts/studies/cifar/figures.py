@@ -11,6 +11,7 @@ from matplotlib.ticker import MaxNLocator, PercentFormatter
 
 from keras_dnnts.figures.confusion import confusion_figures, plot_part_confusion
 from keras_dnnts.figures.style import PAGE_WIDTH, class_markers, colours, data_label, new_axes, set_value_axis, styled
+from keras_dnnts.metrics import PER_CENT, percent
 from keras_dnnts.results import Result
 from keras_dnnts.results.findings import shorten, shorten_label
 from keras_dnnts.studies.cifar.findings import (
@@ -100,7 +101,7 @@ def plot_history(results: Mapping[str, Result], quantity: str, ax: Axes | None =
     ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     set_value_axis(ax, [result.arrays[f"history_{part}_{quantity}"] for result in results.values() for part in PARTS])
     if quantity == "accuracy":
-        ax.yaxis.set_major_formatter(PercentFormatter(1))
+        ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=PER_CENT))
     ax.legend(frameon=False, fontsize=8)
     return ax
 
@@ -132,7 +133,7 @@ def plot_mistakes(result: Result) -> Axes:
     for ax, image, truth, guess, confidence, path in shown:
         ax.imshow(image)
         _write_below(ax, path, 34)
-        guessed = f"guess: {shorten(classes[guess], 12)}, {confidence:.0%}"
+        guessed = f"guess: {shorten(classes[guess], 12)}, {percent(confidence, 0)}"
         ax.set_title(f"{guessed}\ntruth: {shorten(classes[truth])}", fontsize=8)
     figure.suptitle(f"{state_mistakes(result, mistakes)}{_seed(result)} · {data_label(result)}", fontsize=9)
     return grid.flat[0]

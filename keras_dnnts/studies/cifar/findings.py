@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping, Sequence
 
+from keras_dnnts.metrics import PER_CENT, percent
 from keras_dnnts.results import Result
 from keras_dnnts.results.findings import shorten, state_recall
 from keras_dnnts.studies.cifar.illustrations import MAPS, Activations, Embedding, ImageMistakes
@@ -54,7 +55,7 @@ def state_copies(result: Result) -> list[str]:
     tested, conflicting = copies["of_training_images"], copies["of_other_classes"]
     lines = []
     if tested:
-        share = f"{100 * tested / result.dataset['counts']['test']:.2g} % of them"
+        share = f"{100 * tested / result.dataset['counts']['test']:.2g}{PER_CENT} of them"
         what = "test images are copies of training images" if tested > 1 else "test image is a copy of a training image"
         lines.append(f"{tested:,} {what} ({share}): correct answers there may be memorised")
     if validated := copies.get("validation"):
@@ -141,7 +142,7 @@ def state_neighbours(result: Result, embedding: Embedding) -> str:
 
 def state_map(result: Result, when: str) -> str:
     """Say how many images lie among their own class on a map: it is the most common of the ten nearest neighbours."""
-    share = f"{100 * result.details['neighbour_accuracy'][when]:.1f}\N{NO-BREAK SPACE}%"
+    share = percent(result.details["neighbour_accuracy"][when])
     return f"{MAPS[when]}: {share} among their own class"
 
 
@@ -155,4 +156,4 @@ def state_activations(result: Result, activations: Activations) -> str:
 
 
 def _whole_percent(share: float) -> str:
-    return "over 99 %" if share > 0.99 else f"{100 * share:.0f} %"
+    return f"over 99{PER_CENT}" if share > 0.99 else percent(share, 0)

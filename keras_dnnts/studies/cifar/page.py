@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_dnnts.metrics import PER_CENT
 from keras_dnnts.report import text
 from keras_dnnts.report.charts import Chart, Series, build_chart
 from keras_dnnts.report.images import build_sprite, encode_maps, encode_photo
@@ -86,7 +87,7 @@ def _chart_epochs(results: Mapping[str, Result], quantity: str) -> Chart:
             )
     if quantity == "loss":
         return build_chart(series, "epoch", "mean cross-entropy (nats)", lambda value: f"{value:.4g}")
-    return build_chart(series, "epoch", "accuracy", lambda value: f"{100 * value:.3g}\N{NO-BREAK SPACE}%")
+    return build_chart(series, "epoch", "accuracy", lambda value: f"{100 * value:.3g}{PER_CENT}")
 
 
 def _list_mistakes(result: Result, mistakes: ImageMistakes) -> list[dict[str, Any]]:

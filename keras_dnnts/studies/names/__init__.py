@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from keras_dnnts.metrics import MetricKind
+from keras_dnnts.metrics import PER_CENT, MetricKind
 from keras_dnnts.studies.names.config import NamesConfig, title_of, trains
 from keras_dnnts.studies.names.illustrations import (
     axes_that_may_be_empty,
@@ -128,7 +128,7 @@ def _describe_training(config: Mapping[str, Any]) -> str:
             "As in the reference, the model was trained on all lines and nothing was held out, so accuracy is measured "
             "on names it was trained on."
         )
-    share = f"{100 * config['held_out']:g}\N{NO-BREAK SPACE}%"
+    share = f"{100 * config['held_out']:g}{PER_CENT}"
     split = (
         f"{share} of the distinct names were held out, with all copies of a name, in every language, on the same side "
         "of the split; "

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from keras_dnnts.metrics import percent
 from keras_dnnts.results import Result
 from keras_dnnts.studies.names.config import BASELINES
 from keras_dnnts.studies.names.decisions import PRIORS
@@ -53,7 +54,7 @@ def write_scores(result: Result) -> list[str]:
     return [
         f"On {result.parts[part]}, averaged over languages / over all names: {own}",
         f"For comparison: {others}",
-        f"Calibration error (natural prior): {100 * error:.1f} %",
+        f"Calibration error (natural prior): {percent(error)}",
     ]
 
 
@@ -63,4 +64,4 @@ def _own(result: Result, part: str, ending: str, decision: str) -> Scores:
 
 
 def _pair(row: Scores) -> str:
-    return f"{100 * row.by_class:.1f} / {100 * row.overall:.1f} %"
+    return f"{100 * row.by_class:.1f} / {percent(row.overall)}"

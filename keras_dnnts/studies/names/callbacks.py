@@ -7,6 +7,7 @@ import keras
 import numpy as np
 
 from keras_dnnts.datasets import NamesDataset
+from keras_dnnts.metrics import percent
 from keras_dnnts.running.callbacks.checkpoint import ModelState
 from keras_dnnts.running.console import RunProgress
 
@@ -109,5 +110,5 @@ class UpdateProgress(keras.callbacks.Callback):
         truth = int(self.dataset.labels[example])
         classes = self.dataset.classes
         verdict = "✓" if guess == truth else f"✗ ({classes[truth]})"
-        when = f"step {step} ({step / len(self.stream):.0%})"
+        when = f"step {step} ({percent(step / len(self.stream), 0)})"
         return f"{when} · loss {loss:.4f} · {self.dataset.texts[example]} / {classes[guess]} {verdict}"

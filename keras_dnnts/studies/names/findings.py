@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 
 from keras_dnnts.datasets.letters import describe_left_out
+from keras_dnnts.metrics import percent
 from keras_dnnts.results import Result
 from keras_dnnts.results.baselines import find_rise_of_loss
 from keras_dnnts.studies.names.illustrations import Reading
@@ -47,6 +48,6 @@ def state_reading(result: Result, part: str, reading: Reading) -> str:
     seed = f", seed {result.config['seed']}" if result.config["seeds"] > 1 else ""
     if reading.late_changes is None:
         return f"{result.model_name}{seed}: {result.study.parts[part]} read letter by letter"
-    share = f"{100 * reading.late_changes[0]:.0f} %"
+    share = percent(reading.late_changes[0], 0)
     sentence = f"the last letter still changes {share} of its guesses on {result.study.parts[part]}"
     return f"{result.model_name}{seed}: {sentence}"

@@ -177,7 +177,7 @@ def test_progress_counts_every_image_and_takes_off_what_is_not_trained(monkeypat
     lines, progress = follow_epochs(monkeypatch, 0.001, count=5, stop_after=2)
     assert progress.done == progress.total == 200
     assert len(lines) == 2
-    assert lines[1].startswith("seed 1 · epoch 2/5 · loss 2.0000, val. 1.0000 · accuracy 50.0%, val. 50.0%")
+    assert lines[1].startswith("seed 1 · epoch 2/5 · loss 2.0000, val. 1.0000 · accuracy 50.0\xa0%, val. 50.0\xa0%")
 
 
 def test_long_run_is_announced_once_with_what_shortens_it(monkeypatch):

@@ -78,7 +78,7 @@ def test_single_seed_has_its_interval_as_error_bar():
     ax = plot_comparison({"run": result}, {"test_accuracy": "test"})
     low, high = ax.containers[0].lines[2][0].get_segments()[0][:, 1]
     assert (low, high) == pytest.approx((45, 95))
-    assert "95 %" in ax.get_title()
+    assert "95\xa0%" in ax.get_title()
 
 
 @pytest.mark.parametrize("changes", [{}, {"seeds": 3}, {"mistakes": 0}])

@@ -26,7 +26,7 @@ def test_classes_without_images_are_one_line():
     [
         (
             (6, 3, 0),
-            ["3 test images are copies of training images (10 % of them): correct answers there may be memorised"],
+            ["3 test images are copies of training images (10\xa0% of them): correct answers there may be memorised"],
         ),
         ((4, 0, 0, 2), ["2 validation images are copies of training images"]),
         ((5, 0, 2), ["5 images have identical copies", "2 images have a copy of another class"]),

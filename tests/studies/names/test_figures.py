@@ -83,7 +83,7 @@ def test_reading_shows_the_classes_most_probable_at_the_end_on_top():
         assert "".join(text.get_text() for text in ax.get_yticklabels()) == classes
     bold = [text.get_text() for ax in (left, right) for text in ax.get_yticklabels() if text.get_weight() == "bold"]
     assert bold == ["A", "B"]
-    assert "seed 0: the last letter still changes 25 %" in left.get_figure().get_suptitle()
+    assert "seed 0: the last letter still changes 25\xa0%" in left.get_figure().get_suptitle()
     alone = plot_reading(read_names(names_result(seeds=1))).get_figure().get_suptitle()
     assert "seed" not in alone
 
