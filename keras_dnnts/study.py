@@ -161,6 +161,23 @@ class ResultFormat:
     may_be_empty: frozenset[str] = frozenset()
 
 
+@dataclass(frozen=True)
+class Ensembles:
+    """How a study puts finished runs together, to a run like any other.
+
+    Attributes:
+        same: fields of the config, beside those of the data and the seeds, in which the runs must agree.
+        config: of the runs' configs and their weights, the config of the run they become.
+        weights: of a config, the weights of the runs that were put together; empty for any other run.
+        training: of a run and its members (:class:`keras_dnnts.running.ensembles.Member`), a :class:`Training`.
+    """
+
+    same: tuple[str, ...]
+    config: Callable[[Sequence[Any], Sequence[float]], Config]
+    weights: Callable[[Mapping[str, Any]], tuple[float, ...]]
+    training: Callable[..., Training]
+
+
 def _nothing(*_: Any, **__: Any) -> list:
     return []
 
@@ -210,6 +227,7 @@ class Study:
         priors: what ``predict`` can take class frequencies to be, by name, as its ``prior``; empty where it cannot.
         predict: ``(saved, inputs, file, top, backend, device)`` to blocks of predictions, or None.
         export: ``(saved, length, backend)`` to a :class:`keras_dnnts.export.Exported`, or None.
+        ensembles: how finished runs are put together, or None where they cannot be.
         register_layers: imports whatever Keras must know to load its models.
         data_sets: what the ``data`` command lists: (title, where it is); ``fetch`` downloads what is missing first.
     """
@@ -250,12 +268,17 @@ class Study:
     priors: tuple[str, ...] = ()
     predict: Callable[..., Iterator[list[Any]]] | None = None
     export: Callable[..., Any] | None = None
+    ensembles: Ensembles | None = None
     register_layers: Callable[[], Any] = _nothing
     data_sets: Callable[[bool], Sequence[tuple[str, str]]] = _nothing
 
     def kind(self, metric: str) -> MetricKind | None:
         """The kind of a metric, or None for one that the study does not know."""
         return next((kind for kind in self.metrics if kind.name == metric), None)
+
+    def member_weights(self, config: Mapping[str, Any]) -> tuple[float, ...]:
+        """The weights of the runs that a config's run was put together from; empty for any other run."""
+        return self.ensembles.weights(config) if self.ensembles else ()
 
     def kinds_of(self, config: Mapping[str, Any]) -> list[MetricKind]:
         """The metrics that every run of a config has."""

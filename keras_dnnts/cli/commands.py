@@ -154,6 +154,54 @@ cli.command(short_help="Run the experiment of a TOML file.")(
 )
 
 
+class Weights(click.ParamType):
+    """Numbers with commas between them."""
+
+    name = "numbers"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Read the numbers."""
+        try:
+            return tuple(map(float, value.split(","))) if isinstance(value, str) else value
+        except ValueError:
+            self.fail(f"{value!r}: give numbers with commas between them, such as 1,0.25", param, ctx)
+
+
+def ensemble(runs: tuple[Path, ...], weights: tuple[float, ...] | None, **options: Any) -> None:
+    """Put finished RUNS on the same data, splits and seeds together, to a run like any other, which keeps their models.
+
+    For each seed, the RUNS' log-probabilities are summed, each first brought to even class frequencies.
+    """
+    moved = {name: value for name in MOVABLE if (value := options.pop(name)) is not None}
+    be_patient()
+    _experiment(options["quiet"]).put_together_and_summarise(runs, weights, moved, **options)
+
+
+MOVABLE = ("data_dir", "backend", "device")
+add_options(
+    ensemble,
+    [
+        click.Option(
+            ["--weights"],
+            type=Weights(),
+            metavar="W,W,…",
+            help="What each RUN's log-probabilities are multiplied by.  [default: equal weights that add up to 1]",
+        ),
+        click.Option(["--data-dir"], type=click.Path(), help="Where the data are now.  [default: the first RUN's]"),
+        click.Option(
+            ["--backend"], type=click.Choice(BACKENDS), help="Engine, where one is needed.  [default: likewise]"
+        ),
+        click.Option(
+            ["--device"], type=click.Choice(DEVICES), help="Device, where an engine is needed.  [default: likewise]"
+        ),
+        *(option for option in output_options() if option.name not in ("dry_run", "settings")),
+    ],
+)
+cli.command(short_help="Put finished runs together to one.")(
+    click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))(ensemble)
+)
+
+
 @cli.command(short_help="Compare finished runs in a table, a figure and a page.")
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: a new folder under runs/]")

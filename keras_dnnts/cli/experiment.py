@@ -1,7 +1,9 @@
 """What the commands that run something do between their options and the summary: choose the folder, run, draw."""
 
+import dataclasses
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ from keras_dnnts.registry import find_study
 from keras_dnnts.report import write_report_or_warn
 from keras_dnnts.results import Result, load_result
 from keras_dnnts.running.console import RunProgress
+from keras_dnnts.running.ensembles import check_kept_apart, load_members
 from keras_dnnts.running.interruption import Interrupted, Interruption, exit_interrupted, interruptible
 from keras_dnnts.running.resuming import resumed_config
 from keras_dnnts.running.run import run_study
@@ -33,6 +36,35 @@ def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: 
     directory = RunDirectory.new(out, f"{config.experiment}-{_file_name(config.model)}", overwrite)
     _keep_out_of_data(config, directory.path)
     _run_to_the_end(config, directory, quiet, log)
+
+
+def put_together_and_summarise(
+    runs: Sequence[Path],
+    weights: Sequence[float] | None,
+    moved: Mapping[str, Any],
+    out: Path | None,
+    overwrite: bool,
+    quiet: bool,
+    log: Sequence[str] = (),
+) -> None:
+    """Put finished runs together to one, to end as :func:`run_and_summarise` does.
+
+    Args:
+        runs: their folders.
+        weights: one a run; None is equal ones.
+        moved: options that replace those of the first run's config, such as where the data are now.
+        out, overwrite, quiet, log: as for a run.
+
+    Raises:
+        UserError: the runs, the weights, the data or ``out`` cannot be used.
+    """
+    members, ensembles = load_members(runs, weights)
+    config = ensembles.config([member.config for member in members], [member.weight for member in members])
+    config = dataclasses.replace(config, **moved)
+    directory = RunDirectory.new(out, f"{config.experiment}-ensemble", overwrite)
+    check_kept_apart(directory.path, members)
+    _keep_out_of_data(config, directory.path)
+    _run_to_the_end(config, directory, quiet, log, partial(run_study, training=partial(ensembles.training, members)))
 
 
 def _file_name(model: str) -> str:
@@ -68,10 +100,16 @@ def resume_and_summarise(
     _run_to_the_end(resumed_config(directory, experiment, given), directory, quiet, log)
 
 
-def _run_to_the_end(config: Config, directory: RunDirectory, quiet: bool, log: Sequence[str]) -> None:
+def _run_to_the_end(
+    config: Config,
+    directory: RunDirectory,
+    quiet: bool,
+    log: Sequence[str],
+    run: Callable[..., Result] = run_study,
+) -> None:
     progress = RunProgress(None if quiet else Console())
     with interruptible(lambda: directory.resume_command) as interruption:
-        result = _run_unless_finished(config, directory, progress.console, interruption)
+        result = _run_unless_finished(config, directory, progress.console, interruption, run)
         progress.stage("drawing the figures")
         draw_figures(result, directory.path)
         progress.stage("writing the report")
@@ -81,14 +119,18 @@ def _run_to_the_end(config: Config, directory: RunDirectory, quiet: bool, log: S
 
 
 def _run_unless_finished(
-    config: Config, directory: RunDirectory, console: Console | None, interruption: Interruption
+    config: Config,
+    directory: RunDirectory,
+    console: Console | None,
+    interruption: Interruption,
+    run: Callable[..., Result],
 ) -> Result:
     if directory.resumes and directory.is_finished:
         directory.tidy()
         print(f"{directory.path}: is finished; nothing is left to train")
         return load_result(directory.path)
     try:
-        return run_study(config, directory, console, interruption)
+        return run(config, directory, console, interruption)
     except Interrupted:
         exit_interrupted(directory.resume_command)
     except OSError as error:

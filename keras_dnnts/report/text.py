@@ -94,6 +94,9 @@ def name_seed(result: Result) -> str:
 
 def command(result: Result) -> list[str]:
     """The complete command line that repeats a run, every option spelled out, in pieces that stay on one line."""
+    if weights := result.study.member_weights(result.config):
+        members = [f"members/{number}" for number in range(1, len(weights) + 1)]
+        return ["keras-dnnts ensemble", *members, f"--weights {','.join(map(repr, weights))}"]
     options = {name: value for name, value in result.config.items() if name != "experiment"}
     given = [_spell_option(name, value) for name, value in options.items() if value is not None and value is not False]
     return [f"keras-dnnts {result.experiment}", *given]

@@ -6,6 +6,7 @@ from pathlib import Path
 from keras_dnnts.config import Config, load_config
 from keras_dnnts.errors import UserError
 from keras_dnnts.own_models import is_own_model
+from keras_dnnts.registry import find_study
 
 CONFIG, CHECKPOINTS = "config.toml", "checkpoints"
 
@@ -17,6 +18,8 @@ def resume_command(folder: Path, config: Config) -> str:
     >>> resume_command(Path("runs/gru"), NamesConfig())
     'keras-dnnts names --resume runs/gru'
     """
+    if weights := find_study(config.experiment).member_weights(config.to_dict()):  # it takes seconds to do again
+        return f"keras-dnnts ensemble {'RUN ' * len(weights)}--out {shlex.quote(str(folder))} --overwrite"
     command = f"keras-dnnts {config.experiment} --resume {shlex.quote(str(folder))}"
     if is_own_model(config.model):  # its code is never run but where it is named
         command += f" --{config.model_option} {shlex.quote(config.model)}"

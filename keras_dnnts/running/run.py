@@ -1,7 +1,7 @@
 """A run of any study: data, a training once a seed, what all seeds found, the result."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -47,10 +47,12 @@ def run_study(
     console: Console | None = None,
     interruption: Interruption | None = None,
     callbacks: Sequence[Any] = (),
+    training: Callable[[Run], Training] | None = None,
 ) -> Result:
     """Train the model once a seed, evaluate it, and leave everything in ``directory``.
 
-    ``callbacks`` are Keras's, for every ``fit``; with some, seeds are trained one after the other.
+    ``callbacks`` are Keras's, for every ``fit``; with some, seeds are trained one after the other. ``training`` takes
+    the place of the study's own.
 
     Raises:
         UserError: the data, backend, device or folder cannot be used, the data are others than the config names, or
@@ -74,12 +76,12 @@ def run_study(
     interruption = interruption or Interruption()
     interruption.rows = lambda: progress.rows
     run = Run(config, data, directory, progress, interruption, tuple(callbacks))
-    training = study.training(run)
-    progress.plan(training.steps * config.seeds, training.unit, training.round_size, config.seeds)
-    progress.stage(_describe_training(study, config, training))
+    chosen = (training or study.training)(run)
+    progress.plan(chosen.steps * config.seeds, chosen.unit, chosen.round_size, config.seeds)
+    progress.stage(_describe_training(study, config, chosen))
     with directory.open(config, content_hash, given):
         with progress:
-            outcomes = _run_seeds(run, training)
+            outcomes = _run_seeds(run, chosen)
         result = _gather(config, data, outcomes)
         directory.save_result(result)
     return result
@@ -96,7 +98,8 @@ def _describe_data(study: Study, data: StudyData) -> str:
 def _describe_training(study: Study, config: Config, training: Training) -> str:
     title = study.model_title(config.to_dict())
     if not study.trains(config.to_dict()):
-        return f"fitting {title} in NumPy" + (f": {config.seeds} seeds" if config.seeds > 1 else "")
+        how = f"putting together {title}" if study.member_weights(config.to_dict()) else f"fitting {title} in NumPy"
+        return how + (f": {config.seeds} seeds" if config.seeds > 1 else "")
     device = describe_environment()["device"]
     seeds = f"{config.seeds} seeds, each " if config.seeds > 1 else ""
     rounds = training.round_size

@@ -23,6 +23,7 @@ from keras_dnnts.whole_files import UNFINISHED, remove_unfinished, whole_file, w
 HISTORY, FIGURES = "history.csv", "figures"
 REPORT = "report.html"
 TENSORBOARD = "tensorboard"  # only where it was asked for
+MEMBERS = "members"  # of a run that was put together from others
 MODELS = "model-seed-*"  # with what was exported from them
 LOCK, WRITER = ".lock", ".writer"
 OUT, RESUME = option_name("out"), option_name("resume")
@@ -238,8 +239,8 @@ class RunDirectory:
         written = [self.path / name for name in (RESULTS, ARRAYS, HISTORY, REPORT, SOURCE_COPY)]
         for path in (*written, *self.path.glob(MODELS)):
             path.unlink(missing_ok=True)
-        for drawn in (FIGURES, TENSORBOARD):
-            shutil.rmtree(self.path / drawn, ignore_errors=True)
+        for folder in (FIGURES, TENSORBOARD, MEMBERS):
+            shutil.rmtree(self.path / folder, ignore_errors=True)
         write_whole_text(self.path / CONFIG, config.to_toml())
         self.checkpoints.begin(identity)
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.metrics import PER_CENT, MetricKind
 from keras_dnnts.studies.names.config import NamesConfig, title_of, trains
 from keras_dnnts.studies.names.illustrations import (
@@ -12,8 +13,9 @@ from keras_dnnts.studies.names.illustrations import (
     illustration_axes,
     prior_axes,
 )
+from keras_dnnts.studies.names.members import read_members
 from keras_dnnts.studies.names.reference import NamesReference
-from keras_dnnts.study import ResultFormat, Study, from_module
+from keras_dnnts.study import Ensembles, ResultFormat, Study, from_module
 
 EPILOG = """
 \b
@@ -113,12 +115,22 @@ def _note(config: Mapping[str, Any]) -> str:
     return "reference protocol" if config["protocol"] == "reference" else "selection" if config.get("select") else ""
 
 
+def _refuse_ensemble(config: NamesConfig) -> None:
+    if config.is_ensemble:
+        raise UserError(
+            f"{option_name('model')} {config.model}: stands for finished runs that were put together: use keras-dnnts "
+            "ensemble with their folders"
+        )
+
+
 def _training(run: Any) -> Any:
+    _refuse_ensemble(run.config)
     where = "train:NamesTraining" if trains(run.config.to_dict()) else "baseline_training:BaselineTraining"
     return from_module(f"{HERE}.{where}")(run)
 
 
 def _count_parameters(config: NamesConfig, classes: int) -> int | None:
+    _refuse_ensemble(config)
     return from_module(f"{HERE}.train:count_parameters")(config, classes) if trains(config.to_dict()) else None
 
 
@@ -184,6 +196,12 @@ STUDY = Study(
     priors=PRIORS,
     predict=from_module(f"{HERE}.predict:predict"),
     export=from_module(f"{HERE}.export:export"),
+    ensembles=Ensembles(
+        same=("protocol", "held_out", "select", "letters"),
+        config=from_module(f"{HERE}.ensemble:ensemble_config"),
+        weights=lambda config: tuple(weight for weight, _ in read_members(config["model"])),
+        training=from_module(f"{HERE}.ensemble_training:EnsembleTraining"),
+    ),
     register_layers=from_module(f"{HERE}.models:register_layers"),
     data_sets=from_module(f"{HERE}.data:list_data_sets"),
 )

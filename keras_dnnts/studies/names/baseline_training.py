@@ -2,6 +2,7 @@
 
 import time
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -57,7 +58,7 @@ class BaselineTraining:
         found = measure_sides(dataset, split, said, shares, {self.config.model: model})
         arrays = found.arrays
         if self.config.model != "majority":  # which reads nothing
-            arrays |= show_reading(BaselineReader(model), dataset, *split_part_shown(split))
+            arrays |= show_reading(BeginningsReader(model), dataset, *split_part_shown(split))
         return SeedOutcome(
             metrics={**found.metrics, "train_seconds": trained.seconds},
             confusions=found.confusions,
@@ -70,10 +71,17 @@ class BaselineTraining:
         )
 
 
-class BaselineReader:
-    """Computes what a baseline says; see :class:`keras_dnnts.studies.names.evaluate.Evaluator`."""
+class SpeakingModel(Protocol):
+    """A model that answers in NumPy."""
 
-    def __init__(self, model: Baseline) -> None:
+    def log_probabilities(self, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+        """(N, K) float32 log-probabilities."""
+
+
+class BeginningsReader:
+    """Computes what any model says of names' beginnings; see :class:`keras_dnnts.studies.names.evaluate.Evaluator`."""
+
+    def __init__(self, model: SpeakingModel) -> None:
         self.model = model
 
     def log_probabilities(self, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from keras_dnnts.config import Config, option, shown, take_old_names
 from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET, checked_alphabet
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.own_models import is_own_model
+from keras_dnnts.studies.names.members import read_members
 
 PROTOCOLS = ("sound", "reference")
 CELLS = ("rnn", "gru", "lstm")
@@ -131,7 +132,8 @@ class NamesConfig(Config):
     def __post_init__(self) -> None:
         self._note_given()
         super().__post_init__()
-        if self.model not in (*CELLS, *BASELINES) and not is_own_model(self.model):
+        models = [model for _, model in read_members(self.model)] or [self.model]
+        if not {*models} <= {*CELLS, *BASELINES} and not is_own_model(self.model):
             known = ", ".join((*CELLS, *BASELINES))
             raise UserError(
                 f"unknown {option_name('model')} {shown(self.model)}: use one of {known}, or FILE.py:FUNCTION"
@@ -146,7 +148,7 @@ class NamesConfig(Config):
 
     def _settle_training(self) -> None:
         """Give a network the defaults of what was left out, and a baseline none of it."""
-        if self.is_baseline:
+        if not trains({"model": self.model}):
             for name in filter(self.is_given, NETWORK_DEFAULTS):
                 raise UserError(
                     f"{option_name(name)} {getattr(self, name)}: {option_name('model')} {self.model} is no network and "
@@ -173,6 +175,11 @@ class NamesConfig(Config):
         return self.model in BASELINES
 
     @property
+    def is_ensemble(self) -> bool:
+        """Whether the model is those of finished runs, put together."""
+        return bool(read_members(self.model))
+
+    @property
     def is_raw(self) -> bool:
         """Whether names keep their spelling and the blanks around them."""
         return self.protocol == "reference"
@@ -186,9 +193,13 @@ class NamesConfig(Config):
 def title_of(config: Mapping[str, Any]) -> str:
     """How titles write a config's model."""
     model = config["model"]
+    if members := read_members(model):
+        titles = [(weight, title_of({"model": member})) for weight, member in members]
+        differ = len({weight for weight, _ in titles}) > 1
+        return " + ".join(f"{weight:.3g} × {title}" if differ and weight != 1 else title for weight, title in titles)
     return BASELINES.get(model) or (model.upper() if model in CELLS else model.rpartition(":")[2])
 
 
 def trains(config: Mapping[str, Any]) -> bool:
     """Whether a config's model is a network, trained on an engine."""
-    return config["model"] not in BASELINES
+    return config["model"] not in BASELINES and not read_members(config["model"])

@@ -15,18 +15,18 @@ from keras_dnnts.datasets.folders import find_wrong_encoding
 from keras_dnnts.datasets.letters import MAX_LINE_LETTERS, encode
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.predict import STDIN, Prediction, most_probable
+from keras_dnnts.running.ensembles import find_member
 from keras_dnnts.running.saved_models import SavedModel, load_keras_model, read_arrays
 from keras_dnnts.studies.names.baselines import load_baseline
 from keras_dnnts.studies.names.config import CELLS, NamesConfig
 from keras_dnnts.studies.names.decisions import change_prior, prior_of
+from keras_dnnts.studies.names.ensemble import Ensemble, LogProbabilities, read_ensemble
+from keras_dnnts.studies.names.members import read_members
 from keras_dnnts.studies.names.numpy_model import NumpyNamesModel
 
 BLOCK_SIZE = 8192  # names read before the first is answered: batches of each length are then large
 GATES = {"rnn": 1, "gru": 3, "lstm": 4}
 _RECURRENT, _HEAD = "layers/recurrent/vars", "layers/dense/vars"
-
-LogProbabilities = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""Letters (N, T) int32 and lengths (N,) int32 to log-probabilities (N, K) float32."""
 
 
 def predict(
@@ -100,6 +100,8 @@ def load_predictor(saved: SavedModel, backend: str | None = None, device: str = 
         UserError: the model is damaged, or is not the one that the run's results describe.
     """
     assert isinstance(saved.config, NamesConfig)
+    if saved.config.is_ensemble:
+        return _load_ensemble(saved, backend, device)
     if saved.config.is_baseline:
         return _load_baseline(saved)
     if saved.config.model in CELLS:
@@ -108,6 +110,17 @@ def load_predictor(saved: SavedModel, backend: str | None = None, device: str = 
     # Imported once the engine has started.
     evaluate = importlib.import_module("keras_dnnts.studies.names.evaluate")
     return lambda letters, lengths: evaluate.predict_log_probabilities(model, letters, lengths)
+
+
+def _load_ensemble(saved: SavedModel, backend: str | None, device: str) -> LogProbabilities:
+    named = [model for _, model in read_members(saved.config.model)]
+    weights, shares = read_ensemble(saved.path, len(named), len(saved.classes))
+    members = [find_member(saved, number) for number in range(len(named))]
+    for member, model in zip(members, named, strict=True):
+        if member.config.model != model:
+            raise UserError(f"{member.path}: is not of {model}, as this run's is; restore it")
+    models = [load_predictor(member, backend or saved.config.backend, device) for member in members]
+    return Ensemble(models, weights, shares).log_probabilities
 
 
 def _load_baseline(saved: SavedModel) -> LogProbabilities:
