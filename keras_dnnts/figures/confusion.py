@@ -46,7 +46,7 @@ def plot_confusion(counts: np.ndarray, classes: Sequence[str], title: str, ax: A
         side = float(np.clip(1.8 + 0.26 * len(classes), 4.0, PAGE_WIDTH))
     else:
         side = float(np.clip(1.8 + 0.078 * len(classes), PAGE_WIDTH, LARGEST_SIDE))
-    ax = ax or new_axes(side + 0.5, side)
+    ax = ax or new_axes(max(side + 0.5, PAGE_WIDTH), side)  # however few the classes, a title has its width
     image = ax.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     ax.grid(False)
     named = range(0, len(classes), -(-len(classes) // MOST_NAMED))

@@ -1,5 +1,6 @@
 """Line charts for the page: curves to SVG paths and ticks in per cent of the plot, so that text stays text."""
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -21,6 +22,7 @@ class Series:
         values: (seeds, N), NaN where a seed has no value.
         colour: number of the colour.
         dashed: whether the line is.
+        marked: whether its points are marked, where they are few.
     """
 
     label: str
@@ -28,17 +30,19 @@ class Series:
     values: np.ndarray
     colour: int
     dashed: bool = False
+    marked: bool = False
 
 
 @dataclass(frozen=True)
 class Line:
-    """A drawn curve: SVG paths of its mean and of its range over seeds, empty for one seed."""
+    """A drawn curve: SVG paths of its mean, of its range over seeds, empty for one seed, and of its marks."""
 
     label: str
     path: str
     band: str
     colour: int
     dashed: bool
+    marks: str = ""
 
 
 @dataclass(frozen=True)
@@ -54,7 +58,12 @@ class Chart:
 
 
 def build_chart(
-    series: Sequence[Series], x_label: str, y_label: str, format_y: Callable[[float], str], from_zero: bool = True
+    series: Sequence[Series],
+    x_label: str,
+    y_label: str,
+    format_y: Callable[[float], str],
+    from_zero: bool = True,
+    format_x: Callable[[float], str] = "{:,.0f}".format,
 ) -> Chart:
     """Lay out curves; the summary tells their first and last values to those who do not see them."""
     thinned = [_thin(one) for one in series]
@@ -64,11 +73,11 @@ def build_chart(
     x_values = [value for value in ticks(x_low, x_high, 6) if x_low <= value <= x_high and value == int(value)]
     return Chart(
         lines=[_draw(one, place) for one in thinned],
-        x_ticks=[(100 * place.across(value), f"{value:,.0f}") for value in x_values or [x_low]],
+        x_ticks=[(100 * place.across(value), format_x(value)) for value in x_values or [x_low]],
         y_ticks=[(100 * place.up(value), format_y(value)) for value in axis.ticks],
         x_label=x_label,
         y_label=y_label,
-        summary=f"{y_label} by {x_label}. " + " ".join(_summarise(one, format_y) for one in series),
+        summary=f"{y_label} by {x_label}. " + " ".join(_summarise(one, format_x, format_y) for one in series),
     )
 
 
@@ -97,7 +106,7 @@ def _thin(series: Series) -> Series:
     whole = len(series.x) // size * size
     values = series.values[:, :whole].reshape(len(series.values), -1, size).mean(axis=2)
     x = series.x[:whole].reshape(-1, size)[:, -1]
-    return Series(series.label, x, values, series.colour, series.dashed)
+    return dataclasses.replace(series, x=x, values=values)
 
 
 def _draw(series: Series, place: _Place) -> Line:
@@ -112,7 +121,8 @@ def _draw(series: Series, place: _Place) -> Line:
     if len(values) > 1:
         low, high = np.nanmin(values, axis=0).tolist(), np.nanmax(values, axis=0).tolist()
         band = "M" + "L".join([*map(place.point, points, high), *map(place.point, points[::-1], low[::-1])]) + "Z"
-    return Line(series.label, path, band, series.colour, series.dashed)
+    marks = f"{path.replace('L', 'h0M')}h0" if series.marked else ""
+    return Line(series.label, path, band, series.colour, series.dashed, marks)
 
 
 def _finite(series: Series) -> tuple[np.ndarray, np.ndarray]:
@@ -122,10 +132,10 @@ def _finite(series: Series) -> tuple[np.ndarray, np.ndarray]:
     return series.x[known], values[:, known]
 
 
-def _summarise(series: Series, format_y: Callable[[float], str]) -> str:
+def _summarise(series: Series, format_x: Callable[[float], str], format_y: Callable[[float], str]) -> str:
     x, values = _finite(series)
     if not len(x):
         return f"{series.label}: no finite value."
     means = np.nanmean(values, axis=0)
     first, last = format_y(float(means[0])), format_y(float(means[-1]))
-    return f"{series.label}: from {first} at {x[0]:,.0f} to {last} at {x[-1]:,.0f}."
+    return f"{series.label}: from {first} at {format_x(x[0])} to {last} at {format_x(x[-1])}."

@@ -15,6 +15,7 @@ from keras_dnnts.studies.names.illustrations import (
 )
 from keras_dnnts.studies.names.members import read_members
 from keras_dnnts.studies.names.reference import NamesReference
+from keras_dnnts.studies.names.reliability import reliability_axes
 from keras_dnnts.study import Ensembles, ResultFormat, Study, from_module
 
 EPILOG = """
@@ -183,7 +184,11 @@ STUDY = Study(
             "dataset": {"counts": {"lines": {"*": int}, "train": [int], "held_out": [int], "skipped": int}},
         },
         arrays={"loss": "finite seeds points", "loss_step": "count points"},
-        optional=illustration_axes(PARTS) | count_axes(PARTS) | prior_axes() | beside_axes(PARTS),
+        optional=illustration_axes(PARTS)
+        | count_axes(PARTS)
+        | prior_axes()
+        | beside_axes(PARTS)
+        | reliability_axes(PARTS),
         may_be_empty=axes_that_may_be_empty(PARTS),
     ),
     reference=NamesReference(),

@@ -32,13 +32,20 @@ def list_scores(result: Result) -> list[Scores]:
         return []
     rows = [_own(result, part, "", "as trained")]
     rows += [_own(result, part, f"_{prior}", f"{prior} prior") for prior in PRIORS]
+    if result.config["model"] == "markov":
+        return [*rows, *_list_limits(result, part)]
     markov = result.arrays[f"baseline_markov_{part}"].mean(axis=0)
     rows += [
         Scores(f"{BASELINES['markov']}, {prior} prior", *markov[2 * i : 2 * i + 2].tolist())
         for i, prior in enumerate(PRIORS)
     ]
+    return [*rows, *_list_limits(result, part)]
+
+
+def _list_limits(result: Result, part: str) -> list[Scores]:
+    """What the majority class scores, unless it is the run's own model, and the best possible."""
     majority = result.arrays[f"baseline_majority_{part}"].mean(axis=0)
-    rows.append(Scores(BASELINES["majority"], *majority[2:].tolist()))
+    rows = [Scores(BASELINES["majority"], *majority[2:].tolist())] if result.config["model"] != "majority" else []
     return [*rows, Scores("Best possible", *result.arrays[f"bound_{part}"].mean(axis=0).tolist())]
 
 

@@ -11,6 +11,8 @@ from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes,
 from keras_dnnts.results import Result
 from keras_dnnts.studies.names.findings import X_LABEL, Y_LABEL, title_loss
 from keras_dnnts.studies.names.reading_figure import plot_reading
+from keras_dnnts.studies.names.reliability import find_reliability
+from keras_dnnts.studies.names.reliability_figure import plot_reliability
 
 
 def names_figures(result: Result) -> dict[str, Callable[[], Axes]]:
@@ -19,6 +21,8 @@ def names_figures(result: Result) -> dict[str, Callable[[], Axes]]:
     if "loss" in result.arrays:
         figures["training_loss"] = lambda: plot_training_loss({result.model_name: result})
     figures |= confusion_figures(result)
+    if find_reliability(result):
+        figures["reliability"] = partial(plot_reliability, result)
     read = [part for part in result.study.parts if len(result.arrays.get(f"reading_{part}_name", ()))]
     if read:
         figures["reading"] = partial(plot_reading, result, read[0])

@@ -33,7 +33,10 @@ def state_names_loss(result: Result) -> str:
     first, last = result.arrays["loss"][:, 0], result.arrays["loss"][:, -1]
     if result.arrays["loss"].shape[1] < 2 or not (last < first).all():
         return f"{result.model_name}: training loss"
-    return f"{result.model_name}: training loss falls from {first.mean():.2f} to {last.mean():.2f} nats"
+    begun, ended = f"{first.mean():.2f}", f"{last.mean():.2f}"
+    if begun == ended:
+        return f"{result.model_name}: training loss stays at {ended} nats"
+    return f"{result.model_name}: training loss falls from {begun} to {ended} nats"
 
 
 def state_left_out(result: Result, option: str) -> str:

@@ -15,6 +15,7 @@ from keras_dnnts.studies.names.bound import best_possible
 from keras_dnnts.studies.names.decisions import PRIORS, change_prior, prior_of
 from keras_dnnts.studies.names.illustrate import show_names
 from keras_dnnts.studies.names.illustrations import list_mistakes
+from keras_dnnts.studies.names.reliability import measure_reliability
 
 
 @dataclass
@@ -24,7 +25,8 @@ class Measured:
     Attributes:
         metrics: by name.
         confusions: (K, K) int counts by side.
-        counts: (K,) distinct names of every class, and how many its accuracy is worth, by name and side.
+        counts: (K,) distinct names of every class, and how many its accuracy is worth, by name and side; and what
+            else every seed has its own array of.
         arrays: the names that are shown.
         details: the mistakes among them as plain values.
     """
@@ -66,6 +68,10 @@ def measure_sides(
         found.metrics |= _measure_decisions(
             dataset, lines, side, log_probabilities[lines], trained, training_names.counts
         )
+        answers = _answer_distinct(dataset, lines, log_probabilities[lines], trained, training_names.counts)
+        found.metrics[f"{side}_calibration_error"] = measure_calibration(*answers).error
+        if side == split_part_shown(split)[1]:
+            found.counts |= measure_reliability(*answers).to_arrays(f"reliability_{side}")
         found.arrays |= show_names(dataset, lines, log_probabilities, side)
     found.details["mistakes"] = {
         side: list_mistakes(found.arrays, side, dataset.classes, dataset.files) for side in found.confusions
@@ -83,7 +89,7 @@ def _measure_decisions(
     trained: np.ndarray,
     names: np.ndarray,
 ) -> dict[str, Any]:
-    """Both accuracies of what is answered under each prior, and how far confidences are from accuracies."""
+    """Both accuracies of what is answered under each prior."""
     labels, texts = dataset.labels[lines], [dataset.texts[line] for line in lines]
     metrics: dict[str, Any] = {}
     for prior in PRIORS:
@@ -91,10 +97,17 @@ def _measure_decisions(
         accuracy = measure_accuracy(labels, answers.argmax(axis=1), len(names), copies_of=texts)
         metrics[f"{side}_accuracy_by_class_{prior}"] = accuracy.by_class
         metrics[f"{side}_accuracy_{prior}"] = accuracy.overall
+    return metrics
+
+
+def _answer_distinct(
+    dataset: NamesDataset, lines: np.ndarray, log_probabilities: np.ndarray, trained: np.ndarray, names: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """Probabilities (M, K) under the natural prior, and labels (M,), of every distinct name of some lines."""
+    labels, texts = dataset.labels[lines], [dataset.texts[line] for line in lines]
     natural = change_prior(log_probabilities, trained, prior_of("natural", names))
     first = list({pair: i for i, pair in reversed([*enumerate(zip(texts, labels.tolist(), strict=True))])}.values())
-    metrics[f"{side}_calibration_error"] = measure_calibration(np.exp(natural[first]), labels[first]).error
-    return metrics
+    return np.exp(natural[first]), labels[first]
 
 
 def _measure_beside(

@@ -13,6 +13,8 @@ from keras_dnnts.studies.names.beside import list_scores, write_scores
 from keras_dnnts.studies.names.findings import X_LABEL, Y_LABEL, state_left_out, state_reading, title_loss
 from keras_dnnts.studies.names.illustrations import NameMistakes, Reading, list_places
 from keras_dnnts.studies.names.reading import ReadName, summarise_reading
+from keras_dnnts.studies.names.reliability import find_reliability, state_error
+from keras_dnnts.studies.names.reliability_page import build_reliability
 
 PACKAGE = "keras_dnnts.studies.names"
 
@@ -50,7 +52,7 @@ def list_summary(result: Result) -> list[str]:
 
 def build_sections(result: Result) -> list[Section]:
     """The names a model was wrong about most confidently, and those it was seen reading, where they were saved."""
-    sections = _build_beside(result)
+    sections = [*_build_beside(result), *build_reliability(result)]
     if tables := _list_mistakes(result):
         sections.append(Section("Most confident mistakes", render_part(PACKAGE, "mistakes.html.jinja", tables=tables)))
     if readings := _list_readings(result):
@@ -67,7 +69,7 @@ def _build_beside(result: Result) -> list[Section]:
         {"label": one.label, "by_class": text.percent(one.by_class), "overall": text.percent(one.overall)}
         for one in scores
     ]
-    error = text.percent(result.metrics[f"{part}_calibration_error"].mean)
+    error = None if find_reliability(result) else state_error(result, part)
     body = render_part(PACKAGE, "beside.html.jinja", part=result.parts[part], rows=rows, error=error)
     return [Section("Class priors and baselines", body)]
 
