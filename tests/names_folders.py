@@ -1,6 +1,8 @@
 """Small folders of names, for tests that need some data and do not care which."""
 
+from contextlib import nullcontext
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -43,8 +45,13 @@ def write_names(folder: Path, names: dict[str, list[str]] = NAMES) -> Path:
     return folder
 
 
-def call(*arguments: str | Path) -> int:
-    """Run the command line in this process and return its exit code."""
-    with pytest.raises(SystemExit) as exit_:
+def call(*arguments: str | Path, figures: bool = False) -> int:
+    """Run the command line in this process and return its exit code.
+
+    Args:
+        figures: whether runs draw them, which takes longer than all the rest of a small one.
+    """
+    undrawn = mock.patch("keras_dnnts.figures.save_figures", lambda result, folder: [])
+    with nullcontext() if figures else undrawn, pytest.raises(SystemExit) as exit_:
         main([str(argument) for argument in arguments])
     return int(exit_.value.code or 0)

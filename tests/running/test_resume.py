@@ -32,6 +32,8 @@ VOLATILE = re.compile("_seconds$|_per_second$")
 # Files are written by the same code on every engine, so that one of them can be interrupted more often.
 ON_TORCH = keras.backend.backend() == "torch"
 EVERYDAY_KILLS, MATRIX_RUNS = 5 if ON_TORCH else 2, 10  # of each experiment
+# How seeds follow each other is the same on every engine, and each of them compiles its own network.
+SEEDS = 2 if ON_TORCH else 1
 # What CIFAR-10 has of its own is what it saves in checkpoints and models; the other sites are those of names.
 SITES_OF_CIFAR = re.compile(r"checkpoints/\.unfinished|training-seed|\.keras|figures")
 ERRORS = ("ENOSPC", "EIO", "EACCES")
@@ -86,7 +88,7 @@ def options(tmp_path_factory):
         for name in ("bee", "cow", "owl")
         for i in range(count)
     }
-    shared = ("--backend", keras.backend.backend(), "--seeds", 2, "--checkpoint-seconds", 0, "--quiet")
+    shared = ("--backend", keras.backend.backend(), "--seeds", SEEDS, "--checkpoint-seconds", 0, "--quiet")
     names = ("--data-dir", write_names(folder / "names"), "--hidden-units", 8, "--iterations", 4000, "--cell", "lstm")
     names += ("--schedule", "linear", "--draw-classes", "root", "--draw-from", "names")
     cifar = ("--data-dir", write_folder(folder / "images", images), "--image-size", 63, "--width", 0.05)

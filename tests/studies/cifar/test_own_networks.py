@@ -76,7 +76,7 @@ def options(folder, function="build_net"):
 
 @pytest.fixture(scope="module")
 def run(folder):
-    assert call("cifar", *options(folder), "--out", folder / "run") == 0
+    assert call("cifar", *options(folder), "--out", folder / "run", figures=True) == 0
     return folder / "run"
 
 
@@ -153,7 +153,9 @@ def test_resumes_where_the_code_is_named_again(folder, tmp_path, capsys, monkeyp
 def test_a_network_without_taps_and_features_has_a_whole_run(folder, tmp_path):
     out = tmp_path / "run"
     knobs = ("--recipe", "reference", "--optimizer", "sgd", "--schedule", "cosine", "--label-smoothing", 0.1)
-    assert call("cifar", *options(folder, "build_bare"), *knobs, "--augmentation", "flip", "--out", out) == 0
+    assert (
+        call("cifar", *options(folder, "build_bare"), *knobs, "--augmentation", "flip", "--out", out, figures=True) == 0
+    )
     result = load_result(out)
     assert not [name for name in result.arrays if name.startswith(("activation", "embedding"))]
     assert result.details["neighbour_accuracy"] == {}

@@ -32,8 +32,9 @@ def names(tmp_path):
     return write_names(tmp_path / "names")
 
 
-def run(names, out, model, *options):
-    assert call("names", "--data-dir", names, "--out", out, "--model", model, "--quiet", *options) == 0
+def run(names, out, model, *options, figures=False):
+    command = ("names", "--data-dir", names, "--out", out, "--model", model, "--quiet", *options)
+    assert call(*command, figures=figures) == 0
     return load_result(out)
 
 
@@ -45,7 +46,7 @@ def fit(names, out, model, **changes):
 @pytest.mark.parametrize("model", ["majority", "markov"])
 def test_leaves_a_complete_run_behind(names, tmp_path, model, capsys):
     out = tmp_path / "run"
-    result = run(names, out, model, "--seeds", "2", "--seed", "3")
+    result = run(names, out, model, "--seeds", "2", "--seed", "3", figures=True)
 
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     stems = ["confusion_train", "confusion_held_out"] + (["reading"] if model != "majority" else [])

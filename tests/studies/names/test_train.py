@@ -29,8 +29,8 @@ def names(tmp_path):
     return write_names(tmp_path / "names")
 
 
-def run(names, out, *more):
-    assert call("names", "--data-dir", names, "--out", out, *SMALL, *more) == 0
+def run(names, out, *more, figures=False):
+    assert call("names", "--data-dir", names, "--out", out, *SMALL, *more, figures=figures) == 0
     return load_result(out)
 
 
@@ -40,7 +40,7 @@ def stable(result):
 
 @pytest.mark.parametrize("cell", ["rnn", "gru", "lstm"])
 def test_leaves_a_complete_run_behind(names, tmp_path, cell, capsys):
-    result = run(names, tmp_path / "run", "--cell", cell, "--seeds", "2", "--seed", "3")
+    result = run(names, tmp_path / "run", "--cell", cell, "--seeds", "2", "--seed", "3", figures=True)
 
     files = {path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     assert files == {
