@@ -6,7 +6,7 @@ import numpy as np
 
 from keras_dnnts.studies.names.baselines.arrays import Arrays
 from keras_dnnts.studies.names.baselines.base import Baseline, TrainingNames, log_prior
-from keras_dnnts.studies.names.baselines.letters import NgramIndex, Symbols, cut_ngrams
+from keras_dnnts.studies.names.baselines.letters import NgramIndex, Symbols, cut_ngrams, sum_rows
 from keras_dnnts.studies.names.baselines.majority import read_names
 
 ORDER = 5
@@ -55,8 +55,8 @@ class MarkovModel(Baseline):
         marked, sizes = names.symbols.mark(names.letters, names.lengths, starts=order - 1)
         ngrams, of_name = cut_ngrams(marked, sizes, order)
         index = NgramIndex(ngrams, names.symbols.count)
-        counts = np.zeros((len(index.ngrams), names.classes), np.int64)
-        np.add.at(counts, (index.numbers, names.labels[of_name]), 1)
+        cells = index.numbers * names.classes + names.labels[of_name]
+        counts = np.bincount(cells, minlength=len(index.ngrams) * names.classes).reshape(-1, names.classes)
         return cls(names.symbols, names.counts, index.ngrams, counts, discount)
 
     @classmethod
@@ -118,16 +118,14 @@ class _Level:
         contexts = self._index.context_numbers[order]
         # The last rows, of zeros, are of what is not known: its number is -1.
         self._counts = np.concatenate([counts[order], np.zeros((1, counts.shape[1]), np.int64)])
-        self._types, self._totals = (np.zeros((self._index.contexts + 1, counts.shape[1])) for _ in range(2))
-        np.add.at(self._totals, contexts, counts[order])
-        np.add.at(self._types, contexts, counts[order] > 0)
+        self._totals = sum_rows(contexts, counts[order].astype(float), self._index.contexts + 1)
+        self._types = sum_rows(contexts, (counts[order] > 0).astype(float), self._index.contexts + 1)
 
     def count_continuations(self) -> tuple[np.ndarray, np.ndarray]:
         """The distinct n-grams of one symbol less, and how many symbols come before each in each class."""
         ends = NgramIndex(self._index.ngrams[:, 1:], self._symbols)
-        counts = np.zeros((len(ends.ngrams), self._counts.shape[1]), np.int64)
-        np.add.at(counts, ends.numbers, self._counts[:-1] > 0)
-        return ends.ngrams, counts
+        kinds = (self._counts[:-1] > 0).astype(np.int64)
+        return ends.ngrams, sum_rows(ends.numbers, kinds, len(ends.ngrams))
 
     def interpolate(self, ngrams: np.ndarray, shorter: np.ndarray, discount: float) -> np.ndarray:
         """(M, K) P of the last symbols of (M, n) n-grams from their P after one symbol less."""
