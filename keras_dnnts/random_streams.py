@@ -17,7 +17,7 @@ class Purpose(StrEnum):
     SPLIT = "split into parts"
     VALIDATION_NAMES = "split of training names"
     SUBSET = "training images that are kept"
-    EXAMPLES = "order of examples"
+    EXAMPLES = "order of examples"  # none of one stream of examples, else the epoch
     WEIGHTS = "initial weights"  # number of the array
     ORDER = "order of images"  # epoch
     AUGMENTATION = "augmentation"  # epoch, batch

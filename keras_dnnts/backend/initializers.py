@@ -79,6 +79,14 @@ class InitialWeights:
         """
         return SeededNormal(math.sqrt(2 / fan_out), self._next())
 
+    def normal(self, deviation: float) -> SeededNormal:
+        """Draw from N(0, deviation**2)."""
+        return SeededNormal(deviation, self._next())
+
+    def seed_layer(self) -> tuple[int, int]:
+        """The seed of a layer that makes initializers of its own; it adds the numbers of its arrays."""
+        return self._next()
+
     def _next(self) -> tuple[int, int]:
         return self._seed, next(self._arrays)
 

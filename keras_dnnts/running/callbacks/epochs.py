@@ -52,22 +52,11 @@ class Epoch:
     seconds: float
 
 
-class EpochBatches(Protocol):
-    """Batches whose order and whatever else is random in them are a function of the epoch.
-
-    Attributes:
-        images: number of examples.
-        batch_size: number of examples a batch; the last may have fewer.
-    """
-
-    images: int
-    batch_size: int
+class EpochOrder(Protocol):
+    """Examples whose order and whatever else is random in them are a function of the epoch."""
 
     def start_epoch(self, epoch: int) -> None:
         """Turn to an epoch, counted from 0."""
-
-    def __len__(self) -> int:
-        """Number of batches."""
 
 
 class EpochStart(keras.callbacks.Callback):
@@ -75,7 +64,7 @@ class EpochStart(keras.callbacks.Callback):
 
     async_safe = True
 
-    def __init__(self, seed: int, batches: Sequence[Batches]) -> None:
+    def __init__(self, seed: int, batches: Sequence[EpochOrder]) -> None:
         super().__init__()
         self.seed, self.batches = seed, batches
 

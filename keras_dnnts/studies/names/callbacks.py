@@ -1,5 +1,6 @@
-"""Callbacks of per-example training, where an epoch of ``fit`` is one chunk of updates."""
+"""Callbacks of training: one example at a time, where an epoch of ``fit`` is one chunk of updates, and in batches."""
 
+import math
 import time
 from typing import Any
 
@@ -12,7 +13,42 @@ from keras_dnnts.running.callbacks.checkpoint import ModelState
 from keras_dnnts.running.console import RunProgress
 
 
-class UpdateHistory(keras.callbacks.Callback):
+class LossHistory(keras.callbacks.Callback):
+    """What is kept of every epoch of ``fit``: its mean loss and the time it took.
+
+    Attributes:
+        losses: mean loss of every finished epoch.
+        seconds: how long each took.
+        compile_seconds: how long the engine or the kernel compiled before that.
+    """
+
+    async_safe = True
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.losses: list[float] = []
+        self.seconds: list[float] = []
+        self.compile_seconds = 0.0
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Start the clock."""
+        self._started = time.perf_counter()
+
+    def get_state(self) -> dict[str, Any]:
+        """What :meth:`set_state` takes."""
+        return {"losses": self.losses, "seconds": self.seconds, "compile_seconds": self.compile_seconds}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.losses, self.seconds = state["losses"], state["seconds"]
+        self.compile_seconds += state.get("compile_seconds", 0.0)
+
+    def _record(self, logs: dict[str, Any]) -> None:
+        self.losses.append(float(logs["loss"]))
+        self.seconds.append(time.perf_counter() - self._started)
+
+
+class UpdateHistory(LossHistory):
     """Keep the mean loss of every chunk of updates and the time it took.
 
     Where a loss is not finite, training stops and the model goes back to where it was before that chunk.
@@ -23,20 +59,12 @@ class UpdateHistory(keras.callbacks.Callback):
         learnt: what the model had learnt at the end of the last chunk.
 
     Attributes:
-        losses: mean loss of every finished chunk.
-        seconds: how long each took.
-        compile_seconds: how long the engine or the kernel compiled before that.
         failed_update: None, or the number (from 1) of the update whose loss was not finite.
     """
-
-    async_safe = True
 
     def __init__(self, updates: int, chunk_size: int, learnt: ModelState) -> None:
         super().__init__()
         self.updates, self.chunk_size, self.learnt = updates, chunk_size, learnt
-        self.losses: list[float] = []
-        self.seconds: list[float] = []
-        self.compile_seconds = 0.0
         self.failed_update: int | None = None
 
     @property
@@ -49,10 +77,6 @@ class UpdateHistory(keras.callbacks.Callback):
         """Speed of the training loop."""
         return sum(self._size(chunk) for chunk in range(len(self.seconds))) / sum(self.seconds)
 
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Start the clock."""
-        self._started = time.perf_counter()
-
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Record the chunk, or stop at a loss that is not finite."""
         assert logs is not None
@@ -62,20 +86,86 @@ class UpdateHistory(keras.callbacks.Callback):
             self.learnt.restore()
             self.model.stop_training = True
             return
-        self.losses.append(float(logs["loss"]))
-        self.seconds.append(time.perf_counter() - self._started)
-
-    def get_state(self) -> dict[str, Any]:
-        """What :meth:`set_state` takes."""
-        return {"losses": self.losses, "seconds": self.seconds, "compile_seconds": self.compile_seconds}
-
-    def set_state(self, state: dict[str, Any]) -> None:
-        """Go on from there."""
-        self.losses, self.seconds = state["losses"], state["seconds"]
-        self.compile_seconds += state.get("compile_seconds", 0.0)
+        self._record(logs)
 
     def _size(self, chunk: int) -> int:
         return min(self.chunk_size, self.updates - chunk * self.chunk_size)
+
+
+class BatchHistory(LossHistory):
+    """Keep the mean loss of every epoch of batches and the time it took.
+
+    Where that loss is not finite, training stops and the model goes back to where it was before that epoch.
+
+    Args:
+        learned: what the model had learned at the end of the last epoch.
+
+    Attributes:
+        failed_epoch: None, or the number (from 1) of the epoch whose loss was not finite.
+    """
+
+    def __init__(self, learned: ModelState) -> None:
+        super().__init__()
+        self.learned = learned
+        self.failed_epoch: int | None = None
+
+    @property
+    def failed(self) -> bool:
+        """Whether a loss was not finite."""
+        return self.failed_epoch is not None
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Record the epoch, or stop at a loss that is not finite."""
+        assert logs is not None
+        if not math.isfinite(logs["loss"]):
+            self.failed_epoch = epoch + 1
+            self.learned.restore()
+            self.model.stop_training = True
+            return
+        self._record(logs)
+
+
+class BatchProgress(keras.callbacks.Callback):
+    """Show progress after every batch, and a line every epoch.
+
+    Args:
+        progress: counts batches, of every seed as many an epoch as of the one that has the most.
+        label: of the seed, for a person; may be empty.
+        batches: number of batches an epoch.
+        history: stands before this in ``fit``'s callbacks.
+    """
+
+    async_safe = True
+
+    def __init__(self, progress: RunProgress, label: str, batches: int, history: BatchHistory) -> None:
+        super().__init__()
+        self.progress, self.label, self.batches, self.history = progress, label, batches, history
+        self._logs: dict[str, Any] | None = None
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Name the epoch."""
+        self._title, self._left = f"epoch {epoch + 1}/{self.params['epochs']}", self.batches
+
+    def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Count the batch before this one."""
+        if batch > 0:
+            self._advance(1)
+
+    def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
+        """Keep the latest mean."""
+        self._logs = logs
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Count what is left and print the epoch's line."""
+        if self.history.failed:
+            return
+        self._advance(self._left)
+        self.progress.line(f"{self._title} · loss {self.history.losses[-1]:.4f}", self.label)
+
+    def _advance(self, batches: int) -> None:
+        self._left -= batches
+        note = f"loss {self._logs['loss']:.4f}" if self._logs else ""
+        self.progress.advance(batches, self.label, note, self._title)
 
 
 class UpdateProgress(keras.callbacks.Callback):

@@ -20,6 +20,9 @@ BASELINES = {
     "markov": "Markov model",
     "ngram-logistic": "Logistic regression on letter n-grams",
 }
+# Trained in batches, beside weights of letter n-grams: by name, how titles write them.
+BATCHED = {"char-cnn": "Char-CNN", "bi-gru": "Bi-GRU"}
+MODELS = (*CELLS, *BATCHED, *BASELINES)
 SCHEDULES = ("constant", "linear", "cosine")
 DRAWN_CLASSES = ("even", "root", "natural")
 DRAWN_FROM = ("lines", "names")
@@ -29,11 +32,13 @@ SOURCES = ("auto", "names", "starter")
 # Beyond these, slips of the finger fill the memory, or never end.
 MOST_ITERATIONS = 100_000_000
 MOST_HIDDEN_UNITS = 16_384
+MOST_EPOCHS = 1_000_000
+LARGEST_BATCH = 1_000_000
 
 
 @dataclass(frozen=True)
 class NetworkSettings:
-    """How networks are trained, with what holds where nothing is given; baselines have none of these."""
+    """How networks are trained one example at a time, with what holds where nothing is given."""
 
     hidden_units: int = 128
     iterations: int = 100_000
@@ -44,19 +49,31 @@ class NetworkSettings:
     engine: str = "auto"
 
 
+@dataclass(frozen=True)
+class BatchedSettings:
+    """How networks are trained in batches, with what holds where nothing is given."""
+
+    epochs: int = 10
+    batch_size: int = 128
+    learning_rate: float = 0.005
+
+
 NETWORK_DEFAULTS = dataclasses.asdict(NetworkSettings())
+BATCHED_DEFAULTS = dataclasses.asdict(BatchedSettings())
 
 
 def _of_networks(name: str, help: str, section: str, /, **how: Any) -> Any:
-    return option(None, help, section, default=str(NETWORK_DEFAULTS[name]), **how)
+    defaults = {str(group[name]): None for group in (NETWORK_DEFAULTS, BATCHED_DEFAULTS) if name in group}
+    return option(None, help, section, default=" or ".join(defaults), **how)
 
 
 @take_old_names
 @dataclass(frozen=True, kw_only=True)
 class NamesConfig(Config):
-    """The names study: a recurrent network or a baseline classifies surnames by language.
+    """The names study: a network or a baseline classifies surnames by language.
 
-    What only networks have, such as ``learning_rate``, is None for a baseline.
+    What a model does not have, such as ``learning_rate`` of a baseline or ``iterations`` of a network that is trained
+    in batches, is None.
 
     >>> from keras_dnnts import NamesConfig
     >>> print(NamesConfig(model="lstm", seeds=5).to_toml().splitlines()[0])
@@ -69,9 +86,10 @@ class NamesConfig(Config):
 
     model: str = option(  # type: ignore[assignment]
         "gru",
-        f"Recurrent cell ({', '.join(CELLS)}), baseline ({', '.join(BASELINES)}), or your own model: FILE.py:FUNCTION.",
+        f"Recurrent cell ({', '.join(CELLS)}), network trained in batches ({', '.join(BATCHED)}), baseline "
+        f"({', '.join(BASELINES)}), or your own model: FILE.py:FUNCTION.",
         "Model",
-        suggestions=(*CELLS, *BASELINES),
+        suggestions=MODELS,
     )
     protocol: str = option("sound", "Training and test protocol; see below.", "Training", choices=PROTOCOLS)
     dataset: str = option(
@@ -101,8 +119,21 @@ class NamesConfig(Config):
     iterations: int | None = _of_networks(
         "iterations", "Number of updates, of one example each.", "Training", at_least=1, at_most=MOST_ITERATIONS
     )
+    epochs: int | None = _of_networks(
+        "epochs",
+        f"Passes over the distinct training names ({', '.join(BATCHED)}).",
+        "Training",
+        at_least=1,
+        at_most=MOST_EPOCHS,
+    )
+    batch_size: int | None = _of_networks(
+        "batch_size", f"Names per update ({', '.join(BATCHED)}).", "Training", at_least=1, at_most=LARGEST_BATCH
+    )
     learning_rate: float | None = _of_networks(
-        "learning_rate", "Step size of weight -= rate * gradient.", "Training", above=0
+        "learning_rate",
+        f"Step size of weight -= rate * gradient, or AdamW's largest ({', '.join(BATCHED)}).",
+        "Training",
+        above=0,
     )
     schedule: str | None = _of_networks(
         "schedule",
@@ -133,10 +164,10 @@ class NamesConfig(Config):
         self._note_given()
         super().__post_init__()
         models = [model for _, model in read_members(self.model)] or [self.model]
-        if not {*models} <= {*CELLS, *BASELINES} and not is_own_model(self.model):
-            known = ", ".join((*CELLS, *BASELINES))
+        if not {*models} <= {*MODELS} and not is_own_model(self.model):
             raise UserError(
-                f"unknown {option_name('model')} {shown(self.model)}: use one of {known}, or FILE.py:FUNCTION"
+                f"unknown {option_name('model')} {shown(self.model)}: use one of {', '.join(MODELS)}, or "
+                "FILE.py:FUNCTION"
             )
         if self.select and self.protocol == "reference":
             raise UserError(
@@ -147,15 +178,17 @@ class NamesConfig(Config):
         checked_alphabet(self.letters, self.is_raw)
 
     def _settle_training(self) -> None:
-        """Give a network the defaults of what was left out, and a baseline none of it."""
-        if not trains({"model": self.model}):
-            for name in filter(self.is_given, NETWORK_DEFAULTS):
+        """Give a model its defaults of what was left out, and nothing of what it does not have."""
+        trained = trains({"model": self.model})
+        defaults = {} if not trained else BATCHED_DEFAULTS if self.is_batched else NETWORK_DEFAULTS
+        for name in filter(self.is_given, NETWORK_DEFAULTS | BATCHED_DEFAULTS):
+            if name not in defaults:
+                why = "" if trained else "is no network and "
                 raise UserError(
-                    f"{option_name(name)} {getattr(self, name)}: {option_name('model')} {self.model} is no network and "
-                    "has no such setting: leave it out"
+                    f"{option_name(name)} {getattr(self, name)}: {option_name('model')} {self.model} {why}has no such "
+                    "setting: leave it out"
                 )
-            return
-        for name, default in NETWORK_DEFAULTS.items():
+        for name, default in defaults.items():
             if not self.is_given(name):
                 object.__setattr__(self, name, default)
 
@@ -166,8 +199,18 @@ class NamesConfig(Config):
 
     @property
     def settings(self) -> NetworkSettings:
-        """How the network is trained; only of a network."""
+        """How the network is trained; only of one that is trained one example at a time."""
         return NetworkSettings(**{name: getattr(self, name) for name in NETWORK_DEFAULTS})
+
+    @property
+    def batched_settings(self) -> BatchedSettings:
+        """How the network is trained; only of one that is trained in batches."""
+        return BatchedSettings(**{name: getattr(self, name) for name in BATCHED_DEFAULTS})
+
+    @property
+    def is_batched(self) -> bool:
+        """Whether the model is a network that is trained in batches."""
+        return self.model in BATCHED
 
     @property
     def is_baseline(self) -> bool:
@@ -197,7 +240,7 @@ def title_of(config: Mapping[str, Any]) -> str:
         titles = [(weight, title_of({"model": member})) for weight, member in members]
         differ = len({weight for weight, _ in titles}) > 1
         return " + ".join(f"{weight:.3g} × {title}" if differ and weight != 1 else title for weight, title in titles)
-    return BASELINES.get(model) or (model.upper() if model in CELLS else model.rpartition(":")[2])
+    return (BASELINES | BATCHED).get(model) or (model.upper() if model in CELLS else model.rpartition(":")[2])
 
 
 def trains(config: Mapping[str, Any]) -> bool:

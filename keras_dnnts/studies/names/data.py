@@ -150,13 +150,18 @@ def list_data_sets(fetch: bool) -> Sequence[tuple[str, str]]:
     return [("names", find_place(import_builder(BUILDER))), ("starter names", "bundled")]
 
 
+def is_at_hand(config: NamesConfig) -> bool:
+    """Whether the data of a config can be read without a download."""
+    return config.data_dir is not None or config.dataset == "starter" or is_ready(BUILDER)
+
+
 def survey(config: NamesConfig) -> tuple[Sequence[str], int]:
     """Facts about the data of a config, and the number of its classes; downloads nothing.
 
     Raises:
         UserError: the data cannot be used.
     """
-    if config.data_dir is None and config.dataset != "starter" and not is_ready(BUILDER):
+    if not is_at_hand(config):
         if config.dataset == "names":
             return ["data: names, 18 languages, not downloaded yet"], 18
         return ["data: names, 18 languages, to be downloaded; the bundled starter names where that is impossible"], 18

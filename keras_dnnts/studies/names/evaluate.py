@@ -90,19 +90,20 @@ def read_letter_by_letter(model: keras.Model, letters: np.ndarray, lengths: np.n
     >>> probabilities.shape, bool(np.isnan(probabilities[1, 2]).all())
     ((2, 3, 4), True)
     """
-    if any(isinstance(layer, Recurrent) for layer in model.layers):
+    if any(layer.name == RECURRENT and isinstance(layer, Recurrent) for layer in model.layers):
         logits = model.get_layer(HEAD)(model.get_layer(RECURRENT).output)
         reader = keras.Model(model.inputs[0], logits)
         probabilities = special.softmax(np.asarray(reader.predict(letters, batch_size=2048, verbose=0)), axis=-1)
     else:
-        probabilities = _read_beginnings(model, letters)
+        probabilities = _read_beginnings(model, letters, lengths)
     probabilities[np.arange(letters.shape[1]) >= lengths[:, None]] = np.nan
     return probabilities
 
 
-def _read_beginnings(model: keras.Model, letters: np.ndarray) -> np.ndarray:
-    """(N, T, K) float32 probabilities of any model: of every name, cut after every letter."""
-    count, longest = letters.shape
-    ends = np.tile(np.arange(1, longest + 1, dtype=np.int32), count)
-    log_probabilities = predict_log_probabilities(model, np.repeat(letters, longest, axis=0), ends)
-    return np.exp(log_probabilities).reshape(count, longest, -1)
+def _read_beginnings(model: keras.Model, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+    """(N, T, K) float32 probabilities of any model: of every name, cut after every letter; 0 after the last."""
+    rows, ends = np.nonzero(np.arange(letters.shape[1]) < lengths[:, None])
+    log_probabilities = predict_log_probabilities(model, letters[rows], (ends + 1).astype(np.int32))
+    probabilities = np.zeros((*letters.shape, log_probabilities.shape[1]), np.float32)
+    probabilities[rows, ends] = np.exp(log_probabilities)
+    return probabilities

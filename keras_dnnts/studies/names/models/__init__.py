@@ -1,5 +1,6 @@
-"""Keras models of sequences of letters, trained one example at a time."""
+"""Keras models of sequences of letters, trained one example at a time or in batches."""
 
+from keras_dnnts.studies.names.models.batched import BUILDERS, build_bi_gru, build_char_cnn
 from keras_dnnts.studies.names.models.char_rnn import (
     HEAD,
     RECURRENT,
@@ -14,9 +15,12 @@ from keras_dnnts.studies.names.models.char_rnn import (
 from keras_dnnts.studies.names.models.per_example import PerExampleModel
 
 __all__ = [
+    "BUILDERS",
     "HEAD",
     "RECURRENT",
     "PerExampleModel",
+    "build_bi_gru",
+    "build_char_cnn",
     "build_char_rnn",
     "compile_char_rnn",
     "compile_kernel",

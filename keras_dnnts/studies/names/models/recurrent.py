@@ -1,6 +1,7 @@
 """A recurrent layer with PyTorch's semantics on every engine."""
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -22,7 +23,7 @@ class Recurrent(keras.layers.Layer):
     Args:
         cell: ``"rnn"`` (tanh), ``"gru"`` or ``"lstm"``.
         units: size of the state.
-        seed: seed of the initial weights, the same on every engine.
+        seed: seed of the initial weights, the same on every engine, or numbers that begin with it.
 
     Call arguments:
         inputs: (batch, time, width) float.
@@ -34,7 +35,7 @@ class Recurrent(keras.layers.Layer):
         ValueError: for an unknown cell.
     """
 
-    def __init__(self, cell: str, units: int, seed: int = 0, **kwargs: Any) -> None:
+    def __init__(self, cell: str, units: int, seed: int | Sequence[int] = 0, **kwargs: Any) -> None:
         super().__init__(**kwargs)
         if cell not in CELLS:
             raise ValueError(f"unknown cell {cell!r}: use one of {', '.join(CELLS)}")
@@ -49,7 +50,8 @@ class Recurrent(keras.layers.Layer):
         self.recurrent_bias = self._add_uniform("recurrent_bias", (rows,), 3)
 
     def _add_uniform(self, name: str, shape: tuple[int | None, ...], stream: int) -> Any:
-        initializer = SeededUniform(1 / math.sqrt(self.units), (self.seed, stream))
+        seed = (self.seed,) if isinstance(self.seed, int) else self.seed
+        initializer = SeededUniform(1 / math.sqrt(self.units), (*seed, stream))
         return self.add_weight(name=name, shape=shape, initializer=initializer)
 
     def call(self, inputs: Any) -> Any:

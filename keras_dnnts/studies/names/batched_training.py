@@ -1,0 +1,203 @@
+"""How networks on names are trained in batches: epochs of ``fit`` over the distinct training names."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from keras_dnnts.backend import Adam
+from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.running.callbacks import Checkpoint, EpochStart, ModelState
+from keras_dnnts.running.compilation import compile_steps
+from keras_dnnts.running.run import Run
+from keras_dnnts.running.seeding import seed_all
+from keras_dnnts.studies.names.baselines.base import TrainingNames
+from keras_dnnts.studies.names.callbacks import BatchHistory, BatchProgress
+from keras_dnnts.studies.names.config import NamesConfig
+from keras_dnnts.studies.names.data import NamesData, is_at_hand, load_data
+from keras_dnnts.studies.names.evaluate import build_evaluator
+from keras_dnnts.studies.names.illustrate import show_reading
+from keras_dnnts.studies.names.measure import measure_sides, split_part_shown
+from keras_dnnts.studies.names.models import BUILDERS, negative_log_likelihood
+from keras_dnnts.studies.names.name_batches import FirstBatch, NameBatches
+from keras_dnnts.study import SeedOutcome
+
+WEIGHT_DECAY = 0.01
+WARM_UP = 0.2  # of all updates
+LARGEST_GRADIENT = 1.0  # the norm of all gradients together
+COLUMNS = ["epoch", "loss"]
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A compiled network and the names that it learns from."""
+
+    model: keras.Model
+    names: TrainingNames
+    batches: NameBatches
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A trained network and its losses by epoch."""
+
+    prepared: Prepared
+    history: BatchHistory
+
+
+class BatchedTraining:
+    """See :class:`keras_dnnts.study.Training`."""
+
+    side_by_side = 1
+    unit = "updates"
+
+    def __init__(self, run: Run) -> None:
+        self.run = run
+        self.config: NamesConfig = run.config
+        self.settings = self.config.batched_settings
+        self.data: NamesData = run.data
+        # Splits differ by a few names.
+        self.round_size = max(len(self._make_batches(seed)) for seed in self.config.all_seeds)
+        self.steps = self.settings.epochs * self.round_size
+
+    def prepare(self, seed: int) -> Prepared:
+        """Build and compile the network of a seed."""
+        names, batches = self._names(seed), self._make_batches(seed)
+        model = build_model(self.config, names, seed)
+        rate = OneCycle(self.settings.learning_rate, self.settings.epochs * len(batches), WARM_UP)
+        optimizer = Adam(rate, weight_decay=WEIGHT_DECAY, global_clipnorm=LARGEST_GRADIENT)
+        # The outputs hold the prior: what the rest of the network learns does without it.
+        model.compile(optimizer, loss=negative_log_likelihood)
+        return Prepared(model, names, batches)
+
+    def train(self, seed: int, prepared: Prepared) -> Trained:
+        """Train the epochs that are left."""
+        run, model, batches = self.run, prepared.model, prepared.batches
+        learned = ModelState(model)
+        history = BatchHistory(learned)
+
+        def save(state: Any) -> None:
+            run.directory.checkpoints.save_training(seed, state)
+            run.save_history(seed, COLUMNS, _rows(history.losses))
+
+        checkpoint = Checkpoint(learned, {"history": history}, save, self.config.checkpoint_seconds, run.interruption)
+        checkpoint.restore(run.directory.checkpoints.load_training(seed))
+        run.progress.skip(checkpoint.epochs * self.round_size, run.label(seed))
+        if not checkpoint.finished:
+            first = FirstBatch(batches)
+            history.compile_seconds += compile_steps(model, lambda: model.fit(first, shuffle=False, verbose=0))
+            model.fit(
+                batches,
+                initial_epoch=checkpoint.epochs,
+                epochs=self.settings.epochs,
+                shuffle=False,
+                verbose=0,
+                callbacks=[
+                    EpochStart(seed, [batches]),
+                    history,
+                    BatchProgress(run.progress, run.label(seed), self.round_size, history),
+                    *run.callbacks,
+                    checkpoint,
+                ],
+            )
+        return Trained(prepared, history)
+
+    def finish(self, seed: int, trained: Trained) -> SeedOutcome:
+        """Save the network, measure it on every side, and pick the names that are shown."""
+        model, history, batches = trained.prepared.model, trained.history, trained.prepared.batches
+        self.run.save_history(seed, COLUMNS, _rows(history.losses))
+        # Without the optimizer, whose moments take twice the room of the weights.
+        self.run.directory.save_model(keras.Model(model.inputs, model.outputs[0], name=model.name), seed)
+        self._check_finite(seed, history)
+        dataset, split = self.data.dataset, self.data.splits[seed]
+        evaluator = build_evaluator(model, self.config.model)
+        counts = trained.prepared.names.counts
+        log_probabilities = evaluator.log_probabilities(dataset.letters, dataset.lengths)
+        found = measure_sides(dataset, split, log_probabilities, counts / counts.sum())
+        arrays = found.arrays | show_reading(evaluator, dataset, *split_part_shown(split))
+        epochs = np.arange(1, len(history.losses) + 1)
+        return SeedOutcome(
+            metrics={
+                **found.metrics,
+                "final_loss": history.losses[-1],
+                "train_seconds": sum(history.seconds),
+                "steps_per_second": len(history.seconds) * len(batches) / sum(history.seconds),
+                "compile_seconds": history.compile_seconds,
+            },
+            confusions=found.confusions,
+            parameters=_count_parameters(model),
+            columns=COLUMNS,
+            rows=_rows(history.losses),
+            curves={"loss": np.array(history.losses), **found.counts},
+            details=found.details,
+            arrays={"loss_step": epochs * len(batches) * batches.batch_size, **arrays},
+        )
+
+    def _names(self, seed: int) -> TrainingNames:
+        return TrainingNames.of_lines(self.data.dataset, self.data.splits[seed].train)
+
+    def _make_batches(self, seed: int) -> NameBatches:
+        return NameBatches(self._names(seed), self.settings.batch_size, seed)
+
+    def _check_finite(self, seed: int, history: BatchHistory) -> None:
+        if history.failed_epoch is not None:
+            raise UserError(
+                f"seed {seed}: the loss is not finite in epoch {history.failed_epoch}: try a lower "
+                f"{option_name('learning_rate')} than {self.settings.learning_rate}; {self.run.directory.path} keeps "
+                f"the history and the weights up to epoch {history.failed_epoch - 1}"
+            )
+
+
+class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
+    """A rate that rises linearly for the first updates and then falls to almost nothing as half a cosine.
+
+    Args:
+        rate: the largest.
+        updates: of the whole training, N: the rate of update i is ``rate * i / (warm_up * N)`` while it rises, and
+            after that falls evenly in the angle, so that update N + 1 would have none.
+        warm_up: the share of updates in which it rises.
+    """
+
+    def __init__(self, rate: float, updates: int, warm_up: float) -> None:
+        super().__init__()
+        self.rate, self.updates, self.warm_up = rate, updates, warm_up
+
+    def __call__(self, step: Any) -> Any:
+        """The rate of the update after ``step`` others."""
+        number, rising = ops.cast(step, "float32") + 1, self.warm_up * self.updates
+        fallen = ops.clip((number - rising) / (self.updates + 1 - rising), 0, 1)
+        return self.rate * ops.minimum(number / rising, 0.5 * (1 + ops.cos(math.pi * fallen)))
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        return {"rate": self.rate, "updates": self.updates, "warm_up": self.warm_up}
+
+
+def build_model(config: NamesConfig, names: TrainingNames, seed: int) -> keras.Model:
+    """Build a seed's network for its training names."""
+    seed_all(seed)
+    return BUILDERS[config.model](names, config.alphabet, seed)
+
+
+def count_parameters(config: NamesConfig, classes: int) -> int | None:
+    """The number of trainable parameters of the first seed's network; None where its names are not at hand.
+
+    It depends on how many n-grams the training names share.
+    """
+    if not is_at_hand(config):
+        return None
+    data = load_data(config)
+    names = TrainingNames.of_lines(data.dataset, data.splits[config.seed].train)
+    return _count_parameters(build_model(config, names, config.seed))
+
+
+def _count_parameters(model: keras.Model) -> int:
+    return sum(math.prod(weight.shape) for weight in model.trainable_weights)
+
+
+def _rows(losses: Sequence[float]) -> list[tuple[float, ...]]:
+    return list(enumerate(losses, start=1))
