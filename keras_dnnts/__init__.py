@@ -31,7 +31,7 @@ _MODULES = {
     "figures": ("save_figures",),
     "figures.comparison": ("plot_comparison",),
     "figures.confusion": ("plot_confusion",),
-    "library": ("compare_runs", "export_model", "run", "write_report"),
+    "library": ("compare_runs", "ensemble_runs", "export_model", "run", "write_report"),
     "results": ("Result", "load_result"),
     **PUBLIC,
 }

@@ -14,6 +14,7 @@ from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.export.verified import export_verified
 from keras_dnnts.results import Result, load_result
 from keras_dnnts.results.comparison import describe_comparison, load_runs, save_tables
+from keras_dnnts.running.ensembles import load_ensemble
 from keras_dnnts.running.resuming import resumed_config
 from keras_dnnts.running.run import run_study
 from keras_dnnts.running.run_directory import RunDirectory
@@ -137,6 +138,37 @@ def compare_runs(runs: Sequence[str | Path], out: str | Path | None = None, html
             if html:
                 report.write_comparison(results, folder)
     return describe_comparison(results)
+
+
+def ensemble_runs(
+    runs: Sequence[str | Path],
+    folder: str | Path,
+    weights: Sequence[float] | None = None,
+    *,
+    overwrite: bool = False,
+) -> Result:
+    """Put finished runs on the same data, splits and seeds together: ``keras-dnnts ensemble`` without its figures.
+
+    Args:
+        runs: the run directories, at least two.
+        folder: where the run that they become goes, with their models; new or empty.
+        weights: what each run's log-probabilities are multiplied by; None is equal weights that add up to 1.
+        overwrite: replace an earlier run in ``folder``.
+
+    Raises:
+        UserError: the runs do not fit together, or their data or ``folder`` cannot be used.
+
+    >>> from keras_dnnts import NamesConfig, ensemble_runs, run
+    >>> for model in ("naive-bayes", "markov"):
+    ...     result = run(NamesConfig(dataset="starter", model=model), f"runs/{model}", overwrite=True)
+    >>> ensemble_runs(["runs/naive-bayes", "runs/markov"], "runs/both", [1, 0.25], overwrite=True).model_name
+    'Naive Bayes + 0.25 × Markov model'
+    """
+    with _library_names():
+        ensemble = load_ensemble([Path(run) for run in runs], weights)
+        directory = RunDirectory.new(Path(folder), ensemble.config.experiment, overwrite)
+        ensemble.check_kept_apart(directory.path)
+        return run_study(ensemble.config, directory, training=ensemble.training)
 
 
 def export_model(

@@ -169,7 +169,7 @@ class Ensembles:
         same: fields of the config, beside those of the data and the seeds, in which the runs must agree.
         config: of the runs' configs and their weights, the config of the run they become.
         weights: of a config, the weights of the runs that were put together; empty for any other run.
-        training: of a run and its members (:class:`keras_dnnts.running.ensembles.Member`), a :class:`Training`.
+        training: of the members (:class:`keras_dnnts.running.ensembles.Member`) and the run, a :class:`Training`.
     """
 
     same: tuple[str, ...]

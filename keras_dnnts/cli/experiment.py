@@ -1,6 +1,5 @@
 """What the commands that run something do between their options and the summary: choose the folder, run, draw."""
 
-import dataclasses
 import logging
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
@@ -17,7 +16,7 @@ from keras_dnnts.registry import find_study
 from keras_dnnts.report import write_report_or_warn
 from keras_dnnts.results import Result, load_result
 from keras_dnnts.running.console import RunProgress
-from keras_dnnts.running.ensembles import check_kept_apart, load_members
+from keras_dnnts.running.ensembles import load_ensemble
 from keras_dnnts.running.interruption import Interrupted, Interruption, exit_interrupted, interruptible
 from keras_dnnts.running.resuming import resumed_config
 from keras_dnnts.running.run import run_study
@@ -58,13 +57,11 @@ def put_together_and_summarise(
     Raises:
         UserError: the runs, the weights, the data or ``out`` cannot be used.
     """
-    members, ensembles = load_members(runs, weights)
-    config = ensembles.config([member.config for member in members], [member.weight for member in members])
-    config = dataclasses.replace(config, **moved)
-    directory = RunDirectory.new(out, f"{config.experiment}-ensemble", overwrite)
-    check_kept_apart(directory.path, members)
-    _keep_out_of_data(config, directory.path)
-    _run_to_the_end(config, directory, quiet, log, partial(run_study, training=partial(ensembles.training, members)))
+    ensemble = load_ensemble(runs, weights, moved)
+    directory = RunDirectory.new(out, f"{ensemble.config.experiment}-ensemble", overwrite)
+    ensemble.check_kept_apart(directory.path)
+    _keep_out_of_data(ensemble.config, directory.path)
+    _run_to_the_end(ensemble.config, directory, quiet, log, partial(run_study, training=ensemble.training))
 
 
 def _file_name(model: str) -> str:

@@ -1,10 +1,13 @@
 """Finished runs that are put together: which ones can be, and what a run made of them keeps of each."""
 
+import dataclasses
 import math
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from keras_dnnts.config import SHOWN_HASH, Config, config_from_dict
 from keras_dnnts.errors import UserError, option_name
@@ -13,7 +16,7 @@ from keras_dnnts.results import ARRAYS, RESULTS, Result, load_result
 from keras_dnnts.results.unfinished import CONFIG
 from keras_dnnts.running.run_directory import MEMBERS
 from keras_dnnts.running.saved_models import SavedModel, find_saved_model
-from keras_dnnts.study import Ensembles
+from keras_dnnts.study import Training
 from keras_dnnts.whole_files import whole_file
 
 
@@ -34,12 +37,42 @@ class Member:
     weight: float
 
 
-def load_members(folders: Sequence[Path], weights: Sequence[float] | None = None) -> tuple[list[Member], Ensembles]:
-    """Read finished runs that are to be put together, and how their study does that.
+@dataclass(frozen=True)
+class Ensemble:
+    """Finished runs that fit together.
+
+    Attributes:
+        members: the runs.
+        config: of the run they become.
+        training: in place of the study's own, for :func:`keras_dnnts.running.run.run_study`.
+    """
+
+    members: Sequence[Member]
+    config: Config
+    training: Callable[[Any], Training]
+
+    def check_kept_apart(self, out: Path) -> None:
+        """Check that no member lies where the run is written to: it would be replaced before it is read.
+
+        Raises:
+            UserError: one does.
+        """
+        for member in self.members:
+            if member.folder.resolve().is_relative_to(out.resolve()):
+                raise UserError(
+                    f"{option_name('out')} {out}: holds {member.folder}, which is needed; name another folder"
+                )
+
+
+def load_ensemble(
+    folders: Sequence[Path], weights: Sequence[float] | None = None, moved: Mapping[str, Any] | None = None
+) -> Ensemble:
+    """Read finished runs that are to be put together.
 
     Args:
         folders: run directories.
         weights: one a run; None is equal weights that add up to 1.
+        moved: options that replace those of the first run's config, such as where the data are now.
 
     Raises:
         UserError: there are fewer than two runs, or one twice; one is not finished, or does not fit the first; the
@@ -54,14 +87,15 @@ def load_members(folders: Sequence[Path], weights: Sequence[float] | None = None
             )
     chosen = [1 / len(folders)] * len(folders) if weights is None else _checked_weights(weights, len(folders))
     members = [_load(folder, weight) for folder, weight in zip(folders, chosen, strict=True)]
-    ensembles = members[0].result.study.ensembles
+    rules = members[0].result.study.ensembles
     for member in members:
-        if member.result.study.ensembles is None or ensembles is None:
+        if member.result.study.ensembles is None or rules is None:
             raise UserError(f"{member.folder}: runs of {member.result.experiment} cannot be put together")
         _check_single(member)
-        _check_fits(member, members[0], ensembles.same)
-    assert ensembles is not None
-    return members, ensembles
+        _check_fits(member, members[0], rules.same)
+    assert rules is not None
+    config = rules.config([member.config for member in members], [member.weight for member in members])
+    return Ensemble(members, dataclasses.replace(config, **(moved or {})), partial(rules.training, members))
 
 
 def keep_member(member: Member, number: int, seed: int, run: Path) -> None:
@@ -90,17 +124,6 @@ def find_member(saved: SavedModel, number: int) -> SavedModel:
 def member_folder(run: Path, number: int) -> Path:
     """Where a run directory keeps a member, counted from 0."""
     return run / MEMBERS / str(number + 1)
-
-
-def check_kept_apart(out: Path, members: Sequence[Member]) -> None:
-    """Check that no member lies where the run is written to: it would be replaced before it is read.
-
-    Raises:
-        UserError: one does.
-    """
-    for member in members:
-        if member.folder.resolve().is_relative_to(out.resolve()):
-            raise UserError(f"{option_name('out')} {out}: holds {member.folder}, which is needed; name another folder")
 
 
 def _checked_weights(weights: Sequence[float], runs: int) -> Sequence[float]:

@@ -41,6 +41,7 @@ class EnsembleTraining:
         self.config: NamesConfig = run.config
         self.data: NamesData = run.data
         # Before there is a run folder: a model may be damaged.
+        self._shares = [self._read_shares(member) for member in members]
         self._ensembles = {seed: self._load(seed) for seed in self.config.all_seeds}
 
     def prepare(self, seed: int) -> Ensemble:
@@ -77,17 +78,17 @@ class EnsembleTraining:
         backend, device = self.config.backend, self.config.device
         models = [load_predictor(find_saved_model(one.folder, seed), backend, device) for one in self.members]
         weights = np.array([member.weight for member in self.members])
-        return Ensemble(models, weights, np.stack([self._shares(member, seed) for member in self.members]))
+        return Ensemble(models, weights, np.stack([shares[self._row(seed)] for shares in self._shares]))
 
-    def _shares(self, member: Member, seed: int) -> np.ndarray:
-        """(K,) float64: how frequent each class was in a member's training."""
+    def _read_shares(self, member: Member) -> np.ndarray:
+        """(seeds, K) float64: how frequent each class was in a member's training."""
         shares = member.result.arrays.get(SHARES)
         if shares is None:
             raise UserError(
                 f"{member.folder}: is a run of an earlier version, which did not keep how frequent its classes were: "
                 "run it again"
             )
-        return shares[self._row(seed)]
+        return shares
 
     def _row(self, seed: int) -> int:
         return seed - self.config.seed
