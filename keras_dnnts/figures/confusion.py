@@ -46,7 +46,9 @@ def plot_confusion(counts: np.ndarray, classes: Sequence[str], title: str, ax: A
         side = float(np.clip(1.8 + 0.26 * len(classes), 4.0, PAGE_WIDTH))
     else:
         side = float(np.clip(1.8 + 0.078 * len(classes), PAGE_WIDTH, LARGEST_SIDE))
-    ax = ax or new_axes(max(side + 0.5, PAGE_WIDTH), side)  # however few the classes, a title has its width
+    if ax is None:
+        ax = new_axes(max(side + 0.5, PAGE_WIDTH), side)  # however few the classes, a title has its width
+        ax.figure.set_layout_engine("compressed")  # type: ignore[union-attr]
     image = ax.imshow(shares, vmin=0, vmax=1, cmap="Blues")
     ax.grid(False)
     named = range(0, len(classes), -(-len(classes) // MOST_NAMED))
