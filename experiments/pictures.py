@@ -88,7 +88,7 @@ def names_pictures(folders: dict[str, Path]) -> dict[str, Sequence[View] | Path]
         "names_reading": folders["gru"] / "figures" / "reading.png",
         "report_names": [
             View(gru),
-            View(gru, CONFUSION, cell="Portuguese guessed as Spanish"),
+            View(gru, CONFUSION, cell="English guessed as Scottish"),
             View(gru, "section:has(.readings) h2", PHONE, dark=True),
         ],
         "report_comparison": [View(together), View(together, 'h2:has-text("Training curves")')],
@@ -133,6 +133,7 @@ def take_picture(browser: Any, view: View) -> Image.Image:
     page.goto(view.page.resolve().as_uri())
     if view.cell:
         page.locator(f'.matrix button[aria-label^="{view.cell}"]').first.click()
+        page.mouse.move(0, 0)
     if view.top:
         page.locator(view.top).first.evaluate(
             "element => scrollTo(0, element.getBoundingClientRect().top + scrollY - 32)"
