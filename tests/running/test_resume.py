@@ -240,6 +240,7 @@ def test_every_write_fails(server, whole, tmp_path, error):
         fail_and_finish(server, whole, tmp_path / f"run-{number}", number, error)
 
 
+@pytest.mark.one_engine
 def test_disk_that_fills_up_within_a_file(server, whole, tmp_path):
     experiment, options, expected, _ = whole
     out = tmp_path / "run"
@@ -254,7 +255,7 @@ def test_disk_that_fills_up_within_a_file(server, whole, tmp_path):
 SELDOM = ("--checkpoint-seconds", 1000)  # only Ctrl-C saves anything
 
 
-@pytest.mark.parametrize("share", [0.3, 0.7])
+@pytest.mark.parametrize("share", [0.3, pytest.param(0.7, marks=pytest.mark.one_engine)])
 def test_interrupted_once(server, whole, tmp_path, share):
     experiment, options, expected, unharmed = whole
     out = tmp_path / "run"
@@ -271,6 +272,7 @@ def test_interrupted_once(server, whole, tmp_path, share):
     assert contents(out) == contents(expected)
 
 
+@pytest.mark.one_engine
 def test_interrupted_twice(server, whole, tmp_path):
     experiment, options, expected, unharmed = whole
     out = tmp_path / "run"
