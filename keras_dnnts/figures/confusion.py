@@ -7,7 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
-from keras_dnnts.figures.style import PAGE_WIDTH, data_label, new_axes, styled, write_inside
+from keras_dnnts.figures.style import PAGE_WIDTH, data_label, new_axes, styled, wrap_title, write_inside
 from keras_dnnts.metrics import PER_CENT
 from keras_dnnts.results import Result
 from keras_dnnts.results.findings import MOST_WRITTEN, shorten, state_accuracy, state_confusion, write_cell
@@ -27,7 +27,7 @@ def plot_part_confusion(result: Result, part: str) -> Axes:
     """Draw the confusion matrix of one part of the data, all seeds together."""
     lines = [state_accuracy(result, part), state_confusion(result, part), data_label(result)]
     counts = result.arrays[f"confusion_{part}"].sum(axis=0)
-    return plot_confusion(counts, result.dataset["classes"], "\n".join(filter(None, lines)))
+    return plot_confusion(counts, result.dataset["classes"], wrap_title("\n".join(filter(None, lines))))
 
 
 @styled

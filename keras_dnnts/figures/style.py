@@ -1,6 +1,7 @@
 """How every figure looks, and the helpers they share."""
 
 import functools
+import textwrap
 import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,6 +47,7 @@ STYLE: dict[Any, Any] = {
     "svg.hashsalt": "keras_dnnts",
 }
 PAGE_WIDTH = 6.7  # inches: a page of A4 or Letter between its margins
+TITLE_WIDTH = 95  # letters of a title's size that fit into a page's width
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -119,6 +121,12 @@ def class_markers(count: int) -> list[tuple[Any, str]]:
     if count <= len(COLOURS) * len(MARKERS):
         return [(COLOURS[i % len(COLOURS)], MARKERS[i // len(COLOURS)]) for i in range(count)]
     return [(plt.get_cmap("viridis")(i / (count - 1)), "o") for i in range(count)]
+
+
+def wrap_title(text: str) -> str:
+    """Break the lines of a title that are wider than a page."""
+    wrap = functools.partial(textwrap.fill, width=TITLE_WIDTH, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(map(wrap, text.split("\n")))
 
 
 def data_label(*results: Result) -> str:

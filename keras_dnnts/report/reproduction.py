@@ -30,6 +30,7 @@ def describe_reproduction(result: Result) -> dict[str, Any]:
     }
     return {
         "command": text.command(result),
+        "has_members": bool(result.study.member_weights(result.config)),
         "relative_folder": _relative_folder(result.config["data_dir"]),
         "facts": {name: fact for name, fact in facts.items() if fact},
         "config": {name: text.describe_value(value) for name, value in result.config.items() if value is not None},

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from keras_dnnts.figures.style import new_axes, set_value_axis
+from keras_dnnts.figures.style import new_axes, set_value_axis, wrap_title
 from keras_dnnts.report.charts import HEIGHT, WIDTH, Series, build_chart
 from keras_dnnts.report.heat import LEVELS, THEMES, contrast, level, ramp
 from keras_dnnts.report.images import build_sprite, encode_maps, encode_photo
@@ -158,3 +158,12 @@ def test_labels_of_accuracy_say_where_their_ticks_are():
     numbers = [float(label.removesuffix("\N{NO-BREAK SPACE}%")) for label in labels]
     assert any(number % 1 for number in numbers)
     np.testing.assert_allclose(np.diff(heights) / np.diff(numbers), heights[-1] / numbers[-1])
+
+
+def test_a_title_wider_than_a_page_is_broken():
+    long = " ".join(["word"] * 30)
+    wrapped = wrap_title(f"{long}\nshort")
+    assert wrapped.replace("\n", " ") == f"{long} short"
+    assert max(map(len, wrapped.split("\n"))) <= 95
+    assert wrapped.endswith("\nshort")
+    assert wrap_title("as it is") == "as it is"

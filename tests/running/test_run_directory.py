@@ -1,5 +1,6 @@
 """Run directories: one writer, and what may be resumed."""
 
+import json
 import os
 import re
 import signal
@@ -122,6 +123,14 @@ def test_edited_config_is_refused(stopped, capsys):
     message = error_of(capsys)
     assert str(config) in message
     assert "iterations is 9000, but the run was started with 3000" in message
+
+
+def test_an_earlier_version_knew_fewer_options(stopped):
+    path = stopped / "checkpoints/run.json"
+    identity = json.loads(path.read_text(encoding="utf-8"))
+    del identity["config"]["select"]
+    path.write_text(json.dumps(identity), encoding="utf-8")
+    assert RunDirectory.resumed(stopped).config().select is False
 
 
 def test_resume_needs_a_run_of_its_own_kind(stopped, tmp_path, capsys):

@@ -10,7 +10,7 @@ import numpy as np
 
 from keras_dnnts.errors import UserError
 from keras_dnnts.predict import log_softmax
-from keras_dnnts.studies.names.config import NETWORK_DEFAULTS, NamesConfig
+from keras_dnnts.studies.names.config import BATCHED_DEFAULTS, NETWORK_DEFAULTS, NamesConfig
 from keras_dnnts.studies.names.decisions import change_prior
 from keras_dnnts.studies.names.members import name_members
 from keras_dnnts.whole_files import write_whole
@@ -51,7 +51,7 @@ class Ensemble:
 def ensemble_config(configs: Sequence[NamesConfig], weights: Sequence[float]) -> NamesConfig:
     """Return the config of runs that are put together: the first one's data and seeds, and no setting of a network."""
     model = name_members([config.model for config in configs], weights)
-    changes: dict[str, Any] = {"model": model, **dict.fromkeys(NETWORK_DEFAULTS)}
+    changes: dict[str, Any] = {"model": model, **dict.fromkeys(NETWORK_DEFAULTS | BATCHED_DEFAULTS)}
     return dataclasses.replace(configs[0], **changes)
 
 

@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 
-from keras_dnnts.figures.style import PAGE_WIDTH, data_label, styled, write_inside
+from keras_dnnts.figures.style import PAGE_WIDTH, data_label, styled, wrap_title, write_inside
 from keras_dnnts.results import Result
 from keras_dnnts.results.findings import shorten
 from keras_dnnts.studies.names.findings import state_reading
@@ -49,7 +49,7 @@ def plot_reading(result: Result, side: str = "held_out") -> Axes:
     if not len(columns[0]):
         where = "all wrong"
     figure.suptitle(
-        f"{state_reading(result, side, reading)}\n"
+        f"{wrap_title(state_reading(result, side, reading))}\n"
         f"Probabilities (%) after each letter of random names, {where}\n{data_label(result)}",
         fontsize=9,
     )

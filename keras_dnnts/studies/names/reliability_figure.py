@@ -6,7 +6,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter
 
 from keras_dnnts.errors import UserError
-from keras_dnnts.figures.style import COLOURS, PAGE_WIDTH, data_label, styled
+from keras_dnnts.figures.style import COLOURS, PAGE_WIDTH, data_label, styled, wrap_title
 from keras_dnnts.metrics import PER_CENT
 from keras_dnnts.results import Result
 from keras_dnnts.studies.names.reliability import find_reliability, state_error, state_reliability
@@ -49,5 +49,5 @@ def plot_reliability(result: Result) -> Axes:
         axis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=PER_CENT))
     upper.legend(frameon=False, fontsize=8, loc="upper left")
     lines = [f"{state_reliability(result, reliability)} on {result.parts[part]}", state_error(result, part)]
-    figure.suptitle("\n".join([*lines, data_label(result)]), fontsize=9)
+    figure.suptitle(wrap_title("\n".join([*lines, data_label(result)])), fontsize=9)
     return upper

@@ -13,7 +13,7 @@ from keras_dnnts.config import load_config
 from keras_dnnts.errors import UserError
 from keras_dnnts.results.unfinished import resume_command
 from keras_dnnts.studies.names.baselines import load_baseline
-from keras_dnnts.studies.names.config import NETWORK_DEFAULTS, title_of
+from keras_dnnts.studies.names.config import BATCHED_DEFAULTS, NETWORK_DEFAULTS, title_of
 from keras_dnnts.studies.names.data import load_data
 from keras_dnnts.studies.names.ensemble import Ensemble, read_ensemble, save_ensemble
 from keras_dnnts.studies.names.members import name_members, read_members
@@ -99,7 +99,8 @@ def test_is_an_ordinary_run_that_needs_no_other_folder(runs, both, tmp_path, cap
     assert result.metrics["train_seconds"].values == pytest.approx([sum(each) for each in seconds])
     kept = load_config(both / "config.toml")
     assert kept.model == "naive-bayes + 0.25 markov"
-    assert not [name for name in NETWORK_DEFAULTS if getattr(kept, name) is not None]
+    settings = NETWORK_DEFAULTS | BATCHED_DEFAULTS
+    assert not [name for name in settings if getattr(kept, name) is not None]
     moved = tmp_path / "moved"
     shutil.copytree(both, moved)
     assert str(runs) not in "".join(path.read_text(encoding="utf-8") for path in moved.rglob("*.json"))
@@ -107,6 +108,7 @@ def test_is_an_ordinary_run_that_needs_no_other_folder(runs, both, tmp_path, cap
     assert call("report", moved) == 0
     page = (moved / "report.html").read_text(encoding="utf-8")
     assert "keras-dnnts ensemble" in page
+    assert "keras-dnnts run config.toml" not in page
     assert "0.25 × Markov model" in page
     assert call("compare", moved, runs / "markov", "--out", tmp_path / "compared") == 0
     conclusions = json.loads((tmp_path / "compared/comparison.json").read_text(encoding="utf-8"))["conclusions"]
