@@ -2,7 +2,9 @@
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -127,7 +129,7 @@ def _run_unless_finished(
         print(f"{directory.path}: is finished; nothing is left to train")
         return load_result(directory.path)
     try:
-        return run(config, directory, console, interruption)
+        return run(config, directory, console, interruption, meanwhile=_import_drawing)
     except Interrupted:
         exit_interrupted(directory.resume_command)
     except OSError as error:
@@ -140,6 +142,12 @@ def _run_unless_finished(
 
 def _stopped_by(problem: str, directory: RunDirectory) -> UserError:
     return UserError("; ".join(filter(None, [problem, directory.resume_command])))
+
+
+def _import_drawing() -> None:
+    """Import what draws figures, which takes a second; what is wrong with it will be said where they are drawn."""
+    with suppress(Exception):
+        import_module("keras_dnnts.figures")
 
 
 def draw_figures(result: Result, folder: Path) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
+from threading import Thread
 from typing import Any
 
 import numpy as np
@@ -48,11 +49,12 @@ def run_study(
     interruption: Interruption | None = None,
     callbacks: Sequence[Any] = (),
     training: Callable[[Run], Training] | None = None,
+    meanwhile: Callable[[], object] = lambda: None,
 ) -> Result:
     """Train the model once a seed, evaluate it, and leave everything in ``directory``.
 
     ``callbacks`` are Keras's, for every ``fit``; with some, seeds are trained one after the other. ``training`` takes
-    the place of the study's own.
+    the place of the study's own. ``meanwhile`` is called in a thread of its own while the first seed is trained.
 
     Raises:
         UserError: the data, backend, device or folder cannot be used, the data are others than the config names, or
@@ -80,11 +82,22 @@ def run_study(
     progress.plan(chosen.steps * config.seeds, chosen.unit, chosen.round_size, config.seeds)
     progress.stage(_describe_training(study, config, chosen))
     with directory.open(config, content_hash, given):
-        with progress:
+        with progress, _beside(meanwhile):
             outcomes = _run_seeds(run, chosen)
         result = _gather(config, data, outcomes)
         directory.save_result(result)
     return result
+
+
+@contextmanager
+def _beside(work: Callable[[], object]) -> Iterator[None]:
+    """Work in a thread of its own, which is waited for."""
+    thread = Thread(target=work)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _describe_data(study: Study, data: StudyData) -> str:
