@@ -224,6 +224,7 @@ def test_killed_or_failing_where_it_writes(server, whole, tmp_path):
         fail_and_finish(server, whole, tmp_path / f"run-{number}", at, fault)
 
 
+@pytest.mark.one_engine
 @pytest.mark.full_matrix
 @pytest.mark.timeout(3600)
 def test_killed_at_every_write(server, whole, tmp_path):
@@ -231,6 +232,7 @@ def test_killed_at_every_write(server, whole, tmp_path):
         fail_and_finish(server, whole, tmp_path / f"run-{number}", number, "SIGKILL")
 
 
+@pytest.mark.one_engine
 @pytest.mark.full_matrix
 @pytest.mark.timeout(3600)
 @pytest.mark.parametrize("error", ERRORS)
