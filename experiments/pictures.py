@@ -22,7 +22,7 @@ from PIL import Image
 CELLS = ("rnn", "gru", "lstm")
 NAMES = ("--seeds", "5")
 CIFAR = ("--dataset-name", "CIFAR-10 (JPEG copy)", "--train-images", "10000", "--width", "0.25")
-NETWORKS = {"alexnet": ("--image-size", "64", "--epochs", "14"), "resnet50": ("--image-size", "32", "--epochs", "6")}
+NETWORKS = {"alexnet": ("--image-size", "64", "--epochs", "14"), "resnet50": ("--image-size", "40", "--epochs", "6")}
 
 CONFUSION = 'h2:has-text("Confusion matrix")'
 DESK, PHONE = (900, 1240), (390, 1240)
