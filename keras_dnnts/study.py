@@ -169,12 +169,14 @@ class Ensembles:
         same: fields of the config, beside those of the data and the seeds, in which the runs must agree.
         config: of the runs' configs and their weights, the config of the run they become.
         weights: of a config, the weights of the runs that were put together; empty for any other run.
+        prior: which of the study's priors what they say together assumes.
         training: of the members (:class:`keras_dnnts.running.ensembles.Member`) and the run, a :class:`Training`.
     """
 
     same: tuple[str, ...]
     config: Callable[[Sequence[Any], Sequence[float]], Config]
     weights: Callable[[Mapping[str, Any]], tuple[float, ...]]
+    prior: str
     training: Callable[..., Training]
 
 
@@ -279,6 +281,10 @@ class Study:
     def member_weights(self, config: Mapping[str, Any]) -> tuple[float, ...]:
         """The weights of the runs that a config's run was put together from; empty for any other run."""
         return self.ensembles.weights(config) if self.ensembles else ()
+
+    def own_prior(self, config: Mapping[str, Any]) -> str | None:
+        """Which of ``priors`` a config's model assumes, where that is not simply how it was trained."""
+        return self.ensembles.prior if self.ensembles and self.member_weights(config) else None
 
     def kinds_of(self, config: Mapping[str, Any]) -> list[MetricKind]:
         """The metrics that every run of a config has."""

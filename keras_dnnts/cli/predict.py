@@ -64,7 +64,8 @@ def predict_and_print(
     first = next(blocks, None)
     if first is None:
         raise UserError(f"nothing to predict: there are no {saved.result.study.example[0]} in the input")
-    assumed = (prior or AS_TRAINED) if saved.result.study.priors else None
+    study = saved.result.study
+    assumed = (prior or study.own_prior(saved.result.config) or AS_TRAINED) if study.priors else None
     if output == "table" and assumed is not None:
         with contextlib.suppress(OSError):  # there may be nobody to tell
             click.echo(f"keras-dnnts: {ASSUMED[assumed]}", err=True)

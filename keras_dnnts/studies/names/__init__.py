@@ -154,12 +154,18 @@ def _describe_training(config: Mapping[str, Any]) -> str:
         f"{share} of the distinct names were held out, with all copies of a name, in every language, on the same side "
         "of the split; "
     )
+    summed = ""
+    if read_members(config["model"]):
+        summed = (
+            " It is several models: their log-probabilities were summed, each under the even prior, which “as trained” "
+            "means here."
+        )
     if config.get("select"):
         return (
             f"{split}of the rest, {share} are validation names, on which accuracy is measured, and the model was "
-            "trained on the others. Held-out names were not used."
+            f"trained on the others. Held-out names were not used.{summed}"
         )
-    return f"{split}the model was trained on the rest."
+    return f"{split}the model was trained on the rest.{summed}"
 
 
 STUDY = Study(
@@ -213,6 +219,7 @@ STUDY = Study(
         same=("protocol", "held_out", "select", "letters"),
         config=from_module(f"{HERE}.ensemble:ensemble_config"),
         weights=lambda config: tuple(weight for weight, _ in read_members(config["model"])),
+        prior="even",
         training=from_module(f"{HERE}.ensemble_training:EnsembleTraining"),
     ),
     register_layers=from_module(f"{HERE}.models:register_layers"),

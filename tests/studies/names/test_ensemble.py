@@ -109,10 +109,14 @@ def test_is_an_ordinary_run_that_needs_no_other_folder(runs, both, tmp_path, cap
     page = (moved / "report.html").read_text(encoding="utf-8")
     assert "keras-dnnts ensemble" in page
     assert "keras-dnnts run config.toml" not in page
+    assert "summed, each under the even prior" in page
     assert "0.25 × Markov model" in page
     assert call("compare", moved, runs / "markov", "--out", tmp_path / "compared") == 0
     conclusions = json.loads((tmp_path / "compared/comparison.json").read_text(encoding="utf-8"))["conclusions"]
     assert conclusions[0].startswith("Accuracy on held-out names")
+    capsys.readouterr()
+    assert call("predict", moved, "Balin", "--json") == 0
+    assert json.loads(capsys.readouterr().out)["prior"] == "even"
     capsys.readouterr()
     assert call("export", moved, "--format", "onnx") == 2
     assert capsys.readouterr().err.count("\n") == 1
