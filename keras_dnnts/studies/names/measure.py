@@ -15,7 +15,7 @@ from keras_dnnts.studies.names.bound import best_possible
 from keras_dnnts.studies.names.decisions import PRIORS, change_prior, prior_of
 from keras_dnnts.studies.names.illustrate import show_names
 from keras_dnnts.studies.names.illustrations import list_mistakes
-from keras_dnnts.studies.names.reliability import measure_reliability
+from keras_dnnts.studies.names.reliability import BINS, Reliability
 
 
 @dataclass
@@ -131,6 +131,13 @@ def _measure_beside(
         arrays[f"baseline_{name}_{side}"] = np.array(found)
     bound = best_possible(labels, texts, names.classes)
     return arrays | {f"bound_{side}": np.array([bound.by_class, bound.overall])}
+
+
+def measure_reliability(probabilities: np.ndarray, labels: np.ndarray) -> Reliability:
+    """Measure one seed's: probabilities (N, K) and labels (N,) of distinct names, to arrays (B,)."""
+    found = measure_calibration(probabilities, labels, bins=BINS)
+    count = np.rint(found.weight * len(labels))
+    return Reliability(count, found.confidence, found.accuracy)
 
 
 def sides(split: NamesSplit) -> dict[str, np.ndarray]:

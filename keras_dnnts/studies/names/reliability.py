@@ -7,7 +7,6 @@ from typing import Annotated
 
 import numpy as np
 
-from keras_dnnts.analysis import measure_calibration
 from keras_dnnts.metrics import percent
 from keras_dnnts.results import Result
 from keras_dnnts.results.records import ArrayRecord
@@ -40,13 +39,6 @@ class Reliability(ArrayRecord):
         """(M,) mean confidences and (seeds, M) shares that are right, of the bins that have a name in any seed."""
         confidence, accuracy = self.means
         return confidence[~np.isnan(accuracy)], self.accuracy[:, ~np.isnan(accuracy)]
-
-
-def measure_reliability(probabilities: np.ndarray, labels: np.ndarray) -> Reliability:
-    """Measure one seed's: probabilities (N, K) and labels (N,) of distinct names, to arrays (B,)."""
-    found = measure_calibration(probabilities, labels, bins=BINS)
-    count = np.rint(found.weight * len(labels))
-    return Reliability(count, found.confidence, found.accuracy)
 
 
 def reliability_axes(parts: Iterable[str]) -> dict[str, str]:

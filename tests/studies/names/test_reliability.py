@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from keras_dnnts import NamesConfig, load_result, run_names
-from keras_dnnts.studies.names.reliability import Reliability, find_reliability, measure_reliability
+from keras_dnnts.studies.names.measure import measure_reliability
+from keras_dnnts.studies.names.reliability import Reliability, find_reliability
 from keras_dnnts.studies.names.reliability_figure import plot_reliability
 from keras_dnnts.studies.names.reliability_page import list_bins
 from tests.finished_runs import names_result

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 
 import numpy as np
-from scipy import sparse
 
 NO_SYMBOL = -1
 
@@ -87,13 +86,6 @@ def cut_ngrams(marked: np.ndarray, sizes: np.ndarray, length: int) -> tuple[np.n
     windows = np.lib.stride_tricks.sliding_window_view(marked, length, axis=1)
     names, places = np.nonzero(np.arange(windows.shape[1]) + length <= sizes[:, None])
     return windows[names, places], names
-
-
-def sum_rows(groups: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
-    """Return (count, K) sums, in the dtype of ``rows``, of the rows (M, K) of every group; groups (M,) are numbers."""
-    # np.add.at takes many times as long.
-    members = sparse.csr_array((np.ones(len(groups), rows.dtype), (groups, np.arange(len(groups)))), (count, len(rows)))
-    return members @ rows
 
 
 class NgramIndex:

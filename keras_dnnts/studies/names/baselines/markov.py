@@ -3,10 +3,11 @@
 from typing import Self
 
 import numpy as np
+from scipy import sparse
 
 from keras_dnnts.studies.names.baselines.arrays import Arrays
 from keras_dnnts.studies.names.baselines.base import Baseline, TrainingNames, log_prior
-from keras_dnnts.studies.names.baselines.letters import NgramIndex, Symbols, cut_ngrams, sum_rows
+from keras_dnnts.studies.names.baselines.letters import NgramIndex, Symbols, cut_ngrams
 from keras_dnnts.studies.names.baselines.majority import read_names
 
 ORDER = 5
@@ -118,14 +119,14 @@ class _Level:
         contexts = self._index.context_numbers[order]
         # The last rows, of zeros, are of what is not known: its number is -1.
         self._counts = np.concatenate([counts[order], np.zeros((1, counts.shape[1]), np.int64)])
-        self._totals = sum_rows(contexts, counts[order].astype(float), self._index.contexts + 1)
-        self._types = sum_rows(contexts, (counts[order] > 0).astype(float), self._index.contexts + 1)
+        self._totals = _sum_rows(contexts, counts[order].astype(float), self._index.contexts + 1)
+        self._types = _sum_rows(contexts, (counts[order] > 0).astype(float), self._index.contexts + 1)
 
     def count_continuations(self) -> tuple[np.ndarray, np.ndarray]:
         """The distinct n-grams of one symbol less, and how many symbols come before each in each class."""
         ends = NgramIndex(self._index.ngrams[:, 1:], self._symbols)
         kinds = (self._counts[:-1] > 0).astype(np.int64)
-        return ends.ngrams, sum_rows(ends.numbers, kinds, len(ends.ngrams))
+        return ends.ngrams, _sum_rows(ends.numbers, kinds, len(ends.ngrams))
 
     def interpolate(self, ngrams: np.ndarray, shorter: np.ndarray, discount: float) -> np.ndarray:
         """(M, K) P of the last symbols of (M, n) n-grams from their P after one symbol less."""
@@ -133,3 +134,10 @@ class _Level:
         totals = self._totals[contexts]
         known = np.maximum(self._counts[numbers] - discount, 0) + discount * self._types[contexts] * shorter
         return np.where(totals > 0, known / np.maximum(totals, 1), shorter)
+
+
+def _sum_rows(groups: np.ndarray, rows: np.ndarray, count: int) -> np.ndarray:
+    """Return (count, K) sums, in the dtype of ``rows``, of the rows (M, K) of every group; groups (M,) are numbers."""
+    # np.add.at takes many times as long.
+    members = sparse.csr_array((np.ones(len(groups), rows.dtype), (groups, np.arange(len(groups)))), (count, len(rows)))
+    return members @ rows
