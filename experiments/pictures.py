@@ -3,7 +3,7 @@
     python -m experiments.pictures --data-dir NAMES --cifar-dir CIFAR
 
 Runs that are finished in --runs are used again, so that pictures can be redone in seconds after a change of layout. The
-first time takes about ten minutes on two free cores. Needs the [test] extra (playwright) and Chromium.
+first time takes about ten minutes on two cores. Needs the [test] extra (playwright) and Chromium.
 """
 
 import io
@@ -21,8 +21,8 @@ from PIL import Image
 
 CELLS = ("rnn", "gru", "lstm")
 NAMES = ("--seeds", "5")
-CIFAR = ("--dataset-name", "CIFAR-10 (JPEG copy)", "--train-images", "10000", "--width", "0.25")
-NETWORKS = {"alexnet": ("--image-size", "64", "--epochs", "14"), "resnet50": ("--image-size", "40", "--epochs", "6")}
+JPEG_COPY = ("--dataset-name", "CIFAR-10 (JPEG copy)")
+ALEXNET = ["--arch", "alexnet", "--image-size", "64", "--width", "0.25", "--train-images", "10000", "--epochs", "14"]
 
 CONFUSION = 'h2:has-text("Confusion matrix")'
 DESK, PHONE = (900, 1240), (390, 1240)
@@ -57,11 +57,18 @@ def run_names(data_dir: Path, runs: Path) -> dict[str, Path]:
 
 
 def run_cifar(source: Path, runs: Path) -> dict[str, Path]:
-    """Train both networks, small ones for a few epochs, and compare them."""
-    folders = {network: runs / network for network in NETWORKS}
-    for network, folder in folders.items():
-        _run(folder, "cifar", "--arch", network, *NETWORKS[network], *CIFAR, "--data-dir", str(source))
-    return folders | {"cifar": _compare(runs / "cifar-comparison", *folders.values())}
+    """Train the small AlexNet whose report is shown."""
+    _run(runs / "alexnet", "cifar", *ALEXNET, *JPEG_COPY, "--data-dir", str(source))
+    return {"alexnet": runs / "alexnet"}
+
+
+def run_recorded(source: Path, runs: Path) -> Path:
+    """Repeat the recorded experiments of RESULTS.md's table, and compare them."""
+    folders = [runs / f"{network}-cpu" for network in ("alexnet", "resnet50")]
+    for folder in folders:
+        recorded = Path(__file__).parent / f"cifar_{folder.name.replace('-', '_')}.toml"
+        _run(folder, "run", str(recorded), *JPEG_COPY, "--data-dir", str(source))
+    return _compare(runs / "cifar-comparison", *folders)
 
 
 def _run(folder: Path, *command: str) -> None:
@@ -99,7 +106,6 @@ def cifar_pictures(folders: dict[str, Path]) -> dict[str, Sequence[View] | Path]
     """What each picture about images shows, by its file's name."""
     alexnet = folders["alexnet"] / "report.html"
     return {
-        "cifar_comparison": folders["cifar"] / "comparison.png",
         "report_cifar": [
             View(alexnet, CONFUSION, cell="truck guessed as automobile"),
             View(alexnet, "section:has(.maps) h2"),
@@ -159,16 +165,21 @@ def join(pictures: Sequence[Image.Image]) -> Image.Image:
 @click.command(help=__doc__)
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Real names; without it, no picture about names.")
 @click.option("--cifar-dir", type=click.Path(path_type=Path), help="CIFAR-10 as JPEGs, a folder or an archive.")
+@click.option("--recorded", is_flag=True, help="With --cifar-dir: also cifar_comparison.png, in half an hour or more.")
 @click.option("--runs", type=click.Path(path_type=Path), default="runs/pictures", show_default=True, help="Runs.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path(__file__).parent, help="Where pictures go.")
 @click.option("--chromium", help="Chromium's program.  [default: the system's, else playwright's]")
-def main(data_dir: Path | None, cifar_dir: Path | None, runs: Path, out: Path, chromium: str | None) -> None:
+def main(
+    data_dir: Path | None, cifar_dir: Path | None, recorded: bool, runs: Path, out: Path, chromium: str | None
+) -> None:
     """Run what is not there yet, and write the pictures."""
     wanted: dict[str, Sequence[View] | Path] = {}
     if data_dir:
         wanted |= names_pictures(run_names(data_dir, runs))
     if cifar_dir:
         wanted |= cifar_pictures(run_cifar(cifar_dir, runs))
+        if recorded:
+            wanted["cifar_comparison"] = run_recorded(cifar_dir, runs) / "comparison.png"
     with started_browser(chromium) as browser:
         for name, shown in wanted.items():
             path = out / f"{name}.png"
