@@ -5,15 +5,17 @@ from typing import Any
 import keras
 import numpy as np
 
+from keras_dnnts.backend import COMPILES_STEPS
 from keras_dnnts.random_streams import Purpose, random_stream
 from keras_dnnts.studies.names.baselines.base import TrainingNames
 
 
 class NameBatches(keras.utils.PyDataset):
-    """Names in batches of one size, in another order every epoch.
+    """Names in batches of one size, in another order every epoch, those of about the same length together.
 
-    What is left over after the last whole batch of an epoch, other names each time, is left out of it: engines that
-    compile do so for every shape they meet.
+    What is left over after the last whole batch of an epoch, other names each time, is left out of it, and every batch
+    is as long as the longest name: engines that compile do so for every shape they meet. Others get batches that are as
+    long as their own longest names.
 
     Args:
         names: N names.
@@ -33,7 +35,10 @@ class NameBatches(keras.utils.PyDataset):
 
     def start_epoch(self, epoch: int) -> None:
         """Turn to an epoch, counted from 0."""
-        self._order = random_stream(self.seed, Purpose.EXAMPLES, epoch).permutation(len(self._labels))
+        rng = random_stream(self.seed, Purpose.EXAMPLES, epoch)
+        taken = rng.permutation(len(self._labels))[: len(self) * self.batch_size]
+        by_length = taken[np.argsort(self._lengths[taken], kind="stable")]
+        self._order = rng.permutation(by_length.reshape(len(self), self.batch_size))
 
     def __len__(self) -> int:
         """Number of batches an epoch."""
@@ -41,8 +46,10 @@ class NameBatches(keras.utils.PyDataset):
 
     def __getitem__(self, index: int) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
         """Return letters (n, T) int32, lengths (n,) int32 and labels (n,) int32 of a batch of this epoch."""
-        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        return (self._letters[chosen], self._lengths[chosen]), self._labels[chosen]
+        chosen = self._order[index]
+        lengths = self._lengths[chosen]
+        letters = self._letters[chosen] if COMPILES_STEPS else self._letters[chosen, : lengths.max()]
+        return (letters, lengths), self._labels[chosen]
 
 
 class FirstBatch(keras.utils.PyDataset):

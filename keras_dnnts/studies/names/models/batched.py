@@ -27,24 +27,27 @@ UNKNOWN_RATE, CHANNEL_RATE, FEATURE_RATE, NGRAM_RATE = 0.1, 0.1, 0.3, 0.2
 
 
 @keras.saving.register_keras_serializable("keras_dnnts")
-class ClassPrior(keras.layers.Layer):
-    """Adds the logarithm of each class's frequency, which is not learned, to logits (batch, K).
+class LogProbabilities(keras.layers.Layer):
+    """Turns logits of a network and of n-grams, both (batch, K), into log-probabilities under a prior.
 
     Args:
-        log_prior: K of them.
+        log_prior: of K classes, the logarithm of each one's frequency, which is not learned.
     """
 
     def __init__(self, log_prior: list[float], **kwargs: Any) -> None:
         super().__init__(**kwargs)
         self.log_prior = list(log_prior)
 
-    def call(self, logits: Any) -> Any:
-        """Return the logits with the prior."""
-        return logits + ops.convert_to_tensor(np.array(self.log_prior, np.float32))
+    def call(self, logits: Any, of_ngrams: Any) -> Any:
+        """Return (batch, K)."""
+        prior = ops.convert_to_tensor(np.array(self.log_prior, np.float32))
+        return ops.log_softmax(logits + of_ngrams + prior, axis=-1)
 
-    def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+    def compute_output_shape(
+        self, logits_shape: tuple[int | None, ...], of_ngrams_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
         """(batch, K)."""
-        return input_shape
+        return logits_shape
 
     def get_config(self) -> dict[str, Any]:
         """The constructor's arguments."""
@@ -97,9 +100,8 @@ def _build(names: TrainingNames, alphabet: str, seed: int, features_of: Features
         bias_initializer=weights.torch_default(features.shape[-1]),
         name="head",
     )(features)
-    logits = keras.layers.Add(name="logits")([logits, _weigh_ngrams(names, read)])
-    with_prior = ClassPrior(log_prior(names.counts).tolist(), name="class_prior")(logits)
-    outputs = keras.layers.Activation("log_softmax", name="log_probabilities")(with_prior)
+    to_log_probabilities = LogProbabilities(log_prior(names.counts).tolist(), name="log_probabilities")
+    outputs = to_log_probabilities(logits, _weigh_ngrams(names, read))
     return keras.Model(inputs=[letters, lengths], outputs=outputs, name=name)
 
 
