@@ -40,7 +40,8 @@ def run(
         overwrite: replace an earlier run in ``folder``.
         resume: continue the interrupted run of this config in ``folder``; of a finished one, return what it found.
         callbacks: Keras callbacks for every seed's ``fit``, whose seeds then train one after the other. An epoch of
-            ``fit`` is an epoch of images, or 1,000 updates of a names model. Their state is not part of checkpoints.
+            ``fit`` is an epoch, or 1,000 updates where a model is trained one example at a time. Their state is not
+            part of checkpoints.
 
     Raises:
         UserError: data, backend, device or folder cannot be used, the run to resume is another one, or the loss

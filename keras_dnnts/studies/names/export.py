@@ -2,14 +2,14 @@
 
 import numpy as np
 
-from keras_dnnts.errors import UserError
+from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.export import Exported, Inputs, to_json
 from keras_dnnts.export.graph import build_model
 from keras_dnnts.export.own import DEVICE, check_engine, export_own
 from keras_dnnts.own_models import is_own_model
 from keras_dnnts.random_streams import Purpose, random_stream
 from keras_dnnts.running.saved_models import SavedModel, load_keras_model
-from keras_dnnts.studies.names.config import NamesConfig
+from keras_dnnts.studies.names.config import CELLS, NamesConfig
 from keras_dnnts.studies.names.onnx_graph import build_names_graph
 from keras_dnnts.studies.names.predict import read_names_weights
 
@@ -25,10 +25,15 @@ def export(saved: SavedModel, length: int | None, backend: str) -> Exported:
         backend: engine to compare with.
 
     Raises:
-        UserError: it is damaged, or is a person's own model that cannot be exported.
+        UserError: it is damaged, or cannot be exported.
     """
     config = saved.config
     assert isinstance(config, NamesConfig)
+    if config.is_batched:
+        raise UserError(
+            f"{saved.path.parent}: {config.model} cannot be exported, for its layers have no ONNX operators here: "
+            f"export a run with {option_name('model')} {', '.join(CELLS)}"
+        )
     alphabet = config.alphabet
     length = length or max(LONGEST_REAL_NAME, _longest_name(saved))
     about = (

@@ -41,11 +41,11 @@ def plot_names_confusion(result: Result, side: str) -> Axes:
 
 @styled
 def plot_training_loss(results: Mapping[str, Result], ax: Axes | None = None) -> Axes:
-    """Draw the mean loss per chunk of updates of runs by label, each with its range over seeds.
+    """Draw the mean loss per chunk of updates, or epoch, of runs by label, each with its range over seeds.
 
     >>> from keras_dnnts import load_result, plot_training_loss
     >>> plot_training_loss({"GRU": load_result("runs/gru")}).get_xlabel()
-    'updates (one name each)'
+    'training names seen'
     """
     ax = ax or new_axes(PAGE_WIDTH, 3.4)
     for (label, result), colour in zip(results.items(), colours(len(results)), strict=True):

@@ -17,8 +17,8 @@ def state_headline(result: Result, share: str) -> str:
     return f"{result.model_name} names the language of {share} of {names}"
 
 
-X_LABEL = "updates (one name each)"
-Y_LABEL = "mean loss of 1,000 updates (nats)"
+X_LABEL = "training names seen"
+Y_LABEL = "mean training loss (nats)"
 
 
 def title_loss(results: Mapping[str, Result]) -> str:

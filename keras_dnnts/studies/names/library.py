@@ -24,7 +24,7 @@ def run_names(
     resume: bool = False,
     callbacks: Sequence[Any] = (),
 ) -> Result:
-    """Train, evaluate and illustrate a cell or a baseline on names: ``keras-dnnts names`` without its figures.
+    """Train, evaluate and illustrate a network or a baseline on names: ``keras-dnnts names`` without its figures.
 
     Args:
         config: all options; ``NamesConfig()`` has the command's defaults.

@@ -213,6 +213,13 @@ def test_every_epoch_has_its_own_order_of_whole_batches():
     assert NameBatches(names, 1000, seed=1).batch_size == len(names.labels)
 
 
+# Short ones: engines that compile write a recurrent network out letter by letter.
+SHORT = {
+    "Left": ["Ann", "Bo", "Ana", "Bea", "Nan", "Ben", "Abe", "Ona", "Eb", "Nona"],
+    "Right": ["Rex", "Tor", "Rory", "Rix", "Toto", "Xito", "Roy", "Tix", "Orr", "Yo", "Rex"],
+}
+
+
 def small(data, **changes):
     settings = {"epochs": 3, "batch_size": 8, "checkpoint_seconds": 0, "backend": keras.backend.backend()}
     return NamesConfig(model="bi-gru", data_dir=str(data), **settings | changes)
@@ -222,7 +229,7 @@ def small(data, **changes):
 def ran(tmp_path_factory):
     """A run, the training in it, and its states at the ends of epochs."""
     folder = tmp_path_factory.mktemp("batched")
-    data, trainings, states = write_names(folder / "names"), [], []
+    data, trainings, states = write_names(folder / "names", SHORT), [], []
     train, save = BatchedTraining.train, Checkpoints.save_training
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(BatchedTraining, "train", lambda *about: trainings.append(about) or train(*about))
@@ -264,13 +271,22 @@ def test_files_predictions_and_page(ran, capsys):
     assert call("report", run) == 0
     assert "Letter by letter" in (run / "report.html").read_text(encoding="utf-8")
     capsys.readouterr()
-    assert call("predict", run, "Arwen", "Gimli", "--json") == 0
+    assert call("predict", run, "Anna", "Roxy", "--json") == 0
     predictions = json.loads(capsys.readouterr().out)["predictions"]
-    letters, lengths = encode(["Arwen", "Gimli"], training_alphabet(run))
+    letters, lengths = encode(["Anna", "Roxy"], training_alphabet(run))
     expected = np.exp(keras.ops.convert_to_numpy(prepared.model((letters, lengths))))
     for prediction, row in zip(predictions, expected, strict=True):
         found = [guess["probability"] for guess in prediction["guesses"]]
         np.testing.assert_allclose(found, np.sort(row)[::-1][: len(found)], atol=1e-5)
+
+
+@pytest.mark.one_engine
+@pytest.mark.slow
+def test_export_is_refused_in_one_line(ran, capsys):
+    assert call("export", "--format", "onnx", ran[0] / "run") == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "bi-gru cannot be exported" in line
+    assert not [*(ran[0] / "run").glob("*.onnx")]
 
 
 def training_alphabet(run):
