@@ -49,7 +49,7 @@ def test_leaves_a_complete_run_behind(names, tmp_path, model, capsys):
     result = run(names, out, model, "--seeds", "2", "--seed", "3", figures=True)
 
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
-    stems = ["confusion_train", "confusion_held_out"] + (["reading"] if model != "majority" else [])
+    stems = ["confusion_train", "confusion_held_out", "reliability"] + (["reading"] if model != "majority" else [])
     drawn = {f"figures/{stem}.{kind}" for stem in stems for kind in ("png", "svg")}
     kept = {"config.toml", "results.json", "results.npz", "report.html", "model-seed-3.npz", "model-seed-4.npz"}
     assert files == kept | drawn
