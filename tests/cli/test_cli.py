@@ -12,7 +12,7 @@ import pytest
 import keras_dnnts
 from keras_dnnts.cli.options import default_backend
 from keras_dnnts.results import load_result
-from keras_dnnts.studies.names.config import BASELINES
+from keras_dnnts.studies.names.config import MODELS
 from tests.names_folders import call, write_names
 
 
@@ -219,7 +219,7 @@ def test_data_lists_the_sets(capsys, tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "expected"),
     [
-        (["names", "--cell", ""], {"rnn", "gru", "lstm", *BASELINES}),
+        (["names", "--cell", ""], {*MODELS}),
         (["pre"], {"predict"}),
         (["export", "run", "--fo"], {"--format"}),
     ],
