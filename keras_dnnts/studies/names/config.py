@@ -42,8 +42,8 @@ class NetworkSettings:
 
     hidden_units: int = 128
     iterations: int = 100_000
-    learning_rate: float = 0.005
-    schedule: str = "constant"
+    learning_rate: float = 0.02
+    schedule: str = "linear"
     draw_classes: str = "even"
     draw_from: str = "lines"
     engine: str = "auto"
@@ -59,12 +59,18 @@ class BatchedSettings:
 
 
 NETWORK_DEFAULTS = dataclasses.asdict(NetworkSettings())
+# What the notebook did, where that differs: the defaults were chosen by validation names (see RESULTS.md).
+REFERENCE_DEFAULTS = NETWORK_DEFAULTS | {"learning_rate": 0.005, "schedule": "constant"}
 BATCHED_DEFAULTS = dataclasses.asdict(BatchedSettings())
 
 
 def _of_networks(name: str, help: str, section: str, /, **how: Any) -> Any:
-    defaults = {str(group[name]): None for group in (NETWORK_DEFAULTS, BATCHED_DEFAULTS) if name in group}
-    return option(None, help, section, default=" or ".join(defaults), **how)
+    groups = {"": NETWORK_DEFAULTS, " (protocol reference)": REFERENCE_DEFAULTS, " (in batches)": BATCHED_DEFAULTS}
+    defaults: dict[str, str] = {}
+    for of_what, group in groups.items():
+        if name in group and str(group[name]) not in defaults:
+            defaults[str(group[name])] = of_what if defaults else ""
+    return option(None, help, section, default=", ".join(map("".join, defaults.items())), **how)
 
 
 @take_old_names
@@ -180,7 +186,8 @@ class NamesConfig(Config):
     def _settle_training(self) -> None:
         """Give a model its defaults of what was left out, and nothing of what it does not have."""
         trained = trains({"model": self.model})
-        defaults = {} if not trained else BATCHED_DEFAULTS if self.is_batched else NETWORK_DEFAULTS
+        one_at_a_time = REFERENCE_DEFAULTS if self.protocol == "reference" else NETWORK_DEFAULTS
+        defaults = {} if not trained else BATCHED_DEFAULTS if self.is_batched else one_at_a_time
         for name in filter(self.is_given, NETWORK_DEFAULTS | BATCHED_DEFAULTS):
             if name not in defaults:
                 why = "" if trained else "is no network and "

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from keras_dnnts.studies.names.config import NamesConfig
+from keras_dnnts.studies.names.config import REFERENCE_DEFAULTS
 from keras_dnnts.study import NOTEBOOK_TITLE, NOTEBOOK_URL
 
 REPORTED = {
@@ -19,7 +19,6 @@ CONTENT_HASHES = (
     "sha256:0111cd9d41f90753b372d68767ad9202ffc28576ac2e13adac049041ec29a731",
     "sha256:5eed7135cc15a1cd4c41c9bd1ceac9207e618f044234c23e21d4fd64945d55c1",
 )
-# Their defaults are the reference's own.
 SETTINGS = ("hidden_units", "iterations", "learning_rate", "schedule", "draw_classes", "draw_from")
 
 
@@ -38,8 +37,7 @@ class NamesReference:
 
     def changed_settings(self, config: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
         """The settings in which a run departs from it: by name, (the run's, the reference's)."""
-        default = NamesConfig()
-        pairs = {name: (config[name], getattr(default, name)) for name in SETTINGS if name in config}
+        pairs = {name: (config[name], REFERENCE_DEFAULTS[name]) for name in SETTINGS if name in config}
         return {name: pair for name, pair in pairs.items() if pair[0] != pair[1]}
 
     def measured_on(self) -> str:
