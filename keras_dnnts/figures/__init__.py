@@ -20,7 +20,7 @@ def save_figures(result: Result, folder: Path) -> list[Path]:
     >>> from keras_dnnts import load_result, save_figures
     >>> paths = save_figures(load_result("runs/gru"), Path("pictures"))
     >>> sorted(path.name for path in paths if path.suffix == ".svg")
-    ['confusion_held_out.svg', 'confusion_train.svg', 'reading.svg', 'training_loss.svg']
+    ['confusion_held_out.svg', 'confusion_train.svg', 'reading.svg', 'reliability.svg', 'training_loss.svg']
     """
     folder.mkdir(parents=True, exist_ok=True)
     figures = (result.study.figures or confusion_figures)(result)
