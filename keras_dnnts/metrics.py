@@ -23,6 +23,7 @@ class MetricKind:
         over_classes: whether it is a mean over classes, so that every class weighs the same; otherwise every example
             does.
         optional: whether results of an earlier version may lack it.
+        judged_instead_of: the metric in whose place runs are judged by this one, where all of them have both.
         detail: whether only tables of comparisons have a row for it: pages and summaries show it elsewhere.
         of_training: whether only a model that is trained step by step has it.
     """
@@ -37,6 +38,7 @@ class MetricKind:
     over_classes: bool = False
     optional: bool = False
     of_training: bool = False
+    judged_instead_of: str | None = None
     detail: bool = False
 
     def __post_init__(self) -> None:
@@ -65,12 +67,13 @@ def percent(share: float, digits: int = 1) -> str:
 
 
 def accuracy_of(kinds: Sequence[MetricKind], part: str) -> MetricKind:
-    """The accuracy by which runs are judged on one part of the data.
+    """The accuracy on one part of the data of the answers that are counted in its confusion matrix.
 
     Raises:
         ValueError: there is none.
     """
-    found = [kind for kind in kinds if kind.headline and kind.is_share and (kind.part or part) == part]
+    judged = [kind for kind in kinds if kind.headline and kind.is_share and not kind.detail]
+    found = [kind for kind in judged if (kind.part or part) == part]
     if not found:
         raise ValueError(f"no accuracy of {part!r} has a headline")
     return found[0]

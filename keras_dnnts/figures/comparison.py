@@ -25,10 +25,15 @@ def save_comparison(results: Mapping[str, Result], path: Path) -> list[Path]:
     It shows the study's curves, where it has some, above all shares that were measured.
     """
     study = next(iter(results.values())).study
+    judged = headline_metrics(*results.values())
+    replaced = {kind.judged_instead_of for kind in study.metrics if kind.name in judged}
     shares = {
         kind.name: kind.title
         for kind in study.metrics
-        if kind.is_share and not kind.detail and any(kind.name in result.metrics for result in results.values())
+        if kind.is_share
+        and (kind.name in judged or not kind.detail)
+        and kind.name not in replaced
+        and any(kind.name in result.metrics for result in results.values())
     }
     trained = {label: result for label, result in results.items() if study.trains(result.config)}
     if study.plot_curves is None or not trained:

@@ -41,10 +41,9 @@ def describe_run(result: Result) -> dict[str, Any]:
 
 def _describe_headline(result: Result) -> dict[str, Any] | None:
     """The number that a run is judged by, beside the reference's of the same measure; None for a study without."""
-    kinds = [kind for kind in result.study.metrics if kind.name in headline_metrics(result)]
-    if not kinds:
+    kind = next(map(result.study.kind, headline_metrics(result)), None)
+    if kind is None:
         return None
-    kind = kinds[0]
     metric, other = result.metrics[kind.name], text.reported(result).get(kind.name)
     interval, over = text.interval_of(metric)
     return {

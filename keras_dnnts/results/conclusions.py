@@ -51,8 +51,10 @@ class Difference:
 
 def headline_metrics(*results: Result) -> dict[str, str]:
     """Wording by name of the accuracies that all these runs of one study have, the most telling first."""
-    kinds = [kind for kind in results[0].study.metrics if kind.headline]
-    return {kind.name: kind.headline or "" for kind in kinds if all(kind.name in result.metrics for result in results)}
+    kinds = [kind for kind in results[0].study.metrics if all(kind.name in result.metrics for result in results)]
+    instead = {kind.judged_instead_of: kind for kind in kinds if kind.judged_instead_of}
+    judged = [instead.get(kind.name, kind) for kind in kinds if not kind.judged_instead_of]
+    return {kind.name: kind.headline for kind in judged if kind.headline}
 
 
 def interval_over_seeds(metric: Metric) -> tuple[float, float] | None:

@@ -57,7 +57,7 @@ def whole_percent(share: float) -> str:
 def state_result(result: Result) -> str:
     """Say in one sentence what a run found: the first heading of its page."""
     name, study = result.model_name, result.study
-    kind = next((kind for kind in study.metrics if kind.headline and kind.name in result.metrics), None)
+    kind = next(map(study.kind, headline_metrics(result)), None)
     if kind is None:
         return f"{name} on {result.dataset['name']}"
     if failure := state_failure(result):

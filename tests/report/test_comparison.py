@@ -10,7 +10,7 @@ from keras_dnnts.figures.comparison import plot_comparison
 from keras_dnnts.report import write_comparison
 from keras_dnnts.results import Metric
 from keras_dnnts.results.conclusions import headline_metrics, interval_over_seeds
-from keras_dnnts.results.findings import shorten_label, state_ranking
+from keras_dnnts.results.findings import shorten_label, state_conclusions, state_ranking, state_result
 from tests.finished_runs import cifar_result, names_result
 from tests.names_folders import call
 from tests.report.illustrated import illustrated_cifar, illustrated_names, save
@@ -38,6 +38,31 @@ def test_runs_are_judged_by_what_all_have():
     assert list(headline_metrics(sound)) == [NAME, "train_accuracy_by_class"]
     assert list(headline_metrics(sound, reference)) == ["train_accuracy_by_class"]
     assert list(headline_metrics(cifar_result())) == ["test_accuracy"]
+
+
+def under_priors(result, even, natural):
+    """A result that also has accuracies under both priors."""
+    added = {f"{NAME}_even": even, "held_out_accuracy_natural": natural, "train_accuracy_by_class_even": (0.9,)}
+    metrics = result.metrics | {NAME: Metric(result.metrics[NAME].values)}
+    return dataclasses.replace(result, metrics=metrics | {name: Metric(value) for name, value in added.items()})
+
+
+def test_models_of_any_prior_are_judged_under_the_same():
+    """One that holds the natural prior must not lose, averaged over languages, to one that holds the even one."""
+    cell = under_priors(run_with([0.51, 0.52, 0.53], model="gru"), (0.51, 0.52, 0.53), (0.70, 0.71, 0.73))
+    batched = under_priors(run_with([0.48, 0.49, 0.50], model="lstm"), (0.63, 0.65, 0.64), (0.83, 0.84, 0.85))
+    judged = [f"{NAME}_even", "held_out_accuracy_natural", "train_accuracy_by_class"]
+    assert list(headline_metrics(cell, batched)) == judged
+    assert state_result(batched) == "LSTM names the language of 64\N{NO-BREAK SPACE}% of unseen surnames"
+    lines = state_conclusions({"batched": batched, "cell": cell})
+    by_class, overall = (line for line in lines if "under the" in line)
+    assert by_class == (
+        "Accuracy on held-out names, averaged over languages, under the even prior: "
+        "batched is ahead of cell by 12.0 points"
+    )
+    assert overall.startswith("Accuracy on held-out names, over all names, under the natural prior: batched is ahead")
+    # Results of an earlier version have neither, and are compared by what they have.
+    assert next(iter(headline_metrics(cell, names_result()))) == NAME
 
 
 def test_page_figure_and_terminal_say_the_same(tmp_path, capsys):

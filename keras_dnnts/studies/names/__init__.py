@@ -49,6 +49,12 @@ PARTS = {side: f"{words} names" for side, words in SIDES.items()} | {
 }
 
 
+PRIORS = ("even", "natural")
+# Of the accuracies under a prior, those that runs are judged by, and the ones of the model's plain answers that they
+# replace: a model may hold any prior, and each measure is served by its own.
+JUDGED = {("_by_class", "even"): "_by_class", ("", "natural"): ""}
+
+
 def _accuracies(side: str) -> tuple[MetricKind, ...]:
     by_class = MetricKind(
         f"{side}_accuracy_by_class",
@@ -64,31 +70,29 @@ def _accuracies(side: str) -> tuple[MetricKind, ...]:
     return by_class, MetricKind(f"{side}_accuracy", overall, "share", higher_is_better=True, part=side)
 
 
-METRICS = (
-    *(kind for side in SIDES for kind in _accuracies(side)),
-    MetricKind("final_loss", "final loss", "nats", higher_is_better=False, of_training=True),
-    MetricKind("train_seconds", "train seconds", "seconds", higher_is_better=False),
-    MetricKind("steps_per_second", "steps/s", "per second", higher_is_better=True, of_training=True),
-    MetricKind(
-        "compile_seconds", "compile seconds", "seconds", higher_is_better=False, optional=True, of_training=True
-    ),
-)
-PRIORS = ("even", "natural")
+def _accuracy_under(side: str, ending: str, prior: str) -> MetricKind:
+    weighting = "averaged over languages" if ending else "over all names"
+    judged = JUDGED.get((ending, prior)) if side != "train" else None
+    return MetricKind(
+        f"{side}_accuracy{ending}_{prior}",
+        f"{SIDES[side]}, {weighting}, {prior} prior",
+        "share",
+        higher_is_better=True,
+        headline=None if judged is None else f"accuracy on {PARTS[side]}",
+        part=side,
+        weighting=f", {weighting}, under the {prior} prior",
+        over_classes=bool(ending),
+        optional=True,
+        judged_instead_of=None if judged is None else f"{side}_accuracy{judged}",
+        detail=True,
+    )
+
+
 DETAILS = (
     *(
-        MetricKind(
-            f"{part}_accuracy{ending}_{prior}",
-            f"{words}, {weighting}, {prior} prior",
-            "share",
-            higher_is_better=True,
-            part=part,
-            over_classes=bool(ending),
-            optional=True,
-            detail=True,
-        )
-        for part, words in SIDES.items()
-        for prior in PRIORS
-        for ending, weighting in (("_by_class", "averaged over languages"), ("", "over all names"))
+        _accuracy_under(side, ending, prior)
+        for side in SIDES
+        for ending, prior in (*JUDGED, ("_by_class", "natural"), ("", "even"))
     ),
     *(
         MetricKind(
@@ -101,6 +105,15 @@ DETAILS = (
             detail=True,
         )
         for part, words in SIDES.items()
+    ),
+)
+METRICS = (
+    *(kind for side in SIDES for kind in _accuracies(side)),
+    MetricKind("final_loss", "final loss", "nats", higher_is_better=False, of_training=True),
+    MetricKind("train_seconds", "train seconds", "seconds", higher_is_better=False),
+    MetricKind("steps_per_second", "steps/s", "per second", higher_is_better=True, of_training=True),
+    MetricKind(
+        "compile_seconds", "compile seconds", "seconds", higher_is_better=False, optional=True, of_training=True
     ),
 )
 HERE = __name__
