@@ -257,7 +257,7 @@ def test_disk_that_fills_up_within_a_file(server, whole, tmp_path):
 SELDOM = ("--checkpoint-seconds", 1000)  # only Ctrl-C saves anything
 
 
-@pytest.mark.parametrize("share", [0.3, pytest.param(0.7, marks=pytest.mark.one_engine)])
+@pytest.mark.parametrize("share", [pytest.param(0.3, marks=pytest.mark.one_engine), 0.6])
 def test_interrupted_once(server, whole, tmp_path, share):
     experiment, options, expected, unharmed = whole
     out = tmp_path / "run"
@@ -266,7 +266,7 @@ def test_interrupted_once(server, whole, tmp_path, share):
     answer = server.run(experiment, *options, "--out", out, **how)
     assert answer["exit"] == 130
     last = answer["output"].splitlines()[-1]
-    if (out / "checkpoints").exists():
+    if (out / "config.toml").exists():
         assert last == f"keras-dnnts: interrupted: resume with: keras-dnnts {experiment} --resume {out}"
     else:
         assert last == "keras-dnnts: interrupted"
