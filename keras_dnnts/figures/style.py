@@ -11,6 +11,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib import font_manager
 from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.backends.backend_svg import FigureCanvasSVG
 
 from keras_dnnts.results import Result
@@ -103,9 +104,9 @@ def save_figure(ax: Axes, path: Path) -> list[Path]:
     with warnings.catch_warnings():
         # A letter that no installed font has is drawn as a box in the PNG; the SVG leaves it to the reader's fonts.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
-        figure.savefig(png, dpi=STYLE["figure.dpi"])
-        figure.set_layout_engine("none")  # the layout is found, and finding it takes longer than drawing
         # Not savefig, which draws once more only to find the layout.
+        FigureCanvasAgg(figure).print_png(png)
+        figure.set_layout_engine("none")  # the layout is found, and finding it takes longer than drawing
         FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
     plt.close(figure)
     return [png, svg]

@@ -13,7 +13,7 @@ from keras_dnnts.studies.names.baselines.base import Baseline, TrainingNames
 from keras_dnnts.studies.names.config import NamesConfig
 from keras_dnnts.studies.names.data import NamesData
 from keras_dnnts.studies.names.illustrate import show_reading
-from keras_dnnts.studies.names.measure import measure_sides, split_part_shown
+from keras_dnnts.studies.names.measure import measure_beside, measure_sides, split_part_shown
 from keras_dnnts.study import SeedOutcome
 
 
@@ -55,7 +55,8 @@ class BaselineTraining:
         save_baseline(model, self.run.directory.path / f"model-seed-{seed}{ARRAYS_MODEL}")
         said = model.log_probabilities(dataset.letters, dataset.lengths)
         shares = model.names / model.names.sum()
-        found = measure_sides(dataset, split, said, shares, {self.config.model: model})
+        beside = measure_beside(dataset, split, {self.config.model: model})
+        found = measure_sides(dataset, split, said, shares, beside)
         arrays = found.arrays
         if self.config.model != "majority":  # which reads nothing
             arrays |= show_reading(BeginningsReader(model), dataset, *split_part_shown(split))

@@ -43,7 +43,7 @@ def measure_sides(
     split: NamesSplit,
     log_probabilities: np.ndarray,
     trained: np.ndarray,
-    fitted: Mapping[str, Baseline] | None = None,
+    beside: Mapping[str, np.ndarray] | None = None,
 ) -> Measured:
     """Measure a model on every side of a split.
 
@@ -52,23 +52,22 @@ def measure_sides(
         split: which of them are on which side.
         log_probabilities: (N, K) float32, the model's.
         trained: (K,) float, how frequent each class was in its training; adds up to 1.
-        fitted: baselines that are fitted to this split's training names already, by name.
+        beside: what :func:`measure_beside` found of the split; None is to be found now.
     """
-    training_names = TrainingNames.of_lines(dataset, split.train)
+    beside = measure_beside(dataset, split) if beside is None else beside
+    names = beside["training_names"]
     guesses, classes = log_probabilities.argmax(axis=1), len(dataset.classes)
     found = Measured()
     for side, lines in sides(split).items():
-        labels, names = dataset.labels[lines], [dataset.texts[line] for line in lines]
-        accuracy = measure_accuracy(labels, guesses[lines], classes, copies_of=names)
+        labels, texts = dataset.labels[lines], [dataset.texts[line] for line in lines]
+        accuracy = measure_accuracy(labels, guesses[lines], classes, copies_of=texts)
         found.metrics[f"{side}_accuracy_by_class"] = accuracy.by_class
         found.metrics[f"{side}_accuracy"] = accuracy.overall
         found.counts[f"distinct_{side}"] = accuracy.distinct
         found.counts[f"effective_{side}"] = accuracy.effective
         found.confusions[side] = count_confusions(labels, guesses[lines], classes)
-        found.metrics |= _measure_decisions(
-            dataset, lines, side, log_probabilities[lines], trained, training_names.counts
-        )
-        answers = _answer_distinct(dataset, lines, log_probabilities[lines], trained, training_names.counts)
+        found.metrics |= _measure_decisions(dataset, lines, side, log_probabilities[lines], trained, names)
+        answers = _answer_distinct(dataset, lines, log_probabilities[lines], trained, names)
         found.metrics[f"{side}_calibration_error"] = measure_calibration(*answers).error
         if side == split_part_shown(split)[1]:
             found.counts |= measure_reliability(*answers).to_arrays(f"reliability_{side}")
@@ -76,8 +75,7 @@ def measure_sides(
     found.details["mistakes"] = {
         side: list_mistakes(found.arrays, side, dataset.classes, dataset.files) for side in found.confusions
     }
-    found.counts |= {"trained_share": trained, "training_names": training_names.counts.astype(np.float64)}
-    found.counts |= _measure_beside(dataset, split, training_names, fitted or {})
+    found.counts |= {"trained_share": trained, **beside}
     return found
 
 
@@ -110,16 +108,23 @@ def _answer_distinct(
     return np.exp(natural[first]), labels[first]
 
 
-def _measure_beside(
-    dataset: NamesDataset, split: NamesSplit, names: TrainingNames, fitted: Mapping[str, Baseline]
+def measure_beside(
+    dataset: NamesDataset, split: NamesSplit, fitted: Mapping[str, Baseline] | None = None
 ) -> dict[str, np.ndarray]:
     """What two baselines score on names of the side that models are judged on, and the best that any answers could.
 
-    Of a baseline, averaged over classes and over all names: under the even prior, then under the natural one.
+    Of a baseline, averaged over classes and over all names: under the even prior, then under the natural one. With
+    them, ``training_names`` (K,) float64: the distinct training names of each class.
+
+    Args:
+        dataset: all names.
+        split: which of them are on which side.
+        fitted: baselines that are fitted to this split's training names already, by name.
     """
+    fitted, names = fitted or {}, TrainingNames.of_lines(dataset, split.train)
     lines, side = split_part_shown(split)
     labels, texts = dataset.labels[lines], [dataset.texts[line] for line in lines]
-    arrays = {}
+    arrays = {"training_names": names.counts.astype(np.float64)}
     for name in ("majority", "markov"):
         model = fitted.get(name) or fit_baseline(name, names)
         said = model.log_probabilities(dataset.letters[lines], dataset.lengths[lines])

@@ -1,6 +1,7 @@
 """How the names study trains: exact updates, one example at a time, in chunks that are the epochs of ``fit``."""
 
 from collections.abc import Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,7 +19,7 @@ from keras_dnnts.studies.names.config import NamesConfig, NetworkSettings
 from keras_dnnts.studies.names.data import NamesData
 from keras_dnnts.studies.names.evaluate import build_evaluator
 from keras_dnnts.studies.names.illustrate import show_reading
-from keras_dnnts.studies.names.measure import measure_sides, split_part_shown
+from keras_dnnts.studies.names.measure import measure_beside, measure_sides, split_part_shown
 from keras_dnnts.studies.names.models import (
     PerExampleModel,
     build_char_rnn,
@@ -59,6 +60,8 @@ class NamesTraining:
             build_model(self.config, len(self.data.dataset.classes), self.config.seed)
         # The fused kernel leaves Python free.
         self.side_by_side = self.config.seeds if self._is_fused() else 1
+        self._beside: dict[int, Future[dict[str, np.ndarray]]] = {}
+        self._meanwhile = ThreadPoolExecutor(1)
 
     def prepare(self, seed: int) -> tuple[Any, str, float]:
         """The compiled model of a seed, what will make its updates, and how long its kernel took to compile."""
@@ -72,6 +75,7 @@ class NamesTraining:
     def train(self, seed: int, prepared: tuple[Any, str, float]) -> Trained:
         """Make the updates that are left."""
         model, updater, kernel_seconds = prepared
+        self._beside[seed] = self._meanwhile.submit(measure_beside, self.data.dataset, self.data.splits[seed])
         checkpoints, iterations = self.run.directory.checkpoints, self.settings.iterations
         dataset, lines = self.data.dataset, self._lines(seed)
         stream = lines[draw_examples(dataset.labels[lines], iterations, seed, self.settings.draw_classes)]
@@ -115,7 +119,9 @@ class NamesTraining:
         dataset, split = self.data.dataset, self.data.splits[seed]
         evaluator = build_evaluator(model, self.config.model)
         log_probabilities = evaluator.log_probabilities(dataset.letters, dataset.lengths)
-        found = measure_sides(dataset, split, log_probabilities, self._trained_shares(seed))
+        found = measure_sides(
+            dataset, split, log_probabilities, self._trained_shares(seed), self._beside.pop(seed).result()
+        )
         arrays = found.arrays | show_reading(evaluator, dataset, *split_part_shown(split))
         rows = self._rows(history.losses)
         return SeedOutcome(
