@@ -20,7 +20,7 @@ import click
 from PIL import Image
 
 CELLS = ("rnn", "gru", "lstm")
-NAMES = ("--seeds", "5")
+NAMES = ("--seeds", "10")
 JPEG_COPY = ("--dataset-name", "CIFAR-10 (JPEG copy)")
 ALEXNET = ["--arch", "alexnet", "--image-size", "64", "--width", "0.25", "--train-images", "10000", "--epochs", "14"]
 

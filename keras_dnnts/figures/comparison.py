@@ -25,13 +25,13 @@ def save_comparison(results: Mapping[str, Result], path: Path) -> list[Path]:
     It shows the study's curves, where it has some, above all shares that were measured.
     """
     study = next(iter(results.values())).study
-    judged = headline_metrics(*results.values())
-    replaced = {kind.judged_instead_of for kind in study.metrics if kind.name in judged}
+    judged = [study.kind(name) for name in headline_metrics(*results.values())]
+    replaced = {kind.judged_instead_of for kind in judged if kind}
+    kinds = filter(None, dict.fromkeys([*judged, *(kind for kind in study.metrics if not kind.detail)]))
     shares = {
         kind.name: kind.title
-        for kind in study.metrics
+        for kind in kinds
         if kind.is_share
-        and (kind.name in judged or not kind.detail)
         and kind.name not in replaced
         and any(kind.name in result.metrics for result in results.values())
     }
