@@ -55,7 +55,7 @@ class BaselineTraining:
         save_baseline(model, self.run.directory.path / f"model-seed-{seed}{ARRAYS_MODEL}")
         said = model.log_probabilities(dataset.letters, dataset.lengths)
         shares = model.names / model.names.sum()
-        beside = measure_beside(dataset, split, {self.config.model: model})
+        beside = measure_beside(dataset, split, self.config.logistic_beside, {self.config.model: model})
         found = measure_sides(dataset, split, said, shares, beside)
         arrays = found.arrays
         if self.config.model != "majority":  # which reads nothing

@@ -21,7 +21,7 @@ from keras_dnnts.studies.names.config import NamesConfig
 from keras_dnnts.studies.names.data import NamesData, is_at_hand, load_data
 from keras_dnnts.studies.names.evaluate import build_evaluator
 from keras_dnnts.studies.names.illustrate import show_reading
-from keras_dnnts.studies.names.measure import measure_sides, split_part_shown
+from keras_dnnts.studies.names.measure import measure_beside, measure_sides, split_part_shown
 from keras_dnnts.studies.names.models import BUILDERS, negative_log_likelihood
 from keras_dnnts.studies.names.name_batches import FirstBatch, NameBatches
 from keras_dnnts.study import SeedOutcome
@@ -117,7 +117,13 @@ class BatchedTraining:
         evaluator = build_evaluator(model, self.config.model)
         counts = trained.prepared.names.counts
         log_probabilities = evaluator.log_probabilities(dataset.letters, dataset.lengths)
-        found = measure_sides(dataset, split, log_probabilities, counts / counts.sum())
+        found = measure_sides(
+            dataset,
+            split,
+            log_probabilities,
+            counts / counts.sum(),
+            measure_beside(dataset, split, self.config.logistic_beside),
+        )
         arrays = found.arrays | show_reading(evaluator, dataset, *split_part_shown(split))
         epochs = np.arange(1, len(history.losses) + 1)
         return SeedOutcome(

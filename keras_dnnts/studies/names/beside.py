@@ -6,6 +6,7 @@ from keras_dnnts.metrics import percent
 from keras_dnnts.results import Result
 from keras_dnnts.studies.names.config import BASELINES
 from keras_dnnts.studies.names.decisions import PRIORS
+from keras_dnnts.studies.names.illustrations import BESIDE_ON_REQUEST
 
 
 @dataclass(frozen=True)
@@ -32,13 +33,15 @@ def list_scores(result: Result) -> list[Scores]:
         return []
     rows = [_own(result, part, "", "as trained")]
     rows += [_own(result, part, f"_{prior}", f"{prior} prior") for prior in PRIORS]
-    if result.config["model"] == "markov":
-        return [*rows, *_list_limits(result, part)]
-    markov = result.arrays[f"baseline_markov_{part}"].mean(axis=0)
-    rows += [
-        Scores(f"{BASELINES['markov']}, {prior} prior", *markov[2 * i : 2 * i + 2].tolist())
-        for i, prior in enumerate(PRIORS)
-    ]
+    for name in ("markov", *BESIDE_ON_REQUEST):
+        scores = result.arrays.get(f"baseline_{name}_{part}")
+        if scores is None or result.config["model"] == name:
+            continue
+        means = scores.mean(axis=0)
+        rows += [
+            Scores(f"{BASELINES[name]}, {prior} prior", *means[2 * i : 2 * i + 2].tolist())
+            for i, prior in enumerate(PRIORS)
+        ]
     return [*rows, *_list_limits(result, part)]
 
 

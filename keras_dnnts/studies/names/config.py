@@ -119,6 +119,11 @@ class NamesConfig(Config):
         "names): to choose settings without looking at held-out names.",
         "Data",
     )
+    logistic_beside: bool = option(
+        False,
+        "Also show what logistic regression on letter n-grams scores on the run's own splits (seconds for each seed).",
+        "Data",
+    )
     hidden_units: int | None = _of_networks(
         "hidden_units", "Recurrent units.", "Model", at_least=1, at_most=MOST_HIDDEN_UNITS
     )

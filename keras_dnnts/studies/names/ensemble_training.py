@@ -13,7 +13,7 @@ from keras_dnnts.studies.names.config import NamesConfig
 from keras_dnnts.studies.names.data import NamesData
 from keras_dnnts.studies.names.ensemble import Ensemble, save_ensemble
 from keras_dnnts.studies.names.illustrate import show_reading
-from keras_dnnts.studies.names.measure import measure_sides, split_part_shown
+from keras_dnnts.studies.names.measure import measure_beside, measure_sides, split_part_shown
 from keras_dnnts.studies.names.predict import load_predictor
 from keras_dnnts.study import SeedOutcome
 
@@ -61,7 +61,7 @@ class EnsembleTraining:
         save_ensemble(trained, folder / f"model-seed-{seed}{ARRAYS_MODEL}")
         said = trained.log_probabilities(dataset.letters, dataset.lengths)
         even = np.full(len(dataset.classes), 1 / len(dataset.classes))
-        found = measure_sides(dataset, split, said, even)
+        found = measure_sides(dataset, split, said, even, measure_beside(dataset, split, self.config.logistic_beside))
         seconds = [member.result.metrics["train_seconds"].values[self._row(seed)] for member in self.members]
         return SeedOutcome(
             metrics={**found.metrics, "train_seconds": sum(seconds)},

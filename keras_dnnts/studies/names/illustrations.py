@@ -108,11 +108,14 @@ def prior_axes() -> dict[str, str]:
     return {"trained_share": "finite seeds classes", "training_names": "finite seeds classes"}
 
 
+BESIDE, BESIDE_ON_REQUEST = ("majority", "markov"), ("ngram-logistic",)
+
+
 def beside_axes(parts: Iterable[str]) -> dict[str, str]:
     """What baselines score on a run's own splits, and the best that any answers could."""
     axes: dict[str, str] = {}
     for part in parts:
-        axes |= {f"baseline_{name}_{part}": "finite seeds 4" for name in ("majority", "markov")}
+        axes |= {f"baseline_{name}_{part}": "finite seeds 4" for name in (*BESIDE, *BESIDE_ON_REQUEST)}
         axes[f"bound_{part}"] = "finite seeds 2"
     return axes
 

@@ -14,7 +14,7 @@ from keras_dnnts.studies.names.baselines.base import Baseline, TrainingNames
 from keras_dnnts.studies.names.bound import best_possible
 from keras_dnnts.studies.names.decisions import PRIORS, change_prior, prior_of
 from keras_dnnts.studies.names.illustrate import show_names
-from keras_dnnts.studies.names.illustrations import list_mistakes
+from keras_dnnts.studies.names.illustrations import BESIDE, BESIDE_ON_REQUEST, list_mistakes
 from keras_dnnts.studies.names.reliability import BINS, Reliability
 
 
@@ -43,7 +43,7 @@ def measure_sides(
     split: NamesSplit,
     log_probabilities: np.ndarray,
     trained: np.ndarray,
-    beside: Mapping[str, np.ndarray] | None = None,
+    beside: Mapping[str, np.ndarray],
 ) -> Measured:
     """Measure a model on every side of a split.
 
@@ -52,9 +52,8 @@ def measure_sides(
         split: which of them are on which side.
         log_probabilities: (N, K) float32, the model's.
         trained: (K,) float, how frequent each class was in its training; adds up to 1.
-        beside: what :func:`measure_beside` found of the split; None is to be found now.
+        beside: what :func:`measure_beside` found of the split.
     """
-    beside = measure_beside(dataset, split) if beside is None else beside
     names = beside["training_names"]
     guesses, classes = log_probabilities.argmax(axis=1), len(dataset.classes)
     found = Measured()
@@ -109,9 +108,12 @@ def _answer_distinct(
 
 
 def measure_beside(
-    dataset: NamesDataset, split: NamesSplit, fitted: Mapping[str, Baseline] | None = None
+    dataset: NamesDataset,
+    split: NamesSplit,
+    logistic: bool = False,
+    fitted: Mapping[str, Baseline] | None = None,
 ) -> dict[str, np.ndarray]:
-    """What two baselines score on names of the side that models are judged on, and the best that any answers could.
+    """What baselines score on names of the side that models are judged on, and the best that any answers could.
 
     Of a baseline, averaged over classes and over all names: under the even prior, then under the natural one. With
     them, ``training_names`` (K,) float64: the distinct training names of each class.
@@ -119,13 +121,14 @@ def measure_beside(
     Args:
         dataset: all names.
         split: which of them are on which side.
+        logistic: whether logistic regression is among them, which takes seconds.
         fitted: baselines that are fitted to this split's training names already, by name.
     """
     fitted, names = fitted or {}, TrainingNames.of_lines(dataset, split.train)
     lines, side = split_part_shown(split)
     labels, texts = dataset.labels[lines], [dataset.texts[line] for line in lines]
     arrays = {"training_names": names.counts.astype(np.float64)}
-    for name in ("majority", "markov"):
+    for name in (*BESIDE, *(BESIDE_ON_REQUEST if logistic else ())):
         model = fitted.get(name) or fit_baseline(name, names)
         said = model.log_probabilities(dataset.letters[lines], dataset.lengths[lines])
         found = []

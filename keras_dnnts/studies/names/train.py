@@ -75,7 +75,8 @@ class NamesTraining:
     def train(self, seed: int, prepared: tuple[Any, str, float]) -> Trained:
         """Make the updates that are left."""
         model, updater, kernel_seconds = prepared
-        self._beside[seed] = self._meanwhile.submit(measure_beside, self.data.dataset, self.data.splits[seed])
+        of_split = self.data.dataset, self.data.splits[seed], self.config.logistic_beside
+        self._beside[seed] = self._meanwhile.submit(measure_beside, *of_split)
         checkpoints, iterations = self.run.directory.checkpoints, self.settings.iterations
         dataset, lines = self.data.dataset, self._lines(seed)
         stream = lines[draw_examples(dataset.labels[lines], iterations, seed, self.settings.draw_classes)]

@@ -12,7 +12,7 @@ from keras_dnnts.studies.names.beside import list_scores, write_scores
 from keras_dnnts.studies.names.bound import best_possible
 from keras_dnnts.studies.names.config import BASELINES
 from keras_dnnts.studies.names.data import load_data
-from keras_dnnts.studies.names.measure import measure_sides
+from keras_dnnts.studies.names.measure import measure_beside, measure_sides
 from tests.finished_runs import names_result
 from tests.names_folders import call, write_names
 
@@ -40,7 +40,7 @@ def test_the_prior_of_training_is_divided_out(names, classes):
     names_of = {(dataset.texts[i].casefold(), int(dataset.labels[i])) for i in split.train}
     counts = np.bincount([label for _, label in names_of], minlength=3)
     shares = {"even": np.full(3, 1 / 3), "natural": counts / counts.sum()}
-    found = measure_sides(dataset, split, posterior, shares[classes])
+    found = measure_sides(dataset, split, posterior, shares[classes], measure_beside(dataset, split))
     for side, lines in (("train", split.train), ("held_out", split.held_out)):
         plain = found.metrics[f"{side}_accuracy_by_class"], found.metrics[f"{side}_accuracy"]
         for prior in ("even", "natural"):
@@ -68,6 +68,19 @@ def test_baselines_beside_a_run_are_their_own_runs(runs, names):
     lines = data.splits[0].held_out
     bound = best_possible(data.dataset.labels[lines], [data.dataset.texts[line] for line in lines], 3)
     assert bayes["bound_held_out"][0].tolist() == [bound.by_class, bound.overall]
+
+
+def test_logistic_regression_is_beside_a_run_on_request(names, tmp_path):
+    options = {"data_dir": str(names), "seeds": 2}
+    asked = run_names(NamesConfig(model="naive-bayes", logistic_beside=True, **options), tmp_path / "asked")
+    own = run_names(NamesConfig(model="ngram-logistic", logistic_beside=True, **options), tmp_path / "own")
+    assert asked.arrays["baseline_ngram-logistic_held_out"][:, 0].tolist() == list(
+        own.metrics["held_out_accuracy_by_class_even"].values
+    )
+    title = BASELINES["ngram-logistic"]
+    rows = {row.label: row for row in list_scores(asked)}
+    assert rows[f"{title}, natural prior"].overall == own.metrics["held_out_accuracy_natural"].mean
+    assert [row.own for row in list_scores(own) if row.label.startswith(title)] == [True] * 3
 
 
 def test_page_and_summary_show_them(runs, capsys):
