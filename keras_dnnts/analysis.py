@@ -61,7 +61,9 @@ def count_confusions(labels: np.ndarray, guesses: np.ndarray, classes: int) -> n
     return counts
 
 
-def measure_accuracy(labels: np.ndarray, guesses: np.ndarray, classes: int, copies_of: Sequence[Any]) -> Accuracy:
+def measure_accuracy(
+    labels: np.ndarray, guesses: np.ndarray, classes: int, copies_of: Sequence[Any] | np.ndarray
+) -> Accuracy:
     """Measure accuracy by class and overall.
 
     By class, every line counts: this is what drawing a class, then one of its lines at random, measures in the long
@@ -75,7 +77,8 @@ def measure_accuracy(labels: np.ndarray, guesses: np.ndarray, classes: int, copi
         labels: (N,) int true classes.
         guesses: (N,) int.
         classes: K.
-        copies_of: N hashable keys; examples of one class with equal keys are copies of one another.
+        copies_of: N hashable keys, or an array (N,) of int from 0, which is faster; examples of one class with equal
+            keys are copies of one another.
 
     >>> import numpy as np
     >>> from keras_dnnts import measure_accuracy
@@ -304,7 +307,9 @@ def _guess(logits: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return probabilities.argmax(axis=1), probabilities.max(axis=1)
 
 
-def _number_pairs(labels: np.ndarray, copies_of: Sequence[Any]) -> np.ndarray:
+def _number_pairs(labels: np.ndarray, copies_of: Sequence[Any] | np.ndarray) -> np.ndarray:
+    if isinstance(copies_of, np.ndarray):
+        return labels.astype(np.int64) * (int(copies_of.max(initial=0)) + 1) + copies_of
     numbers: dict[Any, int] = {}
     pairs = zip(labels.tolist(), copies_of, strict=True)
     return np.array([numbers.setdefault(pair, len(numbers)) for pair in pairs])

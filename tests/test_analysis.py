@@ -42,6 +42,8 @@ def test_copies_count_by_class_but_not_overall_nor_as_evidence():
     guessed = np.array([0, 0, 0, 0, 0, 1, 1, 0])
     names = ["a", "a", "a", "a", "b", "c", "d", "e"]
     accuracy = measure_accuracy(labels, guessed, 2, names)
+    numbers = np.unique(names, return_inverse=True)[1]
+    assert repr(measure_accuracy(labels, guessed, 2, numbers)) == repr(accuracy)
     assert accuracy.recall.tolist() == pytest.approx([5 / 6, 1 / 2])
     assert accuracy.overall[0] == pytest.approx(3 / 5)
     apart = measure_accuracy(labels, guessed, 2, range(8))
@@ -51,8 +53,8 @@ def test_copies_count_by_class_but_not_overall_nor_as_evidence():
 
 
 def test_copies_in_another_class_are_other_examples():
-    accuracy = measure_accuracy(np.array([0, 1]), np.array([0, 0]), 2, ["Lee", "Lee"])
-    assert accuracy.overall[0] == 0.5
+    for copies in (["Lee", "Lee"], np.array([3, 3])):
+        assert measure_accuracy(np.array([0, 1]), np.array([0, 0]), 2, copies).overall[0] == 0.5
 
 
 def test_class_without_examples_is_left_out():

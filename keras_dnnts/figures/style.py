@@ -105,7 +105,7 @@ def save_figure(ax: Axes, path: Path) -> list[Path]:
         # A letter that no installed font has is drawn as a box in the PNG; the SVG leaves it to the reader's fonts.
         warnings.filterwarnings("ignore", message="Glyph .* missing from font")
         # Not savefig, which draws once more only to find the layout.
-        FigureCanvasAgg(figure).print_png(png)
+        FigureCanvasAgg(figure).print_png(png, pil_kwargs={"compress_level": 3})  # little larger, much faster
         figure.set_layout_engine("none")  # the layout is found, and finding it takes longer than drawing
         FigureCanvasSVG(figure).print_svg(svg, metadata={"Date": None})
     plt.close(figure)

@@ -1,6 +1,6 @@
 """What is measured of every model of names, network or baseline: log-probabilities in, numbers and examples out."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -57,16 +57,17 @@ def measure_sides(
     names = beside["training_names"]
     guesses, classes = log_probabilities.argmax(axis=1), len(dataset.classes)
     found = Measured()
+    texts = number_copies(dataset.texts)
     for side, lines in sides(split).items():
-        labels, texts = dataset.labels[lines], [dataset.texts[line] for line in lines]
-        accuracy = measure_accuracy(labels, guesses[lines], classes, copies_of=texts)
+        labels, copies = dataset.labels[lines], texts[lines]
+        accuracy = measure_accuracy(labels, guesses[lines], classes, copies)
         found.metrics[f"{side}_accuracy_by_class"] = accuracy.by_class
         found.metrics[f"{side}_accuracy"] = accuracy.overall
         found.counts[f"distinct_{side}"] = accuracy.distinct
         found.counts[f"effective_{side}"] = accuracy.effective
         found.confusions[side] = count_confusions(labels, guesses[lines], classes)
-        found.metrics |= _measure_decisions(dataset, lines, side, log_probabilities[lines], trained, names)
-        answers = _answer_distinct(dataset, lines, log_probabilities[lines], trained, names)
+        found.metrics |= _measure_decisions(labels, copies, side, log_probabilities[lines], trained, names)
+        answers = _answer_distinct(labels, copies, log_probabilities[lines], trained, names)
         found.metrics[f"{side}_calibration_error"] = measure_calibration(*answers).error
         if side == split_part_shown(split)[1]:
             found.counts |= measure_reliability(*answers).to_arrays(f"reliability_{side}")
@@ -78,32 +79,36 @@ def measure_sides(
     return found
 
 
+def number_copies(texts: Sequence[str]) -> np.ndarray:
+    """Numbers (N,) int64 from 0 of texts, the same for equal ones."""
+    numbers: dict[str, int] = {}
+    return np.array([numbers.setdefault(text, len(numbers)) for text in texts], np.int64)
+
+
 def _measure_decisions(
-    dataset: NamesDataset,
-    lines: np.ndarray,
+    labels: np.ndarray,
+    copies: np.ndarray,
     side: str,
     log_probabilities: np.ndarray,
     trained: np.ndarray,
     names: np.ndarray,
 ) -> dict[str, Any]:
     """Both accuracies of what is answered under each prior."""
-    labels, texts = dataset.labels[lines], [dataset.texts[line] for line in lines]
     metrics: dict[str, Any] = {}
     for prior in PRIORS:
         answers = change_prior(log_probabilities, trained, prior_of(prior, names))
-        accuracy = measure_accuracy(labels, answers.argmax(axis=1), len(names), copies_of=texts)
+        accuracy = measure_accuracy(labels, answers.argmax(axis=1), len(names), copies)
         metrics[f"{side}_accuracy_by_class_{prior}"] = accuracy.by_class
         metrics[f"{side}_accuracy_{prior}"] = accuracy.overall
     return metrics
 
 
 def _answer_distinct(
-    dataset: NamesDataset, lines: np.ndarray, log_probabilities: np.ndarray, trained: np.ndarray, names: np.ndarray
+    labels: np.ndarray, copies: np.ndarray, log_probabilities: np.ndarray, trained: np.ndarray, names: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
     """Probabilities (M, K) under the natural prior, and labels (M,), of every distinct name of some lines."""
-    labels, texts = dataset.labels[lines], [dataset.texts[line] for line in lines]
     natural = change_prior(log_probabilities, trained, prior_of("natural", names))
-    first = list({pair: i for i, pair in reversed([*enumerate(zip(texts, labels.tolist(), strict=True))])}.values())
+    first = np.sort(np.unique(copies * len(names) + labels, return_index=True)[1])
     return np.exp(natural[first]), labels[first]
 
 
