@@ -10,6 +10,7 @@ from typing import Any
 
 from rich.console import Console
 
+from keras_dnnts.cli.drawing import Drawer
 from keras_dnnts.cli.summary import print_summary
 from keras_dnnts.config import Config
 from keras_dnnts.errors import UserError, option_name
@@ -106,11 +107,12 @@ def _run_to_the_end(
     log: Sequence[str],
     run: Callable[..., Result] = run_study,
 ) -> None:
+    drawer = Drawer()
     progress = RunProgress(None if quiet else Console())
     with interruptible(lambda: directory.resume_command) as interruption:
         result = _run_unless_finished(config, directory, progress.console, interruption, run)
         progress.stage("drawing the figures")
-        draw_figures(result, directory.path)
+        draw_figures(result, directory.path, drawer)
         progress.stage("writing the report")
         write_report_or_warn(directory.path)
     print_summary(result, directory.path)
@@ -150,13 +152,14 @@ def _import_drawing() -> None:
         import_module("keras_dnnts.figures")
 
 
-def draw_figures(result: Result, folder: Path) -> None:
+def draw_figures(result: Result, folder: Path, drawer: Drawer) -> None:
     """Write the figures of a run that has saved its results; one that fails costs a warning and only itself."""
     try:
         # Matplotlib takes a second to import: only once there is something to draw.
-        from keras_dnnts.figures import save_figures
+        from keras_dnnts.figures import save_figures_with
 
-        save_figures(result, folder / FIGURES)
+        elsewhere = partial(drawer.draw, folder, folder / FIGURES) if drawer.is_there else None
+        save_figures_with(elsewhere, result, folder / FIGURES)
     except (OSError, UnicodeError) as error:  # the latter over a matplotlibrc that is no text
         reason = getattr(error, "strerror", None) or error
         logger.warning("%s: figures cannot be written: %s", folder / FIGURES, reason)

@@ -1,9 +1,6 @@
 """Figures show the result's own numbers; looked at through their artists, never their pixels."""
 
 import dataclasses
-import os
-import subprocess
-import sys
 from xml.etree import ElementTree
 
 import matplotlib.pyplot as plt
@@ -145,40 +142,3 @@ def test_a_range_over_seeds_is_counted_where_all_runs_have_as_many():
     assert "mean and range of 5 seeds" in plot_training_loss({"a": several, "b": several}).get_title()
     assert "mean and range of seeds" in plot_training_loss({"a": several, "b": one}).get_title()
     assert "range" not in plot_training_loss({"a": one, "b": one}).get_title()
-
-
-SIDE_BY_SIDE = """
-import os, sys
-from pathlib import Path
-from keras_dnnts import figures, load_result
-
-result, out, dies = load_result(sys.argv[1]), Path(sys.argv[2]), sys.argv[3] == "dies"
-parent, draw = os.getpid(), figures._draw_one
-drawers = []
-
-def draw_noted(function, path):
-    if dies and os.getpid() != parent:
-        os._exit(1)
-    drawers.append(path.name)
-    return draw(function, path)
-
-figures._draw_one = draw_noted
-print(*(path.name for path in figures.save_figures(result, out)))
-print(*drawers)
-"""
-
-
-@pytest.mark.skipif(sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs two cores of Linux")
-@pytest.mark.parametrize("end", ["lives", "dies"])
-def test_without_an_engine_two_processes_draw_the_same(tmp_path, end):
-    names_result().save(tmp_path)
-    expected = save_figures(names_result(), tmp_path / "one")
-    command = [sys.executable, "-c", SIDE_BY_SIDE, tmp_path, tmp_path / "two", end]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    paths, drawers = (line.split() for line in done.stdout.splitlines())
-    assert paths == [path.name for path in expected]
-    stems = list(dict.fromkeys(path.stem for path in expected))
-    assert drawers == (stems if end == "dies" else stems[: len(stems) // 2])
-    for path in expected:
-        assert (tmp_path / "two" / path.name).read_bytes() == path.read_bytes()
