@@ -41,8 +41,8 @@ def assert_trains_like_float64(cell, sizes, stream, learning_rate, tolerance):
 @pytest.mark.parametrize(
     "sizes",
     [
-        Sizes(width=58, hidden_units=128, classes=18, longest=19),
-        Sizes(width=3, hidden_units=4, classes=2, longest=4),
+        pytest.param(Sizes(width=58, hidden_units=128, classes=18, longest=19), marks=pytest.mark.slow),
+        pytest.param(Sizes(width=3, hidden_units=4, classes=2, longest=4), marks=pytest.mark.slow),
         SMALL,
     ],
     ids=str,

@@ -37,6 +37,7 @@ needs_two_cores = pytest.mark.skipif(
 )
 
 
+@pytest.mark.slow
 @needs_two_cores
 @pytest.mark.parametrize("end", ["lives", "dies", "is left"])
 def test_two_processes_draw_the_same(tmp_path, end):
