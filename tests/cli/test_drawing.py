@@ -27,7 +27,7 @@ if end == "dies":
     process.kill()
     process.join()
 print(*(path.name for path in figures.save_figures_with(partial(drawer.draw, run, out), load_result(run), out)))
-print(*drawn)
+print(*drawn, flush=True)
 if end == "is left":
     os._exit(0)
 """
