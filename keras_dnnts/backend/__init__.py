@@ -15,6 +15,7 @@ recurrent_outputs = engine.recurrent_outputs
 pick = engine.pick
 runs_on_cpu = engine.runs_on_cpu
 describe_device = engine.describe_device
+list_devices = engine.list_devices
 COMPILES_STEPS = engine.COMPILES_STEPS
 copy_value = engine.copy_value
 seed_engine = engine.seed_engine

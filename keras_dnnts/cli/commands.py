@@ -308,6 +308,22 @@ def data(fetch: bool, clear_cache: bool) -> None:
         module.list_data(fetch)
 
 
+@cli.command(short_help="List runs, how far they have come, and how to resume them.")
+@click.argument("folder", default="runs", type=click.Path(path_type=Path))
+def runs(folder: Path) -> None:
+    """List the runs in FOLDER ("runs" if it is left out) and below: model, result, seeds and state.
+
+    Below the table stands how to resume what was interrupted, and why runs failed.
+    """
+    importlib.import_module("keras_dnnts.cli.runs").list_runs(folder)
+
+
+@cli.command(short_help="Say which engines, devices, caches and extras there are.")
+def doctor() -> None:
+    """Say which engines, devices, threads, caches, data sets and extras there are, and what is missing for what."""
+    importlib.import_module("keras_dnnts.cli.doctor").print_diagnosis()
+
+
 def _summary() -> Any:
     return importlib.import_module("keras_dnnts.cli.summary")
 

@@ -1,7 +1,8 @@
 """Checkpoints: what an unfinished run needs to go on, on disk. Knows no engine.
 
 A run directory holds them in ``checkpoints/``: ``run.json`` says what run they belong to; of each seed there is
-``training-seed-<n>.npz`` while it trains, and ``outcome-seed-<n>.npz`` once it has been evaluated.
+``training-seed-<n>.npz`` while it trains, and ``outcome-seed-<n>.npz`` once it has been evaluated. ``failure.txt`` says
+why a run failed, such as a loss that stopped being finite.
 """
 
 import json
@@ -72,6 +73,26 @@ class Checkpoints:
         """Return what a seed found, or None."""
         return load_state(self._outcome(seed))
 
+    def done_seeds(self) -> int:
+        """The number of seeds that have been evaluated."""
+        return len([*self.folder.glob("outcome-seed-*.npz")])
+
+    def note_failure(self, line: str) -> None:
+        """Keep why the run failed, until it is taken up again."""
+        if self.folder.is_dir():
+            write_whole(self._failure, lambda file: file.write(line.encode("utf-8", "backslashreplace")))
+
+    def failure(self) -> str:
+        """Why the run failed; empty where it did not, or was only interrupted."""
+        try:
+            return self._failure.read_text(encoding="utf-8")
+        except OSError:
+            return ""
+
+    def forget_failure(self) -> None:
+        """Forget why the run failed: it is taken up again."""
+        self._failure.unlink(missing_ok=True)
+
     def remove_unfinished(self) -> None:
         """Remove what a killed process was writing."""
         if self.folder.is_dir():
@@ -80,6 +101,10 @@ class Checkpoints:
     def remove(self) -> None:
         """Remove all."""
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    @property
+    def _failure(self) -> Path:
+        return self.folder / "failure.txt"
 
     def _training(self, seed: int) -> Path:
         return self.folder / f"training-seed-{seed}.npz"

@@ -128,7 +128,7 @@ def _run_seeds(run: Run, training: Training) -> list[SeedOutcome]:
     found = {seed: run.directory.checkpoints.load_outcome(seed) for seed in run.config.all_seeds}
     missing = [seed for seed in found if found[seed] is None]
     # A person's callbacks know nothing of threads.
-    workers = 1 if run.callbacks else min(training.side_by_side, len(missing), _cores())
+    workers = 1 if run.callbacks else min(training.side_by_side, len(missing), count_cores())
     train = _train_side_by_side if workers > 1 else _train_in_turn
     outcomes = {seed: _remember(run, training, seed, outcome) for seed, outcome in found.items() if outcome is not None}
     outcomes |= train(run, training, missing, workers)
@@ -186,7 +186,8 @@ def _save_history(run: Run, seed: int, outcome: SeedOutcome) -> None:
         run.save_history(seed, outcome.columns, outcome.rows)
 
 
-def _cores() -> int:
+def count_cores() -> int:
+    """The number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 

@@ -116,6 +116,19 @@ class RunDirectory:
             return ""
         return f"resume with: {resume_command(self.path, config_from_dict(identity['config'], str(self.path)))}"
 
+    def writer(self) -> str | None:
+        """What writes to the folder at this moment, in words; None where nothing does."""
+        lock = self.path / LOCK
+        if not lock.is_file():
+            return None
+        try:
+            with filelock.FileLock(lock, blocking=False):
+                return None
+        except filelock.Timeout:
+            return _name_process(self.path / WRITER)
+        except OSError:  # somebody else's folder, which cannot be locked
+            return None
+
     def settled(self) -> dict[str, Any]:
         """What options were given that the data then settled, such as a data set of ``"auto"``, by name."""
         identity = self.checkpoints.identity()
@@ -144,7 +157,18 @@ class RunDirectory:
                 stack.close()
                 _remove_created(created)
                 raise _unwritable(self.path, error) from error
+            with self._noting_failure():
+                yield
+
+    @contextlib.contextmanager
+    def _noting_failure(self) -> Iterator[None]:
+        """Keep why a run failed where trying again would not help, for whoever looks at its folder later."""
+        try:
             yield
+        except UserError as error:
+            with contextlib.suppress(OSError):
+                self.checkpoints.note_failure(str(error))
+            raise
 
     def save_model(self, model: Any, seed: int) -> None:
         """Save a Keras model as ``model-seed-<seed>.keras``, whole or not at all."""
@@ -249,6 +273,7 @@ class RunDirectory:
             raise UserError(f"{RESUME} {self.path}: another process has just finished it")
         remove_unfinished(self.path)
         self.checkpoints.remove_unfinished()
+        self.checkpoints.forget_failure()
         begun = self.checkpoints.identity()
         if begun is None:
             self.checkpoints.begin(identity)

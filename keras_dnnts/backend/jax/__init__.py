@@ -1,6 +1,13 @@
 """The JAX engine's side of the contract in :mod:`keras_dnnts.backend`."""
 
-from keras_dnnts.backend.jax.device import COMPILES_STEPS, copy_value, describe_device, runs_on_cpu, seed_engine
+from keras_dnnts.backend.jax.device import (
+    COMPILES_STEPS,
+    copy_value,
+    describe_device,
+    list_devices,
+    runs_on_cpu,
+    seed_engine,
+)
 from keras_dnnts.backend.jax.per_example import PerExampleTraining
 from keras_dnnts.backend.jax.recurrent import pick, recurrent_outputs
 from keras_dnnts.backend.layers import BatchNormalization, Conv2D, MaxPooling2D
@@ -15,6 +22,7 @@ __all__ = [
     "PerExampleTraining",
     "copy_value",
     "describe_device",
+    "list_devices",
     "pick",
     "recurrent_outputs",
     "runs_on_cpu",

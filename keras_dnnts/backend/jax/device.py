@@ -18,6 +18,11 @@ def describe_device() -> str:
     return "cpu" if runs_on_cpu() else jax.devices()[0].device_kind
 
 
+def list_devices() -> list[str]:
+    """Names of the devices that runs can use, the one that ``auto`` takes first."""
+    return ([] if runs_on_cpu() else [device.device_kind for device in jax.local_devices()]) + ["cpu"]
+
+
 def copy_value(variable: Any) -> jax.Array:
     """A variable's value on its device, which later updates do not reach: a step is given the memory of the value."""
     return jnp.copy(variable.value)

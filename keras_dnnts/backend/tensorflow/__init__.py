@@ -2,7 +2,14 @@
 
 from keras_dnnts.backend.layers import BatchNormalization, Conv2D, MaxPooling2D
 from keras_dnnts.backend.optimizers import Adam
-from keras_dnnts.backend.tensorflow.device import COMPILES_STEPS, copy_value, describe_device, runs_on_cpu, seed_engine
+from keras_dnnts.backend.tensorflow.device import (
+    COMPILES_STEPS,
+    copy_value,
+    describe_device,
+    list_devices,
+    runs_on_cpu,
+    seed_engine,
+)
 from keras_dnnts.backend.tensorflow.per_example import PerExampleTraining
 from keras_dnnts.backend.tensorflow.recurrent import pick, recurrent_outputs
 
@@ -15,6 +22,7 @@ __all__ = [
     "PerExampleTraining",
     "copy_value",
     "describe_device",
+    "list_devices",
     "pick",
     "recurrent_outputs",
     "runs_on_cpu",

@@ -20,6 +20,12 @@ def describe_device() -> str:
     return details.get("device_name", "gpu")
 
 
+def list_devices() -> list[str]:
+    """Names of the devices that runs can use, the one that ``auto`` takes first."""
+    details = [tf.config.experimental.get_device_details(gpu) for gpu in tf.config.get_visible_devices("GPU")]
+    return [one.get("device_name", "gpu") for one in details] + ["cpu"]
+
+
 def copy_value(variable: Any) -> tf.Tensor:
     """A variable's value on its device, which later updates do not reach."""
     return tf.identity(variable.value)

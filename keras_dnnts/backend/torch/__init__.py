@@ -1,6 +1,13 @@
 """The torch engine's side of the contract in :mod:`keras_dnnts.backend`."""
 
-from keras_dnnts.backend.torch.device import COMPILES_STEPS, copy_value, describe_device, runs_on_cpu, seed_engine
+from keras_dnnts.backend.torch.device import (
+    COMPILES_STEPS,
+    copy_value,
+    describe_device,
+    list_devices,
+    runs_on_cpu,
+    seed_engine,
+)
 from keras_dnnts.backend.torch.layers import BatchNormalization, Conv2D, MaxPooling2D
 from keras_dnnts.backend.torch.optimizers import Adam
 from keras_dnnts.backend.torch.per_example import PerExampleTraining
@@ -15,6 +22,7 @@ __all__ = [
     "PerExampleTraining",
     "copy_value",
     "describe_device",
+    "list_devices",
     "pick",
     "recurrent_outputs",
     "runs_on_cpu",

@@ -19,6 +19,12 @@ def describe_device() -> str:
     return torch.cuda.get_device_name(device) if device.startswith("cuda") else device
 
 
+def list_devices() -> list[str]:
+    """Names of the devices that runs can use, the one that ``auto`` takes first."""
+    gpus = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
+    return gpus + (["mps"] if torch.backends.mps.is_available() else []) + ["cpu"]
+
+
 def copy_value(variable: Any) -> torch.Tensor:
     """A variable's value on its device, which later updates do not reach."""
     return variable.value.detach().clone()
