@@ -17,6 +17,10 @@ os.environ["KERAS_HOME"] = keras_home.name
 # The tests' tensors are small: on a busy machine, threads that wait for each other made them ten times slower.
 torch.set_num_threads(1)
 
+# On a GPU, convolutions are compared with float32's precision, not with that of PyTorch's default there.
+if torch.cuda.is_available():
+    torch.backends.cudnn.conv.fp32_precision = "ieee"
+
 # Tests that want more examples than usual ask for a multiple of the profile's.
 settings.register_profile("full", max_examples=200, deadline=None)
 settings.register_profile("everyday", max_examples=100, deadline=None)

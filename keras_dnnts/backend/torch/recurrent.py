@@ -1,8 +1,12 @@
 """Recurrence on torch: its own fused operations (cuDNN on CUDA)."""
 
+import warnings
 from collections.abc import Sequence
 
 import torch
+
+# cuDNN copies weights that do not lie side by side, and says so every time a process first runs a layer.
+warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
 
 _FUSED = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
 
@@ -12,8 +16,22 @@ def recurrent_outputs(cell: str, inputs: torch.Tensor, weights: Sequence[torch.T
     hidden_units = weights[1].shape[1]
     state = inputs.new_zeros(1, inputs.shape[0], hidden_units)
     initial = (state, state) if cell == "lstm" else state
-    outputs, *_ = _FUSED[cell](inputs, initial, list(weights), True, 1, 0.0, False, False, True)
+    # cuDNN keeps what the gradient needs only in what it calls training.
+    training = torch.is_grad_enabled()
+    outputs, *_ = _FUSED[cell](inputs, initial, list(weights), True, 1, 0.0, training, False, True)
     return outputs
+
+
+def compute_in_full_precision() -> None:
+    """Keep cuDNN's recurrent layers from TF32's ten bits, which PyTorch's default allows them: updates are exact."""
+    rnn = getattr(torch.backends.cudnn, "rnn", None)
+    if hasattr(rnn, "fp32_precision"):
+        rnn.fp32_precision = "ieee"
+    else:  # PyTorch before 2.9 has one setting for all of cuDNN
+        torch.backends.cudnn.allow_tf32 = False
+
+
+compute_in_full_precision()
 
 
 def pick(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
