@@ -13,7 +13,7 @@ from keras_dnnts.config import Config
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.export.verified import export_verified
 from keras_dnnts.results import Result, load_result
-from keras_dnnts.results.comparison import describe_comparison, load_runs, save_tables
+from keras_dnnts.results.comparison import describe_comparison, label_folders, load_runs, save_tables
 from keras_dnnts.running.ensembles import load_ensemble
 from keras_dnnts.running.resuming import resumed_config
 from keras_dnnts.running.run import run_study
@@ -126,7 +126,8 @@ def compare_runs(runs: Sequence[str | Path], out: str | Path | None = None, html
     >>> list(compare_runs(["runs/gru"])["runs"])
     ['gru']
     """
-    results = load_runs([Path(run) for run in runs])
+    folders = [Path(run) for run in runs]
+    results = load_runs(folders)
     if out is not None:
         # Matplotlib takes a second to import.
         from keras_dnnts.figures.comparison import save_comparison
@@ -137,7 +138,7 @@ def compare_runs(runs: Sequence[str | Path], out: str | Path | None = None, html
             save_tables(results, folder)
             save_comparison(results, folder / "comparison.png")
             if html:
-                report.write_comparison(results, folder)
+                report.write_comparison(results, folder, label_folders(folders))
     return describe_comparison(results)
 
 

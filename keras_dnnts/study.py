@@ -8,6 +8,7 @@ engine has been chosen.
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from keras_dnnts.config import Config
@@ -224,6 +225,8 @@ class Study:
         figures: of a result, what draws each figure, by name.
         sections: of a result, its own sections of the page, see :mod:`keras_dnnts.report.sections`.
         comparison_sections: likewise of one of several runs: ``(result, identity, most_bytes)``.
+        try_out: of the folders of finished runs by label, and how many bytes it may take, a section of the page in
+            which a person tries their models, or None.
         summary: of a result, lines to print after a run.
         notes: of a result, sentences under the table of numbers.
         priors: what ``predict`` can take class frequencies to be, by name, as its ``prior``; empty where it cannot.
@@ -265,6 +268,7 @@ class Study:
     figures: Callable[[Any], Mapping[str, Callable[[], Any]]] | None = None
     sections: Callable[[Any], Sequence[Any]] = _nothing
     comparison_sections: Callable[[Any, str, int], Sequence[Any]] = _nothing
+    try_out: Callable[[Mapping[str, Path], int], Any] = lambda folders, most_bytes: None
     summary: Callable[[Any], Sequence[str]] = _nothing
     notes: Callable[[Any], Sequence[str]] = _nothing
     priors: tuple[str, ...] = ()

@@ -13,7 +13,14 @@ from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.metrics import PER_CENT
 from keras_dnnts.report import write_comparison, write_report
 from keras_dnnts.results import Result
-from keras_dnnts.results.comparison import find_differences, format_metric, load_runs, save_tables, tabulate
+from keras_dnnts.results.comparison import (
+    find_differences,
+    format_metric,
+    label_folders,
+    load_runs,
+    save_tables,
+    tabulate,
+)
 from keras_dnnts.results.conclusions import (
     Difference,
     are_comparable,
@@ -101,7 +108,7 @@ def compare_runs(folders: Sequence[Path], out: Path | None, html: bool = False) 
     with _writable(folder):
         save_comparison(results, folder / "comparison.png")
         if html:
-            print(f"Report: {write_comparison(results, folder)}")
+            print(f"Report: {write_comparison(results, folder, label_folders(folders))}")
     console.print(f"Table and figure: {folder}", highlight=False, markup=False, soft_wrap=True)
     for line in state_conclusions(results):
         console.print(line, highlight=False, markup=False, soft_wrap=True)

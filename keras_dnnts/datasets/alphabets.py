@@ -4,6 +4,7 @@ import string
 import unicodedata
 from collections.abc import Iterator
 from functools import lru_cache
+from itertools import chain
 
 from keras_dnnts.errors import UserError, option_name
 
@@ -49,6 +50,14 @@ def unify(text: str) -> str:
     composed (NFC) and of ordinary width; what is invisible, such as zero-width characters, goes.
     """
     return " ".join(_spell(text).split())
+
+
+@lru_cache(maxsize=1)
+def list_spellings() -> dict[str, str]:
+    """Every character that :func:`unify` writes in another way, or leaves out, and what it becomes."""
+    # Beyond these planes are ideographs, of which each is spelled as it is, and nothing.
+    numbers = chain(range(0xD800), range(0xE000, 0x20000), range(0xE0000, 0xE1000))
+    return {letter: spelled for letter in map(chr, numbers) if (spelled := _spell_letter.__wrapped__(letter)) != letter}
 
 
 def read_name(text: str, alphabet: str, raw: bool = False) -> tuple[str, list[str]]:

@@ -6,6 +6,7 @@ Reads saved results only; needs neither Keras nor the data.
 import logging
 from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 from keras_dnnts.report.comparison import describe_comparison
 from keras_dnnts.report.page import render
@@ -25,18 +26,22 @@ def write_report(folder: Path, out: Path | None = None) -> Path:
         OSError: the page cannot be written.
     """
     path = out or folder / REPORT
-    write_whole_text(path, render("run.html.jinja", describe_run(load_result(folder))))
+    write_whole_text(path, render("run.html.jinja", describe_run(load_result(folder), folder)))
     return path
 
 
-def write_comparison(results: Mapping[str, Result], folder: Path) -> Path:
+def write_comparison(
+    results: Mapping[str, Result], folder: Path, runs: Mapping[str, Path] = MappingProxyType({})
+) -> Path:
     """Write the page of several runs, by label, into ``folder`` and return its path.
+
+    ``runs`` are the folders of those whose models may be tried on the page.
 
     Raises:
         OSError: the page cannot be written.
     """
     path = folder / REPORT
-    write_whole_text(path, render("comparison.html.jinja", describe_comparison(results)))
+    write_whole_text(path, render("comparison.html.jinja", describe_comparison(results, runs)))
     return path
 
 

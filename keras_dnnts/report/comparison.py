@@ -1,12 +1,14 @@
 """What the page of several runs says, conclusions first."""
 
 from collections.abc import Mapping
+from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from keras_dnnts.metrics import MetricKind
 from keras_dnnts.report import confusion, heat, numbers, reproduction, text
 from keras_dnnts.report.run import EXAMPLES_BYTES
-from keras_dnnts.report.sections import MOST_BYTES
+from keras_dnnts.report.sections import MOST_BYTES, TRIAL_BYTES
 from keras_dnnts.results import Result
 from keras_dnnts.results.baselines import Baseline, find_baseline
 from keras_dnnts.results.comparison import find_differences, format_metric
@@ -21,8 +23,10 @@ from keras_dnnts.results.findings import (
 )
 
 
-def describe_comparison(results: Mapping[str, Result]) -> dict[str, Any]:
-    """Everything the template of several runs, by label, writes down."""
+def describe_comparison(
+    results: Mapping[str, Result], folders: Mapping[str, Path] = MappingProxyType({})
+) -> dict[str, Any]:
+    """Everything the template of several runs, by label, writes down; of those in ``folders``, their models too."""
     runs = list(results.values())
     study = runs[0].study
     groups = [_compare_by(results, name, what) for name, what in headline_metrics(*runs).items()]
@@ -36,6 +40,7 @@ def describe_comparison(results: Mapping[str, Result]) -> dict[str, Any]:
         "methods": list(dict.fromkeys(filter(None, (group["method"] for group in groups)))),
         "trainings": list(filter(None, trainings)),
         "runs": [_describe(label, result) for label, result in results.items()],
+        "trial": study.try_out(folders, TRIAL_BYTES) if folders else None,
         "measures": _tabulate(results),
         "curves": list(study.curves(results)),
         "recall": _tabulate_recall(results),

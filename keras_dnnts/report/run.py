@@ -1,8 +1,10 @@
 """What the page of one run says."""
 
+from pathlib import Path
 from typing import Any
 
 from keras_dnnts.report import confusion, numbers, reproduction, text
+from keras_dnnts.report.sections import TRIAL_BYTES
 from keras_dnnts.results import Result
 from keras_dnnts.results.comparison import format_metric
 from keras_dnnts.results.conclusions import headline_metrics
@@ -11,8 +13,8 @@ from keras_dnnts.results.findings import describe_headline, state_failure, state
 EXAMPLES_BYTES = 500_000  # of the page's 3 MB
 
 
-def describe_run(result: Result) -> dict[str, Any]:
-    """Everything the template of one run writes down."""
+def describe_run(result: Result, folder: Path | None = None) -> dict[str, Any]:
+    """Everything the template of one run writes down; of a run in ``folder``, its model too, to be tried."""
     study, config = result.study, result.config
     return {
         "title": f"{result.model_name} on {result.dataset['name']}",
@@ -31,6 +33,7 @@ def describe_run(result: Result) -> dict[str, Any]:
         "classes": len(result.dataset["classes"]),
         "measures": numbers.list_measures(result),
         "has_reference": bool(text.reported(result)),
+        "trial": None if folder is None else study.try_out({result.model_name: folder}, TRIAL_BYTES),
         "curves": list(study.curves({result.model_name: result})),
         "confusions": confusion.build_confusions(result, "confusion", EXAMPLES_BYTES),
         "by_class": numbers.list_classes(result),

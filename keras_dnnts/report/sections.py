@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from markupsafe import Markup
 
 MOST_BYTES = 900_000  # of the page's 3 MB
+TRIAL_BYTES = 1_200_000  # likewise, of models that a person tries on the page
 
 
 @dataclass(frozen=True)
@@ -15,8 +16,11 @@ class Section:
         title: the heading.
         body: HTML that is safe to write as it is.
         style: CSS that it needs.
+        needs_script: whether it stays hidden until its own script has shown that it works, by removing ``hidden`` from
+            everything on the page that has ``data-needs-script``.
     """
 
     title: str
     body: Markup
     style: Markup = field(default_factory=Markup)
+    needs_script: bool = False

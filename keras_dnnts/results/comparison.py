@@ -18,18 +18,23 @@ def load_runs(folders: Iterable[Path]) -> dict[str, Result]:
     Raises:
         UserError: a folder holds no finished run, or the runs are of different studies.
     """
-    results = {str(folder): load_result(folder) for folder in folders}
+    results = {label: load_result(folder) for label, folder in label_folders(folders).items()}
     if len(results) < 1:
         raise UserError("compare needs at least one run directory")
-    names = {Path(label).resolve().name for label in results}
-    if len(names) == len(results):
-        results = {Path(label).resolve().name: result for label, result in results.items()}
-    # The bytes of a file name may be no text, which tables are.
-    results = {os.fsencode(label).decode("utf-8", "backslashreplace"): result for label, result in results.items()}
     experiments = {result.experiment for result in results.values()}
     if len(experiments) > 1:
         raise UserError(f"runs of different experiments cannot be compared: {', '.join(sorted(experiments))}")
     return results
+
+
+def label_folders(folders: Iterable[Path]) -> dict[str, Path]:
+    """The folders of runs, each once, by what a comparison calls them: their names, or paths where names repeat."""
+    paths = {str(folder): folder for folder in folders}
+    names = {folder.resolve().name for folder in paths.values()}
+    if len(names) == len(paths):
+        paths = {folder.resolve().name: folder for folder in paths.values()}
+    # The bytes of a file name may be no text, which tables are.
+    return {os.fsencode(label).decode("utf-8", "backslashreplace"): folder for label, folder in paths.items()}
 
 
 def find_differences(results: Mapping[str, Result]) -> list[str]:

@@ -1,30 +1,20 @@
 """The report in a real browser: it shows what it says, to everyone, on every screen, and asks nobody else."""
 
-import shutil
-
 import pytest
 
 from keras_dnnts.report import write_comparison, write_report
-from tests.conftest import skip_unless_asked_for
+from tests.chromium import open_chromium
 from tests.report.illustrated import illustrated_cifar, illustrated_names, save
 
 pytestmark = pytest.mark.browser
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 PHONE, DESK = {"width": 390, "height": 844}, {"width": 1200, "height": 900}
 PAGES = ("names", "cifar", "compared-names", "compared-cifar")
 
 
 @pytest.fixture(scope="module")
 def browser(request):
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        skip_unless_asked_for(request, "browser", "no Chromium is installed (Debian: apt-get install chromium)")
-    from playwright.sync_api import sync_playwright
-
-    with sync_playwright() as playwright:
-        chromium = playwright.chromium.launch(executable_path=path)
+    with open_chromium(request) as chromium:
         yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -223,6 +223,7 @@ STUDY = Study(
     plot_curves=from_module(f"{HERE}.figures:plot_training_loss"),
     figures=from_module(f"{HERE}.figures:names_figures"),
     sections=from_module(f"{HERE}.page:build_sections"),
+    try_out=from_module(f"{HERE}.try_out:build_trial"),
     summary=from_module(f"{HERE}.page:list_summary"),
     notes=from_module(f"{HERE}.page:list_notes"),
     priors=PRIORS,

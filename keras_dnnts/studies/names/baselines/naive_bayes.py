@@ -34,7 +34,7 @@ class NaiveBayesModel(Baseline):
     """
 
     def __init__(self, ngrams: NgramCounts, names: np.ndarray, counts: np.ndarray, alpha: float = ALPHA) -> None:
-        self.ngrams, self.names, self.counts = ngrams, names, counts
+        self.ngrams, self.names, self.counts, self.alpha = ngrams, names, counts, alpha
         smoothed = counts + alpha
         self._log_probabilities = np.log(smoothed / smoothed.sum(axis=0))
 
