@@ -1,56 +1,102 @@
-"""A second process that draws half of a run's figures: it begins before an engine does, and imports meanwhile."""
+"""Other processes that draw a run's figures: they begin before an engine does, and import meanwhile."""
 
+import logging
 import multiprocessing
 import os
 import signal
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from functools import partial
+from importlib import import_module
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
 from keras_dnnts.config import BACKENDS
-from keras_dnnts.results import load_result
+from keras_dnnts.results import Result, load_result
+from keras_dnnts.running.run_directory import FIGURES
+
+logger = logging.getLogger("keras_dnnts")
 
 
-class Drawer:
-    """A process that waits until there is something to draw; where none can be forked, drawing goes on without it.
+class Drawers:
+    """Processes that wait until there is something to draw; where none can be forked, drawing goes on without them.
 
-    It must start before an engine does, whose threads a forked process would lack.
+    They must start before an engine does, whose threads a forked process would lack.
+
+    Args:
+        draw_all: whether two of them draw everything, so that this process need not import what draws, which takes
+            longer than a baseline's whole training; otherwise one of them draws half.
+
+    Attributes:
+        leave_a_share: whether this process has figures to draw itself.
     """
 
-    def __init__(self) -> None:
-        self._connection: Connection | None = None
-        if not _may_fork():
-            return
-        context = multiprocessing.get_context("fork")
-        own, other = context.Pipe()
-        with suppress(OSError):  # no memory or too many processes
-            context.Process(target=_serve, args=(own, other), daemon=True).start()
-            self._connection = own
-        other.close()
+    def __init__(self, draw_all: bool) -> None:
+        self._connections: list[Connection] = []
+        if _may_fork():
+            with suppress(OSError):  # no memory or too many processes
+                for _ in range(2 if draw_all else 1):
+                    self._connections.append(_fork_drawer(self._connections))
+        self.leave_a_share = not (draw_all and self._connections)
 
-    def draw(self, run: Path, folder: Path, names: Sequence[str]) -> Callable[[], Any]:
-        """Begin to draw figures of a finished run by their names; what is returned waits for the outcome.
-
-        The outcome is that of :func:`keras_dnnts.figures.draw_figures`, or None where nothing came of it.
-        """
-        with suppress(OSError):
-            if self._connection is not None:
-                self._connection.send((run, folder, list(names)))
-        return self._wait
+    def start(self, run: Path, folder: Path) -> None:
+        """Begin to draw the figures of a finished run."""
+        for share, connection in enumerate(self._connections, start=int(self.leave_a_share)):
+            with suppress(OSError):
+                connection.send((run, folder, share, self.shares))
 
     @property
-    def is_there(self) -> bool:
-        """Whether there is such a process."""
-        return self._connection is not None
+    def shares(self) -> int:
+        """How many processes draw, this one included if it does."""
+        return len(self._connections) + int(self.leave_a_share)
 
-    def _wait(self) -> Any:
-        try:
-            return None if self._connection is None else self._connection.recv()
-        except (EOFError, OSError):
-            return None
+    def collect(self) -> list[Any]:
+        """Wait for what :func:`keras_dnnts.figures.draw_figures` returned in each process; None where one has died."""
+        return [_receive(connection) for connection in self._connections]
+
+
+def start_figures(result: Result, folder: Path, drawers: Drawers) -> Callable[[], None]:
+    """Begin to write the figures of a run that has saved its results; what is returned waits until all are there.
+
+    A figure that fails costs a warning and only itself.
+    """
+    figures = folder / FIGURES
+    drawers.start(folder, figures)
+    if drawers.leave_a_share:
+        _draw(result, figures, 0, drawers.shares)
+    return partial(_finish_figures, result, figures, drawers)
+
+
+def _finish_figures(result: Result, folder: Path, drawers: Drawers) -> None:
+    for share, drawn in enumerate(drawers.collect(), start=int(drawers.leave_a_share)):
+        if drawn is None:
+            _draw(result, folder, share, drawers.shares)
+        else:
+            _warn(drawn, folder)
+
+
+def _draw(result: Result, folder: Path, share: int, shares: int) -> None:
+    try:
+        # Matplotlib takes a second to import: only once there is something to draw.
+        _warn(import_module("keras_dnnts.figures").draw_figures(result, folder, share, shares), folder)
+    except (OSError, UnicodeError) as error:  # the latter over a matplotlibrc that is no text
+        reason = getattr(error, "strerror", None) or error
+        logger.warning("%s: figures cannot be written: %s", folder, reason)
+
+
+def _warn(drawn: Sequence[Any], folder: Path) -> None:
+    for name, _, problem in drawn:
+        if problem:
+            logger.warning("%s cannot be drawn: %s", folder / name, problem)
+
+
+def _receive(connection: Connection) -> Any:
+    try:
+        return connection.recv()
+    except (EOFError, OSError):
+        return None
 
 
 def _may_fork() -> bool:
@@ -61,11 +107,24 @@ def _may_fork() -> bool:
     )
 
 
-def _serve(parents: Connection, own: Connection) -> None:
-    parents.close()  # or it would never be told that the parent has ended
+def _fork_drawer(earlier: Sequence[Connection]) -> Connection:
+    context = multiprocessing.get_context("fork")
+    own, other = context.Pipe()
+    try:
+        context.Process(target=_serve, args=([*earlier, own], other), daemon=True).start()
+    except OSError:
+        own.close()
+        raise
+    finally:
+        other.close()
+    return own
+
+
+def _serve(parents: Sequence[Connection], own: Connection) -> None:
+    for connection in parents:  # or no drawer would ever be told that the parent has ended
+        connection.close()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is the parent's to answer
     with suppress(Exception):
-        from keras_dnnts.figures import draw_figures
-
-        run, folder, names = own.recv()
-        own.send(draw_figures(load_result(run), names, folder))
+        figures = import_module("keras_dnnts.figures")
+        run, *where = own.recv()
+        own.send(figures.draw_figures(load_result(run), *where))

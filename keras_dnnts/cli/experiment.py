@@ -1,6 +1,5 @@
 """What the commands that run something do between their options and the summary: choose the folder, run, draw."""
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
@@ -10,7 +9,7 @@ from typing import Any
 
 from rich.console import Console
 
-from keras_dnnts.cli.drawing import Drawer
+from keras_dnnts.cli.drawing import Drawers, start_figures
 from keras_dnnts.cli.summary import print_summary
 from keras_dnnts.config import Config
 from keras_dnnts.errors import UserError, option_name
@@ -23,10 +22,8 @@ from keras_dnnts.running.ensembles import load_ensemble
 from keras_dnnts.running.interruption import Interrupted, Interruption, exit_interrupted, interruptible
 from keras_dnnts.running.resuming import resumed_config
 from keras_dnnts.running.run import run_study
-from keras_dnnts.running.run_directory import FIGURES, RunDirectory
+from keras_dnnts.running.run_directory import RunDirectory
 from keras_dnnts.running.runtime import explain_engine_failure
-
-logger = logging.getLogger("keras_dnnts")
 
 
 def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: bool, log: Sequence[str] = ()) -> None:
@@ -107,14 +104,17 @@ def _run_to_the_end(
     log: Sequence[str],
     run: Callable[..., Result] = run_study,
 ) -> None:
-    drawer = Drawer()
+    drawers = Drawers(draw_all=not find_study(config.experiment).trains(config.to_dict()))
     progress = RunProgress(None if quiet else Console())
     with interruptible(lambda: directory.resume_command) as interruption:
+        if drawers.leave_a_share:
+            run = partial(run, meanwhile=_import_drawing)
         result = _run_unless_finished(config, directory, progress.console, interruption, run)
         progress.stage("drawing the figures")
-        draw_figures(result, directory.path, drawer)
+        finish_figures = start_figures(result, directory.path, drawers)
         progress.stage("writing the report")
         write_report_or_warn(directory.path)
+        finish_figures()
     print_summary(result, directory.path)
     log_result(result, directory.path, log)
 
@@ -131,7 +131,7 @@ def _run_unless_finished(
         print(f"{directory.path}: is finished; nothing is left to train")
         return load_result(directory.path)
     try:
-        return run(config, directory, console, interruption, meanwhile=_import_drawing)
+        return run(config, directory, console, interruption)
     except Interrupted:
         exit_interrupted(directory.resume_command)
     except OSError as error:
@@ -150,16 +150,3 @@ def _import_drawing() -> None:
     """Import what draws figures, which takes a second; what is wrong with it will be said where they are drawn."""
     with suppress(Exception):
         import_module("keras_dnnts.figures")
-
-
-def draw_figures(result: Result, folder: Path, drawer: Drawer) -> None:
-    """Write the figures of a run that has saved its results; one that fails costs a warning and only itself."""
-    try:
-        # Matplotlib takes a second to import: only once there is something to draw.
-        from keras_dnnts.figures import save_figures_with
-
-        elsewhere = partial(drawer.draw, folder, folder / FIGURES) if drawer.is_there else None
-        save_figures_with(elsewhere, result, folder / FIGURES)
-    except (OSError, UnicodeError) as error:  # the latter over a matplotlibrc that is no text
-        reason = getattr(error, "strerror", None) or error
-        logger.warning("%s: figures cannot be written: %s", folder / FIGURES, reason)

@@ -1,7 +1,7 @@
 """Draws saved results: what every study has; a study's own figures stand in its folder."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +11,9 @@ from keras_dnnts.results import Result
 
 logger = logging.getLogger("keras_dnnts")
 
-Drawn = tuple[list[Path], str]  # the paths that were written, and what went wrong
-DrawElsewhere = Callable[[Sequence[str]], Callable[[], list[Drawn] | None]]
+# A figure's name, the files that were written, and what went wrong, or empty. Plain values: a process that draws sends
+# them to one that has imported nothing of this.
+Drawn = tuple[str, list[Path], str]
 
 
 def save_figures(result: Result, folder: Path) -> list[Path]:
@@ -26,46 +27,29 @@ def save_figures(result: Result, folder: Path) -> list[Path]:
     >>> sorted(path.name for path in paths if path.suffix == ".svg")
     ['confusion_held_out.svg', 'confusion_train.svg', 'reading.svg', 'reliability.svg', 'training_loss.svg']
     """
-    return save_figures_with(None, result, folder)
-
-
-def save_figures_with(elsewhere: DrawElsewhere | None, result: Result, folder: Path) -> list[Path]:
-    """Do as :func:`save_figures`, while another process draws half of them.
-
-    Args:
-        elsewhere: starts to draw figures by their names, and returns what waits for the outcome: None where the other
-            process has come to harm. None is no other process.
-        result: of the run.
-        folder: for the figures.
-    """
-    folder.mkdir(parents=True, exist_ok=True)
-    names = list(_list_figures(result))
-    here = names if elsewhere is None else names[: len(names) // 2]
-    there = names[len(here) :]
-    wait = elsewhere(there) if elsewhere is not None else None
-    drawn = draw_figures(result, here, folder)
-    if there:
-        drawn += (wait and wait()) or draw_figures(result, there, folder)
-    for name, (_, problem) in zip(names, drawn, strict=True):
+    drawn = draw_figures(result, folder)
+    for name, _, problem in drawn:
         if problem:
             logger.warning("%s cannot be drawn: %s", folder / name, problem)
-    return [path for written, _ in drawn for path in written]
+    return [path for _, paths, _ in drawn for path in paths]
 
 
 @styled
-def draw_figures(result: Result, names: Sequence[str], folder: Path) -> list[Drawn]:
-    """Write some figures of a run, by their names, into a folder that is there."""
-    figures = _list_figures(result)
-    return [_draw(figures[name], folder / name) for name in names]
+def draw_figures(result: Result, folder: Path, share: int = 0, shares: int = 1) -> list[Drawn]:
+    """Do as :func:`save_figures`, but return problems; of a run's figures, draw one of several equal shares."""
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = list(_list_figures(result).items())
+    begin, end = (len(figures) * place // shares for place in (share, share + 1))
+    return [_draw(name, draw, folder) for name, draw in figures[begin:end]]
 
 
 def _list_figures(result: Result) -> Mapping[str, Callable[[], Any]]:
     return (result.study.figures or confusion_figures)(result)
 
 
-def _draw(draw: Callable[[], Any], path: Path) -> Drawn:
+def _draw(name: str, draw: Callable[[], Any], folder: Path) -> Drawn:
     try:
-        return save_figure(draw(), path), ""
+        return name, save_figure(draw(), folder / name), ""
     # Whatever goes wrong in a drawing must not cost the others, which a person may have waited hours for.
     except Exception as error:
-        return [], str(error) or type(error).__name__
+        return name, [], str(error) or type(error).__name__

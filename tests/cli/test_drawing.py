@@ -1,4 +1,4 @@
-"""Half of the figures are drawn by a second process, where one can be forked."""
+"""Figures are drawn by other processes, where some can be forked."""
 
 import os
 import subprocess
@@ -6,28 +6,24 @@ import sys
 
 import pytest
 
-from keras_dnnts.cli.drawing import Drawer
+from keras_dnnts.cli.drawing import Drawers
 from keras_dnnts.figures import save_figures
 from tests.finished_runs import names_result
 
-WITH_A_DRAWER = """
+WITH_DRAWERS = """
 import multiprocessing, os, sys
-from functools import partial
 from pathlib import Path
-from keras_dnnts.cli.drawing import Drawer
+from keras_dnnts.cli import drawing
+from keras_dnnts.results import load_result
 
-drawer = Drawer()
-(process,) = multiprocessing.active_children()
-from keras_dnnts import figures, load_result
-
-run, out, end = Path(sys.argv[1]), Path(sys.argv[2]), sys.argv[3]
-drawn, draw = [], figures._draw
-figures._draw = lambda function, path: drawn.append(path.name) or draw(function, path)
-if end == "dies":
-    process.kill()
-    process.join()
-print(*(path.name for path in figures.save_figures_with(partial(drawer.draw, run, out), load_result(run), out)))
-print(*drawn, flush=True)
+run, draw_all, end = Path(sys.argv[1]), sys.argv[2] == "all", sys.argv[3]
+drawers = drawing.Drawers(draw_all)
+processes = multiprocessing.active_children()
+if end == "one dies":
+    processes[-1].kill()
+    processes[-1].join()
+drawing.start_figures(load_result(run), run, drawers)()
+print(len(processes), "matplotlib" in sys.modules, flush=True)
 if end == "is left":
     os._exit(0)
 """
@@ -39,22 +35,30 @@ needs_two_cores = pytest.mark.skipif(
 
 @pytest.mark.slow
 @needs_two_cores
-@pytest.mark.parametrize("end", ["lives", "dies", "is left"])
-def test_two_processes_draw_the_same(tmp_path, end):
+@pytest.mark.parametrize(
+    ("drawn", "end"),
+    [("half", "ends"), ("half", "one dies"), ("half", "is left"), ("all", "ends"), ("all", "one dies")],
+)
+def test_several_processes_draw_the_same(tmp_path, drawn, end):
     names_result().save(tmp_path)
     expected = save_figures(names_result(), tmp_path / "one")
-    command = [sys.executable, "-c", WITH_A_DRAWER, tmp_path, tmp_path / "two", end]
-    # It would time out if the second process outlived the first, for both hold the pipes.
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    # It would time out if another process outlived the first, for all hold the pipes.
+    done = subprocess.run(
+        [sys.executable, "-c", WITH_DRAWERS, tmp_path, drawn, end],
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
     assert (done.returncode, done.stderr) == (0, "")
-    paths, drawn = (line.split() for line in done.stdout.splitlines())
-    assert paths == [path.name for path in expected]
-    stems = list(dict.fromkeys(path.stem for path in expected))
-    assert drawn == (stems if end == "dies" else stems[: len(stems) // 2])
+    drew_itself = drawn == "half" or end == "one dies"
+    assert done.stdout.split() == ["2" if drawn == "all" else "1", str(drew_itself)]
+    assert len([*(tmp_path / "figures").iterdir()]) == len(expected)
     for path in expected:
-        assert (tmp_path / "two" / path.name).read_bytes() == path.read_bytes()
+        assert (tmp_path / "figures" / path.name).read_bytes() == path.read_bytes()
 
 
 def test_a_process_with_an_engine_is_not_forked():
     assert "torch" in sys.modules  # by the tests' own set-up
-    assert not Drawer().is_there
+    drawers = Drawers(draw_all=True)
+    assert (drawers.shares, drawers.leave_a_share) == (1, True)

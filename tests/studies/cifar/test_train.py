@@ -202,7 +202,7 @@ def test_results_are_saved_before_figures_are_drawn(animals, tmp_path, monkeypat
     def fail(*_):
         raise MemoryError
 
-    monkeypatch.setattr("keras_dnnts.figures.save_figures_with", fail)
+    monkeypatch.setattr("keras_dnnts.figures.draw_figures", fail)
     with pytest.raises(MemoryError):
         run(animals, tmp_path / "run", "--epochs", "1", figures=True)
     assert load_result(tmp_path / "run").metrics["epochs_run"].mean == 1
