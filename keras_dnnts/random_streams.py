@@ -19,6 +19,7 @@ class Purpose(StrEnum):
     SUBSET = "training images that are kept"
     EXAMPLES = "order of examples"  # none of one stream of examples, else the epoch
     WEIGHTS = "initial weights"  # number of the array
+    MEMBER = "networks that are averaged"  # number of the network, from 1: the run's own seed is the first's
     ORDER = "order of images"  # epoch
     AUGMENTATION = "augmentation"  # epoch, batch
     LIBRARIES = "libraries"  # none before training, then the epoch

@@ -3,14 +3,15 @@
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from keras_dnnts.backend import Adam
 from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.random_streams import Purpose, derive_seed
 from keras_dnnts.running.callbacks import Checkpoint, EpochStart, ModelState
 from keras_dnnts.running.compilation import compile_steps
 from keras_dnnts.running.run import Run
@@ -22,7 +23,13 @@ from keras_dnnts.studies.names.data import NamesData, is_at_hand, load_data
 from keras_dnnts.studies.names.evaluate import build_evaluator
 from keras_dnnts.studies.names.illustrate import show_reading
 from keras_dnnts.studies.names.measure import measure_beside, measure_sides, split_part_shown
-from keras_dnnts.studies.names.models import BUILDERS, negative_log_likelihood
+from keras_dnnts.studies.names.models import (
+    BUILDERS,
+    MembersAdam,
+    build_together,
+    negative_log_likelihood,
+    summed_losses,
+)
 from keras_dnnts.studies.names.name_batches import FirstBatch, NameBatches
 from keras_dnnts.study import SeedOutcome
 
@@ -34,9 +41,17 @@ COLUMNS = ["epoch", "loss"]
 
 @dataclass(frozen=True)
 class Prepared:
-    """A compiled network and the names that it learns from."""
+    """A compiled network, or several at once, and the names that it learns from.
+
+    Attributes:
+        model: what is trained.
+        answering: what answers, with the same weights.
+        names: that it learns from.
+        batches: of them.
+    """
 
     model: keras.Model
+    answering: keras.Model
     names: TrainingNames
     batches: NameBatches
 
@@ -67,18 +82,19 @@ class BatchedTraining:
     def prepare(self, seed: int) -> Prepared:
         """Build and compile the network of a seed."""
         names, batches = self._names(seed), self._make_batches(seed)
-        model = build_model(self.config, names, seed)
+        model, answering = build_models(self.config, names, seed)
+        members = self.settings.members
         rate = OneCycle(self.settings.learning_rate, self.settings.epochs * len(batches), WARM_UP)
-        optimizer = Adam(rate, weight_decay=WEIGHT_DECAY, global_clipnorm=LARGEST_GRADIENT)
+        optimizer = MembersAdam(rate, weight_decay=WEIGHT_DECAY, global_clipnorm=LARGEST_GRADIENT, members=members)
         # The outputs hold the prior: what the rest of the network learns does without it.
-        model.compile(optimizer, loss=negative_log_likelihood)
-        return Prepared(model, names, batches)
+        model.compile(optimizer, loss=negative_log_likelihood if members == 1 else summed_losses)
+        return Prepared(model, answering, names, batches)
 
     def train(self, seed: int, prepared: Prepared) -> Trained:
         """Train the epochs that are left."""
         run, model, batches = self.run, prepared.model, prepared.batches
         learned = ModelState(model)
-        history = BatchHistory(learned)
+        history = BatchHistory(learned, self.settings.members)
 
         def save(state: Any) -> None:
             run.directory.checkpoints.save_training(seed, state)
@@ -108,7 +124,7 @@ class BatchedTraining:
 
     def finish(self, seed: int, trained: Trained) -> SeedOutcome:
         """Save the network, measure it on every side, and pick the names that are shown."""
-        model, history, batches = trained.prepared.model, trained.history, trained.prepared.batches
+        model, history, batches = trained.prepared.answering, trained.history, trained.prepared.batches
         self.run.save_history(seed, COLUMNS, _rows(history.losses))
         # Without the optimizer, whose moments take twice the room of the weights.
         self.run.directory.save_model(keras.Model(model.inputs, model.outputs[0], name=model.name), seed)
@@ -183,10 +199,18 @@ class OneCycle(keras.optimizers.schedules.LearningRateSchedule):
         return {"rate": self.rate, "updates": self.updates, "warm_up": self.warm_up}
 
 
-def build_model(config: NamesConfig, names: TrainingNames, seed: int) -> keras.Model:
-    """Build a seed's network for its training names."""
+def build_models(config: NamesConfig, names: TrainingNames, seed: int) -> tuple[keras.Model, keras.Model]:
+    """Build a seed's network for its training names: what is trained and what answers, the same if it is one alone.
+
+    The first of several networks starts as the one that there would be alone.
+    """
     seed_all(seed)
-    return BUILDERS[config.model](names, config.alphabet, seed)
+    members, build = config.batched_settings.members, BUILDERS[config.model]
+    if members == 1:
+        model = build(names, config.alphabet, seed)
+        return model, model
+    seeds = [seed, *(derive_seed(seed, Purpose.MEMBER, number) for number in range(1, members))]
+    return build_together([partial(build, names, config.alphabet, one) for one in seeds])
 
 
 def count_parameters(config: NamesConfig, classes: int) -> int | None:
@@ -198,7 +222,7 @@ def count_parameters(config: NamesConfig, classes: int) -> int | None:
         return None
     data = load_data(config)
     names = TrainingNames.of_lines(data.dataset, data.splits[config.seed].train)
-    return _count_parameters(build_model(config, names, config.seed))
+    return _count_parameters(build_models(config, names, config.seed)[1])
 
 
 def _count_parameters(model: keras.Model) -> int:

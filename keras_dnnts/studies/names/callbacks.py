@@ -99,14 +99,15 @@ class BatchHistory(LossHistory):
 
     Args:
         learned: what the model had learned at the end of the last epoch.
+        members: number of networks whose losses ``fit`` sums; their mean is kept.
 
     Attributes:
         failed_epoch: None, or the number (from 1) of the epoch whose loss was not finite.
     """
 
-    def __init__(self, learned: ModelState) -> None:
+    def __init__(self, learned: ModelState, members: int = 1) -> None:
         super().__init__()
-        self.learned = learned
+        self.learned, self.members = learned, members
         self.failed_epoch: int | None = None
 
     @property
@@ -122,7 +123,11 @@ class BatchHistory(LossHistory):
             self.learned.restore()
             self.model.stop_training = True
             return
-        self._record(logs)
+        self._record({"loss": self.mean_loss(logs)})
+
+    def mean_loss(self, logs: dict[str, Any]) -> float:
+        """The loss of one network, mean over them."""
+        return float(logs["loss"]) / self.members
 
 
 class BatchProgress(keras.callbacks.Callback):
@@ -164,7 +169,7 @@ class BatchProgress(keras.callbacks.Callback):
 
     def _advance(self, batches: int) -> None:
         self._left -= batches
-        note = f"loss {self._logs['loss']:.4f}" if self._logs else ""
+        note = f"loss {self.history.mean_loss(self._logs):.4f}" if self._logs else ""
         self.progress.advance(batches, self.label, note, self._title)
 
 

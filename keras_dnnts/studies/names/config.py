@@ -34,6 +34,7 @@ MOST_ITERATIONS = 100_000_000
 MOST_HIDDEN_UNITS = 16_384
 MOST_EPOCHS = 1_000_000
 LARGEST_BATCH = 1_000_000
+MOST_MEMBERS = 100
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,7 @@ class BatchedSettings:
     epochs: int = 10
     batch_size: int = 128
     learning_rate: float = 0.005
+    members: int = 1
 
 
 NETWORK_DEFAULTS = dataclasses.asdict(NetworkSettings())
@@ -139,6 +141,14 @@ class NamesConfig(Config):
     )
     batch_size: int | None = _of_networks(
         "batch_size", f"Names per update ({', '.join(BATCHED)}).", "Training", at_least=1, at_most=LARGEST_BATCH
+    )
+    members: int | None = _of_networks(
+        "members",
+        "Networks that are trained on each split, from different initial weights, and answer with their mean "
+        f"probabilities ({', '.join(BATCHED)}).",
+        "Model",
+        at_least=1,
+        at_most=MOST_MEMBERS,
     )
     learning_rate: float | None = _of_networks(
         "learning_rate",
@@ -252,7 +262,10 @@ def title_of(config: Mapping[str, Any]) -> str:
         titles = [(weight, title_of({"model": member})) for weight, member in members]
         differ = len({weight for weight, _ in titles}) > 1
         return " + ".join(f"{weight:.3g} × {title}" if differ and weight != 1 else title for weight, title in titles)
-    return (BASELINES | BATCHED).get(model) or (model.upper() if model in CELLS else model.rpartition(":")[2])
+    if model in BATCHED:
+        averaged = config.get("members") or 1
+        return BATCHED[model] + (f" ({averaged} averaged)" if averaged > 1 else "")
+    return BASELINES.get(model) or (model.upper() if model in CELLS else model.rpartition(":")[2])
 
 
 def trains(config: Mapping[str, Any]) -> bool:

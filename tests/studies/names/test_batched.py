@@ -221,8 +221,8 @@ SHORT = {
 
 
 def small(data, **changes):
-    settings = {"epochs": 3, "batch_size": 8, "checkpoint_seconds": 0, "backend": keras.backend.backend()}
-    return NamesConfig(model="bi-gru", data_dir=str(data), **settings | changes)
+    settings = {"model": "bi-gru", "epochs": 3, "batch_size": 8, "checkpoint_seconds": 0}
+    return NamesConfig(data_dir=str(data), backend=keras.backend.backend(), **settings | changes)
 
 
 @pytest.fixture(scope="module")
@@ -339,7 +339,7 @@ def test_refuses_settings_of_training_one_example_at_a_time(model, name):
     assert getattr(NamesConfig(model=model), name) is None
 
 
-@pytest.mark.parametrize("name", ["epochs", "batch_size"])
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "members"])
 def test_other_models_have_no_epochs(name):
     for model in ("gru", "markov", "my_cell.py:build_model"):
         with pytest.raises(UserError, match="no such setting"):

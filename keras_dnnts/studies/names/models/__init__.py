@@ -1,5 +1,6 @@
 """Keras models of sequences of letters, trained one example at a time or in batches."""
 
+from keras_dnnts.studies.names.models.averaged import MembersAdam, build_together, summed_losses
 from keras_dnnts.studies.names.models.batched import BUILDERS, build_bi_gru, build_char_cnn
 from keras_dnnts.studies.names.models.char_rnn import (
     HEAD,
@@ -18,10 +19,12 @@ __all__ = [
     "BUILDERS",
     "HEAD",
     "RECURRENT",
+    "MembersAdam",
     "PerExampleModel",
     "build_bi_gru",
     "build_char_cnn",
     "build_char_rnn",
+    "build_together",
     "compile_char_rnn",
     "compile_kernel",
     "compile_per_example",
@@ -29,6 +32,7 @@ __all__ = [
     "negative_log_likelihood",
     "register_layers",
     "runs_fused",
+    "summed_losses",
 ]
 
 
