@@ -216,6 +216,8 @@ class Study:
             the data. The engine runs, where there is one.
         load_data: reads and splits the data of a config. No engine runs yet.
         resolve: of a config and its data, the fields that the data have settled, such as which data set was taken.
+        foresee: of a config, for ``--dry-run``: those of these fields that are known before the data are read.
+        choices: of the data that were read, lines that say what was chosen for them, before training begins.
         folders_are_classes: whether every folder in ``data_dir`` is a class, as a run in it would become.
         training: makes a :class:`Training` from a run. The engine runs, where there is one.
         result_format: what results hold.
@@ -259,6 +261,8 @@ class Study:
     count_parameters: Callable[[Any, int], int | None]
     load_data: Callable[[Any], Any]
     resolve: Callable[[Any, Any], Mapping[str, Any]] = lambda config, data: {}
+    foresee: Callable[[Any], Mapping[str, Any]] = lambda config: {}
+    choices: Callable[[Any], Sequence[str]] = _nothing
     folders_are_classes: bool = False
     training: Callable[[Any], Training]
     result_format: ResultFormat = ResultFormat()

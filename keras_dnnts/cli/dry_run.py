@@ -1,6 +1,7 @@
 """``--dry-run``: the complete config, what data there are, and how large the model is. Downloads and writes nothing."""
 
 import contextlib
+import dataclasses
 import os
 import sys
 import tempfile
@@ -22,6 +23,7 @@ def print_plan(config: Config) -> None:
     """
     study = find_study(config.experiment)
     facts, classes = study.survey(config)
+    config = dataclasses.replace(config, **study.foresee(config))
     if study.trains(config.to_dict()):
         choose_backend(config.backend, config.device)
         with _no_settings_written():

@@ -10,6 +10,7 @@ from typing import Any
 from rich.console import Console
 
 from keras_dnnts.cli.drawing import Drawers, start_figures
+from keras_dnnts.cli.options import spell
 from keras_dnnts.cli.summary import print_summary
 from keras_dnnts.config import Config
 from keras_dnnts.errors import UserError, option_name
@@ -131,7 +132,7 @@ def _run_unless_finished(
         print(f"{directory.path}: is finished; nothing is left to train")
         return load_result(directory.path)
     try:
-        return run(config, directory, console, interruption)
+        return run(config, directory, console, interruption, spell=spell)
     except Interrupted:
         exit_interrupted(directory.resume_command)
     except OSError as error:

@@ -42,8 +42,27 @@ class ImageCopies:
         pairs = np.unique(np.stack([numbers, labels]), axis=1)
         return int((np.bincount(pairs[0])[numbers] > 1).sum())
 
+    def list_across_parts(self, dataset: ImageDataset) -> list[list[str]]:
+        """The files of images that have a copy in another of the source's own parts, a list for each such image.
+
+        Empty for sources with one part, or whose images are no files. Copies within one part are listed with them.
+        """
+        numbers = {"train": self.train, "validation": self.validation, "test": self.test}
+        paths = {"train": dataset.train_paths, "validation": dataset.validation_paths, "test": dataset.test_paths}
+        files: dict[int, list[str]] = {}
+        parts: dict[int, set[str]] = {}
+        for part, of_part in numbers.items():
+            for number, path in zip(_plain(of_part), _plain(paths[part]), strict=False):
+                files.setdefault(number, []).append(path)
+                parts.setdefault(number, set()).add(part)
+        return [files[number] for number in files if len(parts[number]) > 1]
+
     def _all_numbers(self) -> np.ndarray:
         return _join(self.train, self.test, self.validation)
+
+
+def _plain(values: np.ndarray | None) -> list:
+    return [] if values is None else values.tolist()
 
 
 def find_copies(dataset: ImageDataset) -> ImageCopies:

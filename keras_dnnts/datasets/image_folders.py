@@ -7,7 +7,7 @@ import os
 import unicodedata
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -149,6 +149,22 @@ def list_images(
     for path, _ in _image_files(members, tree):
         tree.add_image(path, np.empty(0, np.uint8))
     return _find_layout(tree, skip_bad), tree.left_out
+
+
+def measure_shorter_sides(members: Iterable[Member], wanted: Collection[PurePosixPath]) -> list[int]:
+    """The shorter sides, in pixels, of the images at some paths, as their headers give them; none is decoded.
+
+    Files whose headers cannot be read are left out.
+    """
+    sides = []
+    with strict_decoding():
+        for member in members:
+            if member.read is None or member.path not in wanted:
+                continue
+            # Whatever is wrong with a file is said once it is decoded.
+            with contextlib.suppress(Exception), Image.open(io.BytesIO(member.read()), formats=_FORMATS) as image:
+                sides.append(min(image.size))
+    return sides
 
 
 def _read_tree(members: Iterable[Member], source: Path, largest_side: int) -> _Tree:

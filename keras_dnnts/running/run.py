@@ -13,6 +13,7 @@ from rich.console import Console
 
 from keras_dnnts.analysis import most_frequent_confusions
 from keras_dnnts.config import Config
+from keras_dnnts.errors import UserError
 from keras_dnnts.registry import find_study
 from keras_dnnts.results import Result, collect_metrics
 from keras_dnnts.running.console import RunProgress
@@ -50,11 +51,13 @@ def run_study(
     callbacks: Sequence[Any] = (),
     training: Callable[[Run], Training] | None = None,
     meanwhile: Callable[[], object] = lambda: None,
+    spell: Callable[[str], str] = str,
 ) -> Result:
     """Train the model once a seed, evaluate it, and leave everything in ``directory``.
 
     ``callbacks`` are Keras's, for every ``fit``; with some, seeds are trained one after the other. ``training`` takes
     the place of the study's own. ``meanwhile`` is called in a thread of its own while the first seed is trained.
+    ``spell`` writes the names of options on the console.
 
     Raises:
         UserError: the data, backend, device or folder cannot be used, the data are others than the config names, or
@@ -72,6 +75,8 @@ def run_study(
     given, config = config, config.resolved(content_hash, **study.resolve(config, data))
     progress = RunProgress(console)
     progress.stage(_describe_data(study, data))
+    for choice in study.choices(data):
+        progress.stage(UserError(choice).spelled(spell))
     if trains:
         progress.stage(f"starting {config.backend}")
         start_engine()

@@ -126,13 +126,26 @@ def load_keras_model(saved: SavedModel, backend: str, device: str = "auto") -> A
     start_engine()
     saved.result.study.register_layers()
     layers = load_layers(saved.code) if saved.code else {}
+    return read_keras_file(saved.path, layers)
+
+
+def read_keras_file(path: Path, layers: Mapping[str, Any]) -> Any:
+    """Load a ``.keras`` file in Keras's safe mode; the engine has been started.
+
+    Args:
+        path: the file.
+        layers: what Keras must know to load it beside this package's own layers, by name.
+
+    Raises:
+        UserError: the file is damaged.
+    """
     keras = importlib.import_module("keras")  # not before its engine is chosen
     try:
-        with zipfile.ZipFile(saved.path) as archive:
+        with zipfile.ZipFile(path) as archive:
             if sum(entry.file_size for entry in archive.infolist()) > LARGEST_WEIGHTS_BYTES:
                 raise ValueError(f"it unpacks to more than {LARGEST_WEIGHTS_BYTES} bytes")
-        return keras.saving.load_model(saved.path, compile=False, safe_mode=True, custom_objects=layers)
+        return keras.saving.load_model(path, compile=False, safe_mode=True, custom_objects=dict(layers))
     # Keras raises whatever a damaged file leads it to.
     except Exception as error:
         reason = " ".join(str(error).split())[:200] or type(error).__name__
-        raise UserError(f"{saved.path}: is damaged or not a model of this program ({reason}); run it again") from error
+        raise UserError(f"{path}: is damaged or not a model of this program ({reason}); run it again") from error

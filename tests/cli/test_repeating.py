@@ -97,9 +97,9 @@ def test_a_config_names_its_data_or_takes_any():
 )
 def test_which_images_auto_took(options, stand_in, taken):
     class Data:
-        dataset, train_images = type("Dataset", (), {"stand_in": stand_in}), 1000
+        dataset, settled = type("Dataset", (), {"stand_in": stand_in}), {"batch_size": 96}
 
-    assert resolve_images(CifarConfig(**options), Data) == {"batch_size": 128, **taken}
+    assert resolve_images(CifarConfig(**options), Data) == {"batch_size": 96, **taken}
 
 
 def test_an_interrupted_run_says_how_to_resume_it(place, capsys):

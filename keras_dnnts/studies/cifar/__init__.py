@@ -82,6 +82,8 @@ STUDY = Study(
     folders_are_classes=True,
     load_data=from_module(f"{HERE}.data:load_data"),
     resolve=from_module(f"{HERE}.data:resolve"),
+    foresee=from_module(f"{HERE}.data:foresee"),
+    choices=from_module(f"{HERE}.data:list_choices"),
     survey=from_module(f"{HERE}.data:survey"),
     count_parameters=from_module(f"{HERE}.train:count_parameters"),
     training=from_module(f"{HERE}.train:CifarTraining"),
@@ -101,6 +103,8 @@ STUDY = Study(
         },
         # A network without taps has no activation maps, one without pre_logits no embedding; only files have paths.
         optional={
+            "augmented_image": "byte augmenteds . . 3",
+            "augmented_label": "class augmenteds",
             "activation_image": "byte activations height width 3",
             "activation_label": "class activations",
             "activation_path": "text activations",

@@ -30,6 +30,7 @@ class Architecture:
         minimum_image_size: the smallest images its strides leave anything of.
         taps: layers whose activation maps are shown.
         recipe: knobs for which a recipe has no value of its own.
+        own_recipe: knobs that it sets whatever the recipe, as one of another kind than recipes are made for.
         reported: the reference's numbers by metric; empty where it lacks the network.
     """
 
@@ -38,6 +39,7 @@ class Architecture:
     minimum_image_size: int = 1
     taps: tuple[str, ...] = ()
     recipe: Mapping[str, Any] = field(default_factory=dict)
+    own_recipe: Mapping[str, Any] = field(default_factory=dict)
     reported: Mapping[str, float] = field(default_factory=dict)
 
 
@@ -57,6 +59,11 @@ ARCHITECTURES = {
         taps=("stage1_block1_conv1", "stage2_block1_conv1", "stage3_block1_conv1"),
         recipe={"learning_rate": 1e-4, "step_factor": 0.5},
         reported={"test_accuracy": 0.7446, "test_loss": 0.7436, "epochs_run": 15},
+    ),
+    "linear": Architecture(
+        build=from_module(f"{_MODELS}.linear:build_linear"),
+        title="Softmax regression",
+        own_recipe={"image_size": 32},
     ),
 }
 
@@ -111,5 +118,8 @@ def find_taps(arch: str, layers: Sequence[str]) -> tuple[str, ...]:
 
 
 def title_of_config(config: Mapping[str, Any]) -> str:
-    """How titles write a config's network."""
-    return find_architecture(config["arch"]).title
+    """How titles write a config's network, and that it started from the weights of another run."""
+    title = find_architecture(config["arch"]).title
+    if not config.get("pretrained"):
+        return title
+    return f"{title} (pretrained, head trained)" if config.get("freeze") else f"{title} (pretrained)"

@@ -2,7 +2,7 @@
 
 import contextlib
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -19,6 +19,7 @@ from keras_dnnts.studies.cifar.recipes import (
     RESAMPLINGS,
     SCHEDULES,
     WEIGHTS,
+    is_flip,
     resolve,
 )
 
@@ -51,7 +52,7 @@ class CifarConfig(Config):
 
     arch: str | None = option(
         None,
-        "Network: alexnet, resnet50, or your own as FILE.py:FUNCTION.",
+        "Network: alexnet, resnet50, linear (softmax regression), or your own as FILE.py:FUNCTION.",
         "Model",
         suggestions=tuple(ARCHITECTURES),
         default="the recipe's, alexnet",
@@ -83,20 +84,37 @@ class CifarConfig(Config):
         "Data",
         at_least=1,
         at_most=LARGEST_IMAGE_SIZE,
-        default="the recipe's, 224",
+        default="the recipe's, 224, or 32 (linear); your own images: from 32 to 96, by their median side",
     )
     width: float = option(
         1.0, "Multiplies the number of channels or units of every layer.", "Model", above=0, at_most=LARGEST_WIDTH
     )
+    pretrained: str | None = option(
+        None,
+        "Start from the weights of an earlier run of the same network: its folder, or a .keras file. The last layer is "
+        "new; classes may differ.",
+        "Model",
+        is_path=True,
+        results_depend=False,  # the hash says which they are
+    )
+    pretrained_hash: str | None = option(
+        None, "Hash that these weights must have, as in a run's config.toml.", "Model", default="any weights"
+    )
+    freeze: bool = option(False, "Train the last layer alone, on pretrained weights.", "Model")
     epochs: int | None = option(
-        None, "Maximum number of epochs.", "Training", at_least=1, at_most=MOST_EPOCHS, default="the recipe's, 50"
+        None,
+        "Maximum number of epochs.",
+        "Training",
+        at_least=1,
+        at_most=MOST_EPOCHS,
+        default="the recipe's, 50; your own images: at least 400 updates",
     )
     batch_size: int | None = option(
         None,
         "Images per step.",
         "Training",
         at_least=1,
-        default="the recipe's, 128, or the size of the training part if that is smaller",
+        default="the recipe's, 128; your own images: at most a tenth of the training part, about",
     )
     optimizer: str | None = option(
         None,
@@ -139,6 +157,9 @@ class CifarConfig(Config):
         "Training",
         choices=AUGMENTATION_STEPS,
         default="the recipe's, all",
+    )
+    no_flip: bool = option(
+        False, "Leave flips out of the augmentation: for images whose left and right matter.", "Training"
     )
     resampling: str | None = option(
         None,
@@ -183,7 +204,8 @@ class CifarConfig(Config):
         recipe = RECIPES[self.recipe]
         architecture = find_architecture(self.arch or recipe["arch"])
         given = {name: getattr(self, name) for name in KNOBS}
-        for name, value in resolve(given, recipe, architecture.recipe).items():
+        self._leave_flips_out(given, recipe["augmentation"])
+        for name, value in resolve(given, recipe, architecture.recipe, architecture.own_recipe).items():
             object.__setattr__(self, name, value)
         super().__post_init__()
         assert self.augmentation is not None and self.image_size is not None
@@ -194,6 +216,7 @@ class CifarConfig(Config):
                 f"{option_name('image_size')} {self.image_size} is too small for {self.arch}: "
                 f"use at least {architecture.minimum_image_size}"
             )
+        self._check_pretrained()
         self._check_below_one("momentum")
         self._check_below_one("label_smoothing")
         if self.optimizer == "adam" and self.weight_decay:
@@ -202,6 +225,28 @@ class CifarConfig(Config):
                 "use adamw or sgd"
             )
         self._check_last_rate()
+
+    def _leave_flips_out(self, given: dict[str, Any], of_recipe: Sequence[str]) -> None:
+        if not self.no_flip:
+            return
+        flips = [step for step in given["augmentation"] or () if is_flip(step)]
+        if flips:
+            raise UserError(
+                f"{option_name('no_flip')} is given, but {option_name('augmentation')} has {flips[0]}: "
+                "leave one of them out"
+            )
+        if given["augmentation"] is None:
+            given["augmentation"] = tuple(step for step in of_recipe if not is_flip(step))
+
+    def _check_pretrained(self) -> None:
+        if self.pretrained == "":
+            raise UserError(f"{option_name('pretrained')} is empty: name a file or a run, or leave the option out")
+        for name in ("freeze", "pretrained_hash"):
+            if self.pretrained is None and getattr(self, name):
+                raise UserError(
+                    f"{option_name(name)} needs {option_name('pretrained')}: name the weights to start from, or leave "
+                    "it out"
+                )
 
     def _check_below_one(self, name: str) -> None:
         if not getattr(self, name) < 1:

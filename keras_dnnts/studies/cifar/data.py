@@ -1,7 +1,8 @@
 """The images of a run, and their split for every seed."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +20,13 @@ from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.own_models import is_own_model, source_hash, split_own_model
 from keras_dnnts.studies.cifar.config import CifarConfig
 from keras_dnnts.studies.cifar.findings import name_missing_classes
+from keras_dnnts.studies.cifar.fitting_to_data import describe_fit, fit_image_size, fit_training, measure_own_images
+from keras_dnnts.studies.cifar.pretrained import resolve_pretrained
 
 BUILDER = "keras_dnnts.datasets.cifar10.builder:KerasDnntsCifar10"
 
 PARTS = ("train", "validation", "test")
+MOST_COPIES_NAMED = 100  # images, and files of one
 
 
 @dataclass(frozen=True)
@@ -33,11 +37,15 @@ class CifarData:
         dataset: all images.
         splits: by seed; of equal sizes but for images with copies, which stay together.
         copies: which images are copies of one another.
+        settled: options that the data or the weights to start from have settled, by name.
+        choice: what was chosen for a person's own images, in a line; empty where nothing was.
     """
 
     dataset: ImageDataset
     splits: dict[int, ImageSplit]
     copies: ImageCopies
+    settled: Mapping[str, Any] = field(default_factory=dict)
+    choice: str = ""
 
     @property
     def train_images(self) -> int:
@@ -70,11 +78,15 @@ class CifarData:
             }
         if validated := self.copies.count_validation_copies():
             oddities["copies"]["validation"] = validated
+        if across := self.copies.list_across_parts(self.dataset):
+            oddities["copies"]["across_parts"] = len(across)
+            oddities["copies"]["files"] = [files[:MOST_COPIES_NAMED] for files in across[:MOST_COPIES_NAMED]]
         return oddities
 
     def describe(self) -> dict[str, Any]:
-        """Counts of images by class and of the parts, [height, width] of the images before they are resized, and,
-        where there are any, ``missing_classes`` by part, how many images are ``copies``, the ``own_parts`` of a source
+        """Counts of images by class and of the parts, ``class_counts`` of the parts by class, in the order of classes,
+        both of the first seed's split, [height, width] of the images before they are resized, and, where there are any,
+        ``missing_classes`` by part, how many images are ``copies``, the ``own_parts`` of a source
         with validation images, and the files that are ``left_out`` with their problems.
         """
         dataset, split = self.dataset, self._first_split
@@ -94,10 +106,16 @@ class CifarData:
                 "validation": len(split.validation),
                 "test": len(split.test),
             },
+            "class_counts": self._count_by_class(),
             **self._describe_oddities(),
             **({"own_parts": own_parts} if "validation" in own_parts else {}),
             **({"left_out": [list(one) for one in dataset.left_out]} if dataset.left_out else {}),
         }
+
+    def _count_by_class(self) -> dict[str, list[int]]:
+        classes = len(self.dataset.classes)
+        labels = dict(zip(PARTS, select_labels(self.dataset, self._first_split), strict=True))
+        return {part: np.bincount(of_part, minlength=classes).tolist() for part, of_part in labels.items()}
 
     @property
     def _first_split(self) -> ImageSplit:
@@ -112,26 +130,57 @@ def load_data(config: CifarConfig) -> CifarData:
     """
     assert config.image_size is not None and config.batch_size is not None
     _check_code(config)
+    pretrained = resolve_pretrained(config)
     data_dir = Path(config.data_dir) if config.data_dir else None
-    dataset = load_image_dataset(config.dataset, data_dir, config.dataset_name, config.image_size, config.skip_bad)
+    own = measure_own_images(config)
+    size = fit_image_size(config, own.side) if own else {}
+    largest_side = size.get("image_size", config.image_size)
+    dataset = load_image_dataset(config.dataset, data_dir, config.dataset_name, largest_side, config.skip_bad)
     copies = find_copies(dataset)
     splits = {seed: split_images(dataset, seed, config.train_images, copies.train) for seed in config.all_seeds}
     data = CifarData(dataset, splits, copies)
     _check_classes(data)
-    _fit_batch_size(config, data.train_images)
-    return data
+    fitted = {"batch_size": _fit_batch_size(config, data.train_images)}
+    if own is None:
+        return dataclasses.replace(data, settled=fitted | pretrained)
+    fitted |= size | fit_training(config, data.train_images)
+    choice = describe_fit(config, _only_new(config, fitted), data.train_images, own.side)
+    return dataclasses.replace(data, settled=fitted | pretrained, choice=choice)
+
+
+def _only_new(config: CifarConfig, fitted: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in fitted.items() if not config.is_given(name)}
 
 
 def resolve(config: CifarConfig, data: CifarData) -> dict[str, Any]:
     """The fields that the data have settled.
 
-    These are the data set that ``"auto"`` turned out to be, and a batch size that was not given, which is at most the
-    training part.
+    These are the data set that ``"auto"`` turned out to be, a batch size that was not given, which is at most the
+    training part, what a person's own images settle (:mod:`keras_dnnts.studies.cifar.fitting_to_data`), and the file
+    and hash of the weights to start from.
     """
-    batch_size = {"batch_size": _fit_batch_size(config, data.train_images)}
     if config.data_dir is not None or config.dataset != "auto":
-        return batch_size
-    return {**batch_size, "dataset": "digits" if data.dataset.stand_in else "cifar10"}
+        return dict(data.settled)
+    return {**data.settled, "dataset": "digits" if data.dataset.stand_in else "cifar10"}
+
+
+def list_choices(data: CifarData) -> list[str]:
+    """What was chosen for the data, in a line; none where nothing was."""
+    return [data.choice] if data.choice else []
+
+
+def foresee(config: CifarConfig) -> dict[str, Any]:
+    """The fields that :func:`resolve` will give, as far as they are known before an image is decoded.
+
+    Raises:
+        UserError: as :func:`survey`.
+    """
+    pretrained = resolve_pretrained(config)
+    own = measure_own_images(config)
+    if own is None:
+        return pretrained
+    train_images = _count_train_images(config)
+    return fit_image_size(config, own.side) | fit_training(config, train_images) | pretrained
 
 
 def _fit_batch_size(config: CifarConfig, train_images: int) -> int:
@@ -176,6 +225,7 @@ def survey(config: CifarConfig) -> tuple[Sequence[str], int]:
         UserError: the data cannot be used, or a model of a person's own has no file.
     """
     _check_code(config)
+    resolve_pretrained(config)
     if config.data_dir is not None:
         return _survey_own(config, Path(config.data_dir))
     if config.dataset == "digits":
@@ -197,11 +247,26 @@ def _survey_own(config: CifarConfig, source: Path) -> tuple[Sequence[str], int]:
     facts = [f"data: {source}, {parts}, {len(layout['train'])} classes"]
     if left_out:
         facts.append(f"files left out before any is decoded: {len(left_out):,}")
-    share = choose_shares("validation" in counts, "test" in counts)[0]
-    train_images = min(round(share * counts["train"]), config.train_images or counts["train"])
-    if (size := _fit_batch_size(config, train_images)) != config.batch_size:
+    train_images = _share_of_training(config, counts)
+    size = _fit_batch_size(config, train_images)
+    if (own := measure_own_images(config)) is not None:
+        fitted = fit_image_size(config, own.side) | fit_training(config, train_images)
+        facts += filter(None, [describe_fit(config, _only_new(config, fitted), train_images, own.side)])
+    elif size != config.batch_size:
         facts.append(f"batch size: {size}, as there are no more training images")
     return facts, len(layout["train"])
+
+
+def _count_train_images(config: CifarConfig) -> int:
+    """About how many images will be trained on."""
+    source = Path(str(config.data_dir))
+    layout, _ = list_images(iterate_members(source), source, config.skip_bad)
+    return _share_of_training(config, {part: sum(map(len, classes.values())) for part, classes in layout.items()})
+
+
+def _share_of_training(config: CifarConfig, counts: Mapping[str, int]) -> int:
+    share = choose_shares("validation" in counts, "test" in counts)[0]
+    return min(round(share * counts["train"]), config.train_images or counts["train"])
 
 
 def _check_code(config: CifarConfig) -> None:

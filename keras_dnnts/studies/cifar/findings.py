@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from keras_dnnts.metrics import PER_CENT, percent
 from keras_dnnts.results import Result
 from keras_dnnts.results.findings import shorten, state_recall
+from keras_dnnts.studies.cifar.config import complete
 from keras_dnnts.studies.cifar.illustrations import MAPS, Activations, Embedding, ImageMistakes
 
 Z_95 = 1.96
@@ -14,6 +15,7 @@ Z_95 = 1.96
 PART_NAMES = {"train": "training", "validation": "validation", "test": "test"}
 MOST_NAMED = 12  # classes of one part
 MOST_LEFT_OUT = 10  # files
+MOST_COPIES = 5  # images
 
 
 def state_headline(result: Result, share: str) -> str:
@@ -61,11 +63,37 @@ def state_copies(result: Result) -> list[str]:
     if validated := copies.get("validation"):
         what = "images are copies" if validated > 1 else "image is a copy"
         lines.append(f"{validated:,} validation {what} of training images: correct answers there may be memorised")
+    if files := copies.get("files"):
+        lines.append(name_copies(files, copies["across_parts"]))
     if not tested and not validated:
         lines.append(f"{copies['images']:,} images have identical copies, which are kept in the same part of the data")
     if conflicting:
         lines.append(f"{conflicting:,} images have a copy of another class")
     return lines
+
+
+def name_copies(files: Sequence[Sequence[str]], count: int) -> str:
+    """Name the files of images that have copies in another part, up to :data:`MOST_COPIES` of ``count`` images."""
+    named = "; ".join(" = ".join(of_image) for of_image in files[:MOST_COPIES])
+    more = f"; and {count - MOST_COPIES:,} more" if count > MOST_COPIES else ""
+    return f"identical images in several parts: {named}{more}"
+
+
+def state_training_images(result: Result, count: int) -> str:
+    """Say what happened to the training images that are shown before the network got them."""
+    steps = complete(result.config)["augmentation"]
+    how = f"random {', '.join(steps)}" if steps else "not augmented"
+    return f"{count} training images as the network saw them ({how})"
+
+
+def state_class_counts(result: Result) -> str:
+    """Say how many training images the classes have."""
+    counts, classes = result.dataset["class_counts"]["train"], result.dataset["classes"]
+    least, most = min(counts), max(counts)
+    if least == most:
+        return f"{most:,} training images of each of {len(classes)} classes"
+    fewest, many = classes[counts.index(least)], classes[counts.index(most)]
+    return f"Training images per class: from {least:,} ({shorten(fewest)}) to {most:,} ({shorten(many)})"
 
 
 def state_own_parts(result: Result) -> str | None:

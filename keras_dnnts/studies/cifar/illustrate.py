@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from keras import ops
 from PIL import Image
 
 from keras_dnnts.analysis import most_confident_mistakes, surest_examples
@@ -15,13 +16,18 @@ from keras_dnnts.studies.cifar.illustrations import (
     EMBEDDING,
     EXAMPLE,
     MISTAKE,
+    TRAINED_ON,
     Activations,
+    AugmentedImages,
     Embedding,
     ImageExamples,
     ImageMistakes,
 )
+from keras_dnnts.studies.cifar.image_batches import ImageBatches
 
 THUMBNAIL_SIDE = 32  # pixels
+AUGMENTED_SIDE = 96
+SHOWN_AUGMENTED = 12
 
 
 @dataclass(frozen=True)
@@ -140,6 +146,28 @@ def show_images(test: ImageSet, logits: np.ndarray) -> dict[str, np.ndarray]:
         confidence=picked.confidences,
         path=shown.paths,
     ).to_arrays(EXAMPLE)
+
+
+def show_augmented(batches: ImageBatches) -> dict[str, np.ndarray]:
+    """Keep the first training images of the first epoch as the network got them, turned back to bytes.
+
+    Args:
+        batches: of training.
+
+    Returns:
+        The arrays of :class:`AugmentedImages` under ``augmented``.
+    """
+    batches.start_epoch(0)
+    images, labels = [], []
+    for number in range(min(len(batches), -(-SHOWN_AUGMENTED // batches.batch_size))):
+        of_batch, labels_of_batch = batches[number]
+        images.append(ops.convert_to_numpy(of_batch))
+        labels.append(ops.convert_to_numpy(labels_of_batch))
+    pixels = np.concatenate(images)[:SHOWN_AUGMENTED].astype(np.float32)
+    shown = np.clip(np.round(127.5 * (pixels + 1)), 0, 255).astype(np.uint8)
+    return AugmentedImages(
+        make_thumbnails(shown, AUGMENTED_SIDE), np.concatenate(labels)[:SHOWN_AUGMENTED].astype(np.int64)
+    ).to_arrays(TRAINED_ON)
 
 
 def make_thumbnails(images: np.ndarray, most: int = THUMBNAIL_SIDE) -> np.ndarray:

@@ -9,6 +9,7 @@ import numpy as np
 from keras_dnnts.results.records import ArrayRecord, items_axis
 
 MISTAKE, ACTIVATION, EMBEDDING, EXAMPLE = "mistake", "activation", "embedding", "example_test"
+TRAINED_ON = "augmented"
 
 MAPS = {"first": "After epoch 1", "final": "At the end"}
 MOST_IN_LEGEND = 20  # classes of an embedding that are named beside it
@@ -73,6 +74,19 @@ class Embedding(ArrayRecord):
 
 
 @dataclass(frozen=True)
+class AugmentedImages(ArrayRecord):
+    """The first training images of the first epoch, as the network got them.
+
+    Attributes:
+        image: (M, s, s, 3) uint8, shrunk.
+        label: (M,) int indices of classes.
+    """
+
+    image: Annotated[np.ndarray, "byte items . . 3"]
+    label: Annotated[np.ndarray, "class items"]
+
+
+@dataclass(frozen=True)
 class Activations(ArrayRecord):
     """What some layers of a network make of images.
 
@@ -119,6 +133,7 @@ def illustration_axes() -> tuple[dict[str, str], dict[str, str]]:
     needed = ImageMistakes.axes(MISTAKE)
     path = f"{MISTAKE}_path"
     optional = Activations.axes() | Embedding.axes(EMBEDDING) | ImageExamples.axes(EXAMPLE) | {path: needed.pop(path)}
+    optional |= AugmentedImages.axes(TRAINED_ON)
     # Where images have copies, fewer count.
     return needed, optional | {"effective_test": "finite seeds classes"}
 

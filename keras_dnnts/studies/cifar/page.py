@@ -12,6 +12,7 @@ from keras_dnnts.report.images import build_sprite, encode_maps, encode_photo
 from keras_dnnts.report.page import render_part, sprite_style
 from keras_dnnts.report.sections import MOST_BYTES, Section
 from keras_dnnts.results import Result
+from keras_dnnts.studies.cifar.data_page import build_data_sections
 from keras_dnnts.studies.cifar.findings import (
     state_activations,
     state_epochs,
@@ -45,7 +46,7 @@ def build_curves(results: Mapping[str, Result]) -> list[dict[str, Any]]:
 
 
 def build_sections(result: Result) -> list[Section]:
-    """The images a model was wrong about most confidently, its t-SNE maps and what its layers see."""
+    """The images a model was wrong about most confidently, its t-SNE maps, what its layers see, and its data."""
     sections, seed = [], text.name_seed(result)
     mistakes = ImageMistakes.from_arrays(result.arrays, MISTAKE)
     if mistakes is not None:
@@ -59,7 +60,7 @@ def build_sections(result: Result) -> list[Section]:
         images = _list_activations(result, activations)
         body = render_part(PACKAGE, "activations.html.jinja", activations=images, seed=seed)
         sections.append(Section(state_activations(result, activations), body))
-    return sections
+    return sections + build_data_sections(result)
 
 
 def build_comparison_sections(result: Result, identity: str, most_bytes: int) -> list[Section]:

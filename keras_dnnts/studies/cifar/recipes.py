@@ -41,18 +41,29 @@ OTHERWISE: Mapping[str, Any] = {"learning_rate": 1e-3, "step_factor": 1.0}
 KNOBS = (*SOUND, *OTHERWISE, "weight_decay")
 
 
-def resolve(given: Mapping[str, Any], recipe: Mapping[str, Any], architecture: Mapping[str, Any]) -> dict[str, Any]:
+def is_flip(step: str) -> bool:
+    """Whether a step of augmentation mirrors images."""
+    return "flip" in step
+
+
+def resolve(
+    given: Mapping[str, Any],
+    recipe: Mapping[str, Any],
+    architecture: Mapping[str, Any],
+    own: Mapping[str, Any] | None = None,
+) -> dict[str, Any]:
     """A value for every knob: what is given, else the recipe's, else the architecture's, else the optimizer's own.
 
     Args:
         given: values by knob; None and what is left out count as not given.
         recipe: values by knob.
         architecture: the knobs that a network has a value for.
+        own: the knobs that a network sets itself, whatever the recipe.
 
     >>> knobs = resolve({"optimizer": "adamw"}, RECIPES["sound"], {"learning_rate": 0.01})
     >>> knobs["learning_rate"], knobs["weight_decay"], knobs["epochs"]
     (0.01, 0.01, 50)
     """
     chosen = {name: value for name, value in given.items() if value is not None}
-    knobs = {**OTHERWISE, **architecture, **recipe, **chosen}
+    knobs = {**OTHERWISE, **architecture, **recipe, **(own or {}), **chosen}
     return {"weight_decay": WEIGHT_DECAYS.get(knobs["optimizer"], 0.0), **knobs}

@@ -37,7 +37,7 @@ class CifarReference:
 
     def reported(self, config: Mapping[str, Any]) -> dict[str, float]:
         """The reported numbers for a config's network, by metric; empty for another network."""
-        architecture = ARCHITECTURES.get(config["arch"])
+        architecture = None if config.get("pretrained") else ARCHITECTURES.get(config["arch"])
         return dict(architecture.reported) if architecture else {}
 
     def has_data_of(self, dataset: Mapping[str, Any]) -> bool:

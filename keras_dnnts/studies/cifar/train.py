@@ -41,11 +41,13 @@ from keras_dnnts.studies.cifar.illustrate import (
     draw_one_a_class,
     list_mistakes,
     show_activations,
+    show_augmented,
     show_embeddings,
     show_images,
     show_mistakes,
 )
 from keras_dnnts.studies.cifar.image_batches import FirstAndLastBatch, ImageBatches
+from keras_dnnts.studies.cifar.transfer import freeze, load_pretrained, start_from
 from keras_dnnts.study import SeedOutcome
 
 DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
@@ -95,9 +97,16 @@ class CifarTraining:
         self.round_size = self.data.train_images
         self.steps = self.config.epochs * self.data.train_images
         self._built: dict[int, keras.Model] = {}
-        if is_own_model(str(self.config.arch)):
+        self._pretrained = load_pretrained(self.config)
+        if self._pretrained is not None or is_own_model(str(self.config.arch)):
             # Before the run has a folder: a file that does not fit leaves none.
-            self._built[self.config.seed] = build_model(self.config, len(self.data.dataset.classes), self.config.seed)
+            self._built[self.config.seed] = self._build(self.config.seed)
+
+    def _build(self, seed: int) -> keras.Model:
+        model = build_model(self.config, len(self.data.dataset.classes), seed)
+        if self._pretrained is not None:
+            start_from(model, self._pretrained)
+        return model
 
     def prepare(self, seed: int) -> Prepared:
         """Put the images on the device, and build and compile the network."""
@@ -106,7 +115,7 @@ class CifarTraining:
         batches = _make_batches(config, train, validation, test, seed)
         model = self._built.pop(seed, None)
         if model is None:
-            model = build_model(config, len(self.data.dataset.classes), seed)
+            model = self._build(seed)
         compile_model(model, config)
         test_images = ImageSet(*test, select_test_paths(self.data.dataset, self.data.splits[seed]))
         embedded = draw(test_images, config.embedding_images, seed)
@@ -250,6 +259,7 @@ class CifarTraining:
             **show_mistakes(prepared.test_images, logits),
             **show_activations(prepared.model, taps, shown, config.image_size),
             **show_images(prepared.test_images, logits),
+            **show_augmented(prepared.train),
         }
         details: dict[str, Any] = {"neighbour_accuracy": {}}
         if mistakes := list_mistakes(arrays, self.data.dataset.classes):
@@ -281,7 +291,10 @@ def build_model(config: CifarConfig, classes: int, seed: int) -> keras.Model:
     assert config.arch is not None and config.image_size is not None
     seed_all(seed)
     with _dtype_policy(DTYPE_POLICIES[config.precision]):
-        return find_architecture(config.arch).build(config.image_size, classes, config.width, seed)
+        model = find_architecture(config.arch).build(config.image_size, classes, config.width, seed)
+    if config.freeze:
+        freeze(model)
+    return model
 
 
 def count_parameters(config: CifarConfig, classes: int) -> int:

@@ -104,10 +104,19 @@ def test_augmentation_has_one_order_and_may_be_empty():
     assert CifarConfig(augmentation=()).augmentation == ()
 
 
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_flips_can_be_left_out_of_every_recipe(recipe):
+    usual, without = CifarConfig(recipe=recipe), CifarConfig(recipe=recipe, no_flip=True)
+    assert without.augmentation == tuple(step for step in usual.augmentation if "flip" not in step)
+    assert without.augmentation != usual.augmentation
+    assert CifarConfig(**{name: getattr(without, name) for name in without.options()}) == without
+    assert CifarConfig(recipe=recipe, no_flip=True, augmentation=("crop",)).augmentation == ("crop",)
+
+
 @pytest.mark.parametrize(
     ("knobs", "culprit"),
     [
-        ({"arch": "vgg"}, "unknown arch 'vgg': use one of alexnet, resnet50, or FILE.py:FUNCTION"),
+        ({"arch": "vgg"}, "unknown arch 'vgg': use one of alexnet, resnet50, linear, or FILE.py:FUNCTION"),
         ({"arch": "my_net.py"}, "FILE.py:FUNCTION"),
         ({"recipe": "lucky"}, "lucky"),
         ({"image_size": 62}, "image_size 62 is too small for alexnet: use at least 63"),
@@ -117,6 +126,10 @@ def test_augmentation_has_one_order_and_may_be_empty():
         ({"augmentation": ("flip", "blur")}, "blur"),
         ({"loss": "hinge"}, "hinge"),
         ({"step_factor": 1e300}, "step_factor"),
+        ({"no_flip": True, "augmentation": ("flip", "crop")}, "no_flip is given, but augmentation has flip"),
+        ({"freeze": True}, "freeze needs pretrained"),
+        ({"pretrained_hash": "sha256:1"}, "pretrained_hash needs pretrained"),
+        ({"pretrained": ""}, "pretrained is empty"),
     ],
 )
 def test_bad_knobs_are_named(knobs, culprit):
@@ -156,6 +169,18 @@ def test_another_architecture_is_one_entry(monkeypatch):
     assert STUDY.model_title(config.to_dict()) == "TinyNet"
     assert (config.learning_rate, config.step_factor) == (0.001, 1.0)
     assert STUDY.reference.reported(config.to_dict()) == {}
+
+
+def test_a_network_of_another_kind_has_knobs_of_its_own():
+    assert CifarConfig(arch="linear").image_size == 32
+    assert CifarConfig(arch="linear", image_size=8).image_size == 8
+
+
+def test_titles_tell_where_a_network_started():
+    started = CifarConfig(pretrained="runs/a").to_dict()
+    assert STUDY.model_title(started) == "AlexNet (pretrained)"
+    assert STUDY.model_title(started | {"freeze": True}) == "AlexNet (pretrained, head trained)"
+    assert STUDY.reference.reported(started) == {}
 
 
 def test_reference_numbers_stand_with_the_networks():

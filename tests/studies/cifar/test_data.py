@@ -31,6 +31,7 @@ def test_data_are_described_with_their_counts_and_shape(images):
     assert loaded.describe() == {
         "image_shape": [9, 7],
         "counts": {"images": {"bee": 24, "cow": 24}, "train": 28, "validation": 4, "test": 8},
+        "class_counts": {"train": [14, 14], "validation": [2, 2], "test": [4, 4]},
     }
     dataset = load_image_dataset(data_dir=images, largest_side=63)
     assert loaded.dataset.content_hash == dataset.content_hash
@@ -98,10 +99,10 @@ def own_cache(tmp_path, monkeypatch):
 @pytest.mark.usefixtures("own_cache")
 def test_a_batch_size_that_was_not_given_is_at_most_the_training_part(tmp_path):
     folder = write_images(tmp_path / "photos", {"cat": 60, "dog": 60})
-    config = CifarConfig(data_dir=str(folder))
+    config = CifarConfig(data_dir=str(folder), recipe="reference")
     assert resolve(config, load_data(config))["batch_size"] == 84
     assert "batch size: 84, as there are no more training images" in survey(config)[0]
-    few = CifarConfig(data_dir=str(folder), train_images=20, image_size=64)
+    few = CifarConfig(data_dir=str(folder), train_images=20, image_size=64, recipe="reference")
     assert resolve(few, load_data(few))["batch_size"] == 20
     small = CifarConfig(data_dir=str(folder), batch_size=8)
     assert resolve(small, load_data(small))["batch_size"] == 8
@@ -142,7 +143,9 @@ def test_copies_are_counted(parts, tmp_path):
     last.with_name("again.png").write_bytes(first.read_bytes())
     (folder / parts[0] / "dog/also.png").write_bytes(first.read_bytes())
     about = load_data(CifarConfig(data_dir=str(folder))).describe()
-    assert about["copies"] == {"images": 3, "of_training_images": len(parts) - 1, "of_other_classes": 3}
+    copied = {"across_parts": 1, "files": [["train/cat/0.png", "train/dog/also.png", "test/cat/again.png"]]}
+    copied = copied if len(parts) > 1 else {}
+    assert about["copies"] == {"images": 3, "of_training_images": len(parts) - 1, "of_other_classes": 3, **copied}
     numbers = load_data(CifarConfig(data_dir=str(folder))).number_test_images(0)
     assert len(numbers) == about["counts"]["test"]
     assert "copies" not in load_data(CifarConfig(dataset="digits")).describe()
@@ -179,4 +182,11 @@ def test_validation_images_that_are_copies_of_training_images_are_counted(images
     (images / "test").rename(images / "val")
     (images / "val" / "bee" / "copy.png").write_bytes((images / "train" / "bee" / "0.png").read_bytes())
     described = load_data(CifarConfig(data_dir=str(images), image_size=63, batch_size=8)).describe()
-    assert described["copies"] == {"images": 2, "of_training_images": 0, "of_other_classes": 0, "validation": 1}
+    assert described["copies"] == {
+        "images": 2,
+        "of_training_images": 0,
+        "of_other_classes": 0,
+        "validation": 1,
+        "across_parts": 1,
+        "files": [["train/bee/0.png", "val/bee/copy.png"]],
+    }
