@@ -30,6 +30,7 @@ class Purpose(StrEnum):
     READ_NAMES = "names read letter by letter"
     EXPORT_CHECK = "inputs that check an export"  # batch size
     COPIES = "split of images that have copies"
+    SWEEP = "settings that a sweep draws"
     OWN_MODEL = "inputs that check a person's own model"
 
 

@@ -146,6 +146,25 @@ class Reference(Protocol):
 
 
 @dataclass(frozen=True)
+class Selection:
+    """How settings are compared without the data that runs are judged on in the end.
+
+    Attributes:
+        metric: of the validation part, by which settings are ranked.
+        words: what it is in a sentence, such as ``"accuracy on validation images"``.
+        part: what counts of the data call the validation part.
+        settings: options that let a run measure it and leave the final part alone; empty where every run measures both.
+        kept_back: metrics of the final part, where every run measures them.
+    """
+
+    metric: str
+    words: str
+    part: str = "validation"
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    kept_back: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class ResultFormat:
     """What a study's results must hold, in the terms of :mod:`keras_dnnts.results.format`.
 
@@ -235,6 +254,7 @@ class Study:
         predict: ``(saved, inputs, file, top, backend, device)`` to blocks of predictions, or None.
         export: ``(saved, length, backend)`` to a :class:`keras_dnnts.export.Exported`, or None.
         ensembles: how finished runs are put together, or None where they cannot be.
+        selection: how settings are compared on validation data, or None where there are none.
         register_layers: imports whatever Keras must know to load its models.
         data_sets: what the ``data`` command lists: (title, where it is); ``fetch`` downloads what is missing first.
     """
@@ -279,6 +299,7 @@ class Study:
     predict: Callable[..., Iterator[list[Any]]] | None = None
     export: Callable[..., Any] | None = None
     ensembles: Ensembles | None = None
+    selection: Selection | None = None
     register_layers: Callable[[], Any] = _nothing
     data_sets: Callable[[bool], Sequence[tuple[str, str]]] = _nothing
 

@@ -13,6 +13,7 @@ FLOORS = (
     ("analysis", "datasets", "backend"),
     ("results",),
     ("running", "figures", "report", "predict", "export", "loggers"),
+    ("sweeping",),
     ("library",),
     ("studies",),
     ("models", "cli", "__init__", "__main__"),

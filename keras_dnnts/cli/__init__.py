@@ -48,7 +48,8 @@ def _run_command(arguments: Sequence[str] | None) -> int:
     """Run a command and return its exit code."""
     try:
         settle_surroundings()
-        cli.main(arguments, prog_name="keras-dnnts", standalone_mode=False)
+        code = cli.main(arguments, prog_name="keras-dnnts", standalone_mode=False)
+        return code if isinstance(code, int) else 0  # of a command that exits by itself
     except click.ClickException as error:
         return _complain(error.format_message())
     except UserError as error:
@@ -62,7 +63,6 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         return _interrupted()
     except click.exceptions.Exit as error:
         return error.exit_code
-    return 0
 
 
 def _interrupted() -> int:

@@ -154,6 +154,50 @@ cli.command(short_help="Run the experiment of a TOML file.")(
 )
 
 
+def sweep(file: Path, settings: tuple[str, ...], **options: Any) -> None:
+    """Run the experiment of a TOML FILE under every combination of the settings in its table [sweep].
+
+    Settings are compared on a validation part of the training data; only the chosen ones are judged on held-out or test
+    data. Given again with the same --out, a sweep goes on where it was interrupted and repeats nothing.
+    """
+    names = ("out", "workers", "quiet", "dry_run", "test_all", "figures")
+    how = {name: options.pop(name) for name in names}
+    config_type = config_class(read_toml(file).get("experiment"), str(file))
+    if (model := given_model(options)) is not None:
+        options[config_type.model_option] = model
+    given = given_values(options, settings, config_type, str(file))
+    be_patient()
+    module = importlib.import_module("keras_dnnts.cli.sweep")
+    how["shows_all_final"] = how.pop("test_all")
+    if code := module.sweep_and_summarise(file, given, given.get(config_type.model_option), **how):
+        raise click.exceptions.Exit(code)
+
+
+add_options(
+    sweep,
+    [
+        *replacing_options(),
+        click.Option(
+            ["--out"], type=click.Path(path_type=Path), help="Folder of the sweep.  [default: a new one under runs/]"
+        ),
+        click.Option(["--workers"], type=click.IntRange(min=1), help="Runs at a time.  [default: one a core]"),
+        click.Option(["--quiet"], is_flag=True, help="Print only the summary, no progress."),
+        click.Option(["--dry-run"], is_flag=True, help="Only list the runs."),
+        click.Option(["--figures"], is_flag=True, help="Also draw the figures of every run, which takes seconds each."),
+        click.Option(
+            ["--test-all"],
+            is_flag=True,
+            help="Judge every combination on held-out or test data, and not the chosen one alone. Whoever chooses by "
+            "these numbers has no data left that had no part in the choice: the chosen one's number is then too good.",
+        ),
+        setting_option(),
+    ],
+)
+cli.command(short_help="Run an experiment under many settings and compare them.")(
+    click.argument("file", type=click.Path(path_type=Path))(sweep)
+)
+
+
 class Weights(click.ParamType):
     """Numbers with commas between them."""
 

@@ -6,13 +6,12 @@ import os
 import sys
 import tempfile
 from collections.abc import Iterator
-from pathlib import Path
 
 from keras_dnnts.cli.options import spell
 from keras_dnnts.config import Config
 from keras_dnnts.errors import UserError
 from keras_dnnts.registry import find_study
-from keras_dnnts.running.runtime import choose_backend, start_engine
+from keras_dnnts.running.runtime import choose_backend, keras_settings, start_engine
 
 
 def print_plan(config: Config) -> None:
@@ -40,8 +39,7 @@ def print_plan(config: Config) -> None:
 @contextlib.contextmanager
 def _no_settings_written() -> Iterator[None]:
     """Keras writes its settings wherever there are none."""
-    home = Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser()
-    if (home / "keras.json").is_file() or "keras" in sys.modules:
+    if keras_settings().is_file() or "keras" in sys.modules:
         yield
         return
     with tempfile.TemporaryDirectory(prefix="keras-dnnts-") as folder:

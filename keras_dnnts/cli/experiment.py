@@ -13,7 +13,7 @@ from keras_dnnts.cli.drawing import Drawers, start_figures
 from keras_dnnts.cli.options import spell
 from keras_dnnts.cli.summary import print_summary
 from keras_dnnts.config import Config
-from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.errors import UserError
 from keras_dnnts.loggers import log_result
 from keras_dnnts.registry import find_study
 from keras_dnnts.report import write_report_or_warn
@@ -23,7 +23,7 @@ from keras_dnnts.running.ensembles import load_ensemble
 from keras_dnnts.running.interruption import Interrupted, Interruption, exit_interrupted, interruptible
 from keras_dnnts.running.resuming import resumed_config
 from keras_dnnts.running.run import run_study
-from keras_dnnts.running.run_directory import RunDirectory
+from keras_dnnts.running.run_directory import RunDirectory, keep_out_of_data
 from keras_dnnts.running.runtime import explain_engine_failure
 
 
@@ -34,7 +34,7 @@ def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: 
         UserError: something in what the user gave cannot be used.
     """
     directory = RunDirectory.new(out, f"{config.experiment}-{_file_name(config.model)}", overwrite)
-    _keep_out_of_data(config, directory.path)
+    keep_out_of_data(config, directory.path)
     _run_to_the_end(config, directory, quiet, log)
 
 
@@ -61,22 +61,13 @@ def put_together_and_summarise(
     ensemble = load_ensemble(runs, weights, moved)
     directory = RunDirectory.new(out, f"{ensemble.config.experiment}-ensemble", overwrite)
     ensemble.check_kept_apart(directory.path)
-    _keep_out_of_data(ensemble.config, directory.path)
+    keep_out_of_data(ensemble.config, directory.path)
     _run_to_the_end(ensemble.config, directory, quiet, log, partial(run_study, training=ensemble.training))
 
 
 def _file_name(model: str) -> str:
     """A model as part of a folder's name: of a person's own, the function's."""
     return model.rpartition(":")[2]
-
-
-def _keep_out_of_data(config: Config, out: Path) -> None:
-    """Where every folder is a class, a run would become one."""
-    if not find_study(config.experiment).folders_are_classes:
-        return
-    if config.data_dir and out.resolve().is_relative_to(Path(config.data_dir).resolve()):
-        data_dir = f"{option_name('data_dir')} {config.data_dir}"
-        raise UserError(f"{option_name('out')} {out}: is inside {data_dir}; name a folder elsewhere")
 
 
 def resume_and_summarise(

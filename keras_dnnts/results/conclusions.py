@@ -71,8 +71,10 @@ def are_comparable(*results: Result) -> bool:
     return len({(run.dataset["content_hash"], run.study.use(run.config)) for run in results}) == 1
 
 
-def find_pairwise_differences(results: Mapping[str, Result], name: str) -> list[Difference]:
+def find_pairwise_differences(results: Mapping[str, Result], name: str, part: str | None = None) -> list[Difference]:
     """Return the differences of a metric between all pairs of runs, the higher run first.
+
+    ``part`` is what counts call the part of the data that the metric is measured on; None is the most telling part.
 
     Where two runs share at least two seeds with the same split, differences are paired by seed. Seeds draw their
     training parts from the same data, which overlap, so that seeds vary less than new data would: the variance is
@@ -83,12 +85,12 @@ def find_pairwise_differences(results: Mapping[str, Result], name: str) -> list[
     pair, so that an interval leaves out 0 where, and only where, the difference is shown.
     """
     ranked = sorted(results.items(), key=lambda item: -item[1].metrics[name].mean)
-    return _adjust([_subtract(one, other, name) for one, other in itertools.combinations(ranked, 2)])
+    return _adjust([_subtract(one, other, name, part) for one, other in itertools.combinations(ranked, 2)])
 
 
-def _subtract(first: tuple[str, Result], second: tuple[str, Result], name: str) -> Difference:
+def _subtract(first: tuple[str, Result], second: tuple[str, Result], name: str, part: str | None) -> Difference:
     (label, one), (other_label, other) = first, second
-    overlap = max(_overlap(one), _overlap(other))
+    overlap = max(_overlap(one, part), _overlap(other, part))
     seeds = _common_seeds(one, other)
     values, other_values = one.metrics[name].values, other.metrics[name].values
     if len(seeds) < 2:
@@ -145,10 +147,11 @@ def _counts(result: Result) -> dict[str, Any]:
     return {name: count for name, count in counts if not isinstance(count, list) or len(count) == seeds}
 
 
-def _overlap(result: Result) -> float:
+def _overlap(result: Result, part: str | None) -> float:
     """Examples judged on over examples trained on; 0 where no part is kept from training."""
     sizes = _part_sizes(result, result.config["seed"])
-    judged = [sizes[part] for part in result.parts if part != "train" and part in sizes]
+    parts = result.parts if part is None else [part]
+    judged = [sizes[one] for one in parts if one != "train" and one in sizes]
     return judged[0] / sizes["train"] if judged and sizes.get("train") else 0.0
 
 

@@ -52,12 +52,14 @@ def run_study(
     training: Callable[[Run], Training] | None = None,
     meanwhile: Callable[[], object] = lambda: None,
     spell: Callable[[str], str] = str,
+    threads: int | None = None,
 ) -> Result:
     """Train the model once a seed, evaluate it, and leave everything in ``directory``.
 
     ``callbacks`` are Keras's, for every ``fit``; with some, seeds are trained one after the other. ``training`` takes
     the place of the study's own. ``meanwhile`` is called in a thread of its own while the first seed is trained.
     ``spell`` writes the names of options on the console.
+    ``threads`` is the most seeds that are trained side by side; None is one a core.
 
     Raises:
         UserError: the data, backend, device or folder cannot be used, the data are others than the config names, or
@@ -88,7 +90,7 @@ def run_study(
     progress.stage(_describe_training(study, config, chosen))
     with directory.open(config, content_hash, given):
         with progress, _beside(meanwhile):
-            outcomes = _run_seeds(run, chosen)
+            outcomes = _run_seeds(run, chosen, threads or count_cores())
         result = _gather(config, data, outcomes)
         directory.save_result(result)
     return result
@@ -125,7 +127,7 @@ def _describe_training(study: Study, config: Config, training: Training) -> str:
     return f"training {title} with {config.backend} on {device}: {seeds}{length} {training.unit}"
 
 
-def _run_seeds(run: Run, training: Training) -> list[SeedOutcome]:
+def _run_seeds(run: Run, training: Training, threads: int) -> list[SeedOutcome]:
     """Train seeds, side by side where they can be; evaluate one after the other.
 
     Seeds share nothing, so that each finds what it would find alone.
@@ -133,7 +135,7 @@ def _run_seeds(run: Run, training: Training) -> list[SeedOutcome]:
     found = {seed: run.directory.checkpoints.load_outcome(seed) for seed in run.config.all_seeds}
     missing = [seed for seed in found if found[seed] is None]
     # A person's callbacks know nothing of threads.
-    workers = 1 if run.callbacks else min(training.side_by_side, len(missing), count_cores())
+    workers = 1 if run.callbacks else min(training.side_by_side, len(missing), threads)
     train = _train_side_by_side if workers > 1 else _train_in_turn
     outcomes = {seed: _remember(run, training, seed, outcome) for seed, outcome in found.items() if outcome is not None}
     outcomes |= train(run, training, missing, workers)

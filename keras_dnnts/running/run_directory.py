@@ -15,6 +15,7 @@ import filelock
 from keras_dnnts.config import Config, config_from_dict, load_config
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.own_models import SOURCE_COPY, keep_code
+from keras_dnnts.registry import find_study
 from keras_dnnts.results import ARRAYS, RESULTS, Result
 from keras_dnnts.results.unfinished import CHECKPOINTS, CONFIG, resume_command
 from keras_dnnts.running.checkpoints import Checkpoints
@@ -27,6 +28,10 @@ MEMBERS = "members"  # of a run that was put together from others
 MODELS = "model-seed-*"  # with what was exported from them
 LOCK, WRITER = ".lock", ".writer"
 OUT, RESUME = option_name("out"), option_name("resume")
+
+
+class BusyError(UserError):
+    """Another process writes to a run's folder, or has just finished the run."""
 
 
 class RunDirectory:
@@ -228,7 +233,7 @@ class RunDirectory:
             lock.acquire(blocking=False)
         except filelock.Timeout as error:
             owner = _name_process(writer)
-            raise UserError(f"{self.path}: {owner} is writing to it: wait, or name another {OUT}") from error
+            raise BusyError(f"{self.path}: {owner} is writing to it: wait, or name another {OUT}") from error
         try:
             writer.write_text(str(os.getpid()), encoding="ascii")
             yield
@@ -270,7 +275,7 @@ class RunDirectory:
 
     def _take_up(self, identity: dict[str, Any]) -> None:
         if self.is_finished:
-            raise UserError(f"{RESUME} {self.path}: another process has just finished it")
+            raise BusyError(f"{RESUME} {self.path}: another process has just finished it")
         remove_unfinished(self.path)
         self.checkpoints.remove_unfinished()
         self.checkpoints.forget_failure()
@@ -293,6 +298,19 @@ def _identify(config: Config, content_hash: str, given: Config) -> dict[str, Any
         if about.results_depend and before[name] != after[name]
     }
     return {"config": after, "content_hash": content_hash, **({"settled": settled} if settled else {})}
+
+
+def keep_out_of_data(config: Config, out: Path) -> None:
+    """Check that a folder for runs is not within the data, where every folder is a class: a run would become one.
+
+    Raises:
+        UserError: it is.
+    """
+    if not find_study(config.experiment).folders_are_classes:
+        return
+    if config.data_dir and out.resolve().is_relative_to(Path(config.data_dir).resolve()):
+        data_dir = f"{option_name('data_dir')} {config.data_dir}"
+        raise UserError(f"{OUT} {out}: is inside {data_dir}; name a folder elsewhere")
 
 
 def next_free_directory(label: str) -> Path:

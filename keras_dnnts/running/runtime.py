@@ -60,11 +60,16 @@ def start_engine() -> None:
     # An engine of which a part is missing fails in its own way, and so does Keras over a value in its keras.json.
     except Exception as error:
         reason = " ".join(str(error).split())[:300] or type(error).__name__
-        settings = Path(os.environ.get("KERAS_HOME") or "~/.keras") / "keras.json"
+        settings = keras_settings()
         # Keras imports matplotlib, which reads its settings.
         text = "a matplotlibrc that is not UTF-8, " if isinstance(error, UnicodeError) else ""
         places = f"{text}{settings} and the environment's KERAS_ and {backend.upper()} variables"
         raise UserError(f"Keras cannot start on {backend} ({reason}): check its installation, {places}") from error
+
+
+def keras_settings() -> Path:
+    """The file in which Keras keeps its settings, and which it writes where there is none."""
+    return Path(os.environ.get("KERAS_HOME") or "~/.keras").expanduser() / "keras.json"
 
 
 def _reset_settings(backend: str) -> None:

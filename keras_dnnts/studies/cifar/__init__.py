@@ -7,7 +7,7 @@ from keras_dnnts.metrics import MetricKind
 from keras_dnnts.studies.cifar.architectures import title_of_config
 from keras_dnnts.studies.cifar.config import CifarConfig, complete
 from keras_dnnts.studies.cifar.reference import CifarReference
-from keras_dnnts.study import ResultFormat, Study, from_module
+from keras_dnnts.study import ResultFormat, Selection, Study, from_module
 
 EPILOG = """
 \b
@@ -134,6 +134,11 @@ STUDY = Study(
     notes=from_module(f"{HERE}.findings:list_notes"),
     predict=from_module(f"{HERE}.predict:predict"),
     export=from_module(f"{HERE}.export:export"),
+    selection=Selection(
+        metric="validation_accuracy",
+        words="accuracy on validation images",
+        kept_back=("test_accuracy", "test_loss"),
+    ),
     register_layers=from_module(f"{HERE}.models:register_layers"),
     data_sets=from_module(f"{HERE}.data:list_data_sets"),
 )

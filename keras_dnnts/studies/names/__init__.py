@@ -16,7 +16,7 @@ from keras_dnnts.studies.names.illustrations import (
 from keras_dnnts.studies.names.members import read_members
 from keras_dnnts.studies.names.reference import NamesReference
 from keras_dnnts.studies.names.reliability import reliability_axes
-from keras_dnnts.study import Ensembles, ResultFormat, Study, from_module
+from keras_dnnts.study import Ensembles, ResultFormat, Selection, Study, from_module
 
 EPILOG = """
 \b
@@ -235,6 +235,11 @@ STUDY = Study(
         weights=lambda config: tuple(weight for weight, _ in read_members(config["model"])),
         prior="even",
         training=from_module(f"{HERE}.ensemble_training:EnsembleTraining"),
+    ),
+    selection=Selection(
+        metric="validation_accuracy_by_class_even",
+        words=f"accuracy on validation names{EQUAL_WEIGHTS}",
+        settings={"select": True},
     ),
     register_layers=from_module(f"{HERE}.models:register_layers"),
     data_sets=from_module(f"{HERE}.data:list_data_sets"),

@@ -1,0 +1,1 @@
+"""Sweeps: one experiment under many settings, compared on validation data; each run is an ordinary run."""
