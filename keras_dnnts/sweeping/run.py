@@ -33,15 +33,16 @@ def resolve_conditions(sweep: Sweep) -> list[Condition]:
     Raises:
         UserError: the data are out of reach or cannot be used.
     """
-    settled: dict[tuple[str, ...], tuple[str, Mapping[str, Any]]] = {}
-    resolved = []
-    for condition in sweep.conditions:
-        key = _data_key(condition.config)
-        if key not in settled:
-            data = sweep.study.load_data(condition.config)
-            settled[key] = data.dataset.content_hash, sweep.study.resolve(condition.config, data)
-        content_hash, taken = settled[key]
-        resolved.append(replace(condition, config=condition.config.resolved(content_hash, **taken)))
+    by_data: dict[tuple[str, ...], list[int]] = {}
+    for place, condition in enumerate(sweep.conditions):
+        by_data.setdefault(_data_key(condition.config), []).append(place)
+    resolved = list(sweep.conditions)
+    for places in by_data.values():
+        data = sweep.study.load_data(resolved[places[0]].config)
+        for place in places:
+            config = resolved[place].config
+            config = config.resolved(data.dataset.content_hash, **sweep.study.resolve(config, data))
+            resolved[place] = replace(resolved[place], config=config)
     return resolved
 
 
