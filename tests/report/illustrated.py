@@ -8,6 +8,7 @@ import numpy as np
 from keras_dnnts.results import Result
 from tests.finished_runs import cifar_result, names_result
 
+SOURCE_PARTS = ("train", "test", "val")
 NASTY = (
     "<script>document.title='broken'</script>",
     "\"quotes\" & 'apostrophes' </table>",
@@ -55,12 +56,27 @@ def illustrated_cifar(
         "example_test_truth": cells[:, 0],
         "example_test_guess": cells[:, 1],
         "example_test_confidence": rng.random(len(cells)),
+        "augmented_image": rng.integers(0, 256, (12, 40, 40, 3), dtype=np.uint8),
+        "augmented_label": rng.integers(0, len(classes), 12),
         "embedding_image": rng.integers(0, 256, (embedded, side, side, 3), dtype=np.uint8),
         "embedding_label": rng.integers(0, len(classes), embedded),
         "embedding_first": rng.normal(size=(embedded, 2)).astype(np.float32),
         "embedding_final": rng.normal(size=(embedded, 2)).astype(np.float32),
     }
-    return dataclasses.replace(result, arrays=result.arrays | arrays)
+    files = [
+        ["train/bee/1.jpg", f"test/cow/{'long ' * 30}.jpg"],
+        ["train/owl/2.jpg", "test/owl/2.jpg", "val/owl/2.jpg"],
+    ]
+    copies = {
+        "images": 105,
+        "of_training_images": 23,
+        "of_other_classes": 1,
+        "across_parts": 23,
+        "files": [two, three] * 11,
+    }
+    counts = {part: rng.integers(1, 999, len(classes)).tolist() for part in ("train", "validation", "test")}
+    dataset = result.dataset | {"copies": copies, "class_counts": counts}
+    return dataclasses.replace(result, arrays=result.arrays | arrays, dataset=dataset)
 
 
 def save(result: Result, folder: Any) -> Any:

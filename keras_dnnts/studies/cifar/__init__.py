@@ -66,7 +66,7 @@ def _note(config: Mapping[str, Any]) -> str:
 STUDY = Study(
     name="cifar",
     config=CifarConfig,
-    question="Image classification from scratch",
+    question="Image classification",
     about="Train AlexNet, ResNet50 or a network of your own on CIFAR-10 or your own images from scratch.",
     epilog=EPILOG,
     metrics=METRICS,

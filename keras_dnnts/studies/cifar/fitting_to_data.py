@@ -33,7 +33,7 @@ LARGEST_SIZE = 96  # larger photos cost more than they tell a network that is tr
 UPDATES_AN_EPOCH = 10
 SMALLEST_BATCH = 8
 LEAST_UPDATES = 400
-LEAST_PATIENCE = 100  # updates without a lower validation loss, and between changes of the rate
+LEAST_PATIENCE = 200  # updates without a lower validation loss, and between changes of the rate
 
 
 @dataclass(frozen=True)

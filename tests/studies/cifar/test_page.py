@@ -10,6 +10,7 @@ import pytest
 
 from keras_dnnts.results import load_result
 from keras_dnnts.studies.cifar.figures import plot_activations, plot_curves, plot_embeddings, plot_mistakes
+from keras_dnnts.studies.cifar.findings import PART_NAMES, list_notes
 from keras_dnnts.studies.cifar.illustrate import ImageSet, draw_one_a_class
 from keras_dnnts.studies.cifar.page import build_comparison_sections, build_curves, build_sections
 from tests.finished_runs import cifar_result
@@ -40,7 +41,7 @@ def with_paths(result):
 def test_headings_are_the_titles_of_the_figures(first, final):
     result = illustrated_cifar(classes=("bee", "cow", "owl"), embedded=360)
     result.details["neighbour_accuracy"] = {"first": first, "final": final}
-    mistakes, embedding, activations = build_sections(result)
+    mistakes, embedding, activations = build_sections(result)[:3]
     plots = (plot_mistakes, plot_embeddings, plot_activations)
     for section, plot in zip((mistakes, embedding, activations), plots, strict=True):
         title = plot(result).get_figure(root=True).get_suptitle()
@@ -79,7 +80,7 @@ def test_many_classes_are_named_neither_on_the_page_nor_in_the_figure():
 def test_every_shown_image_has_its_path(tmp_path):
     result = with_paths(illustrated_cifar())
     assert load_result(save(result, tmp_path / "run")).arrays.keys() == result.arrays.keys()
-    mistakes, embedding, activations = build_sections(result)
+    mistakes, embedding, activations = build_sections(result)[:3]
     for section, kind in ((mistakes, "mistake"), (embedding, "embedding"), (activations, "activation")):
         for path in result.arrays[f"{kind}_path"]:
             assert path in html.unescape(section.body)
@@ -87,8 +88,36 @@ def test_every_shown_image_has_its_path(tmp_path):
         axes = plot(result).get_figure(root=True).axes
         texts = {text.get_text() for ax in axes for text in ax.texts}
         assert texts >= set(result.arrays[f"{kind}_path"].tolist())
-    for section in build_sections(illustrated_cifar()):
+    for section in build_sections(illustrated_cifar())[:4]:
         assert "path" not in re.sub(r"<path[^>]*>|\"paths\"", "", section.body)
+
+
+def test_training_images_are_shown_and_counted():
+    result = illustrated_cifar(classes=("bee", "cow", "owl"))
+    seen, counted = build_sections(result)[3:]
+    assert seen.title == "12 training images as the network saw them (random flip, crop, rotate)"
+    assert re.findall(r'class="name">(\w+)<', seen.body) == [
+        result.dataset["classes"][label] for label in result.arrays["augmented_label"]
+    ]
+    for part, counts in result.dataset["class_counts"].items():
+        assert PART_NAMES[part] in counted.body
+        assert all(f'class="number">{count:,}<' in counted.body for count in counts)
+    assert "23 images have identical copies in several parts" in counted.body
+    assert counted.body.count("<li>") == 20
+    assert "And 3 more, all in results.json" in counted.body
+    result.dataset["class_counts"]["train"] = [7, 7, 7]
+    assert build_sections(result)[4].title == "7 training images of each of 3 classes"
+    result.dataset["class_counts"]["train"] = [7, 1200, 6]
+    assert build_sections(result)[4].title == "Training images per class: from 6 (owl) to 1,200 (cow)"
+    assert len(build_sections(cifar_result())) == 3  # an older result
+
+
+def test_copies_in_several_parts_are_named_after_a_run():
+    lines = list_notes(illustrated_cifar())
+    (named,) = (line for line in lines if "several parts" in line)
+    assert named.startswith("identical images in several parts: train/bee/1.jpg = test/cow/long long")
+    assert "train/owl/2.jpg = test/owl/2.jpg = val/owl/2.jpg; " in named
+    assert named.endswith("; and 18 more.")
 
 
 def test_a_run_without_mistakes_says_so():
