@@ -63,7 +63,7 @@ def illustrated_cifar(
         "embedding_first": rng.normal(size=(embedded, 2)).astype(np.float32),
         "embedding_final": rng.normal(size=(embedded, 2)).astype(np.float32),
     }
-    files = [
+    two, three = [
         ["train/bee/1.jpg", f"test/cow/{'long ' * 30}.jpg"],
         ["train/owl/2.jpg", "test/owl/2.jpg", "val/owl/2.jpg"],
     ]
