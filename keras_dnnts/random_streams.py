@@ -28,6 +28,7 @@ class Purpose(StrEnum):
     EMBEDDING = "embedding"
     SHOWN_IMAGES = "images with activation maps"
     READ_NAMES = "names read letter by letter"
+    SAMPLED_NAMES = "names that are measured while a network learns"  # number of the side
     EXPORT_CHECK = "inputs that check an export"  # batch size
     COPIES = "split of images that have copies"
     SWEEP = "settings that a sweep draws"

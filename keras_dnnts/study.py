@@ -72,7 +72,7 @@ class SeedOutcome:
         confusions: (K, K) int counts by part of the data, row = truth, column = guess.
         parameters: number of trainable parameters.
         columns: of ``history.csv``, but for the seed; without any, there is no such file.
-        rows: of ``history.csv``.
+        rows: of ``history.csv``; None for what was not measured.
         curves: (points,) float by name; results hold them of all seeds, NaN where a seed has fewer points.
         arrays: whatever else results hold; only the first seed's are kept.
         details: plain values; only the first seed's are kept.
@@ -83,7 +83,7 @@ class SeedOutcome:
     confusions: dict[str, "np.ndarray"]
     parameters: int
     columns: list[str]
-    rows: list[tuple[float, ...]]
+    rows: Sequence[tuple[float | None, ...]]
     curves: dict[str, "np.ndarray"]
     arrays: dict[str, "np.ndarray"] = field(default_factory=dict)
     details: dict[str, Any] = field(default_factory=dict)

@@ -6,7 +6,7 @@ from pathlib import Path
 from keras_dnnts.running.run_directory import HISTORY
 
 History = dict[int, list[tuple[int, dict[str, float]]]]
-"""Of each seed, (step, numbers by name): a step is an epoch, or the number of updates so far."""
+"""Of each seed, (step, numbers by name): a step is an epoch or the number of updates so far; some lack numbers."""
 
 
 def read_history(folder: Path) -> History:
@@ -16,6 +16,6 @@ def read_history(folder: Path) -> History:
         rows = csv.reader(file)
         _, _, *names = next(rows)
         for seed, step, *values in rows:
-            numbers = dict(zip(names, map(float, values), strict=True))
+            numbers = {name: float(value) for name, value in zip(names, values, strict=True) if value}
             history.setdefault(int(seed), []).append((int(step), numbers))
     return history

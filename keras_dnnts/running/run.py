@@ -38,7 +38,7 @@ class Run:
         """What progress calls a seed; empty for a run of one."""
         return f"seed {seed} · " if self.config.seeds > 1 else ""
 
-    def save_history(self, seed: int, columns: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
+    def save_history(self, seed: int, columns: Sequence[str], rows: Sequence[Sequence[float | None]]) -> None:
         """Put a seed's rows so far into ``history.csv``."""
         self.directory.write_history(seed, columns, rows)
 

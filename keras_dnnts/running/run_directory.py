@@ -50,7 +50,7 @@ class RunDirectory:
         self.path, self.resumes = path, resumes
         self.checkpoints = Checkpoints(path / CHECKPOINTS)
         self._overwrite, self._numbered = overwrite, numbered
-        self._history: dict[int, Sequence[Sequence[float]]] = {}
+        self._history: dict[int, Sequence[Sequence[float | None]]] = {}
         self._history_lock = threading.Lock()
 
     @classmethod
@@ -180,7 +180,7 @@ class RunDirectory:
         with whole_file(self.path / f"model-seed-{seed}.keras") as unfinished:
             model.save(unfinished)
 
-    def write_history(self, seed: int, columns: Sequence[str], rows: Sequence[Sequence[float]]) -> None:
+    def write_history(self, seed: int, columns: Sequence[str], rows: Sequence[Sequence[float | None]]) -> None:
         """Put a seed's rows so far into ``history.csv``, whose first column is the seed. Threads may share it."""
         with self._history_lock:
             self._history[seed] = rows

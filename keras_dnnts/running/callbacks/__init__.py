@@ -1,6 +1,6 @@
 """Keras callbacks that studies share."""
 
-from keras_dnnts.running.callbacks.checkpoint import Checkpoint, ModelState
+from keras_dnnts.running.callbacks.checkpoint import Checkpoint, ModelState, Stateful
 from keras_dnnts.running.callbacks.epochs import (
     EarlyStopping,
     Epoch,
@@ -19,4 +19,5 @@ __all__ = [
     "EpochStart",
     "FirstEpochSnapshot",
     "ModelState",
+    "Stateful",
 ]

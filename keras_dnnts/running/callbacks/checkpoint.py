@@ -114,7 +114,8 @@ class Checkpoint(keras.callbacks.Callback):
         self.epochs, self.finished = state["epochs"], state["finished"]
         self.learnt.set_state(state["learnt"])
         for name, part in self.parts.items():
-            part.set_state(state["parts"][name])
+            if name in state["parts"]:  # one of an earlier version has fewer
+                part.set_state(state["parts"][name])
 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         """Start the clock."""

@@ -16,6 +16,7 @@ from keras_dnnts.studies.names.illustrations import (
 from keras_dnnts.studies.names.members import read_members
 from keras_dnnts.studies.names.reference import NamesReference
 from keras_dnnts.studies.names.reliability import reliability_axes
+from keras_dnnts.studies.names.sampled import sampled_axes
 from keras_dnnts.study import Ensembles, ResultFormat, Selection, Study, from_module
 
 EPILOG = """
@@ -215,6 +216,7 @@ STUDY = Study(
         | count_axes(PARTS)
         | prior_axes()
         | beside_axes(PARTS)
+        | sampled_axes(PARTS)
         | reliability_axes(PARTS),
         may_be_empty=axes_that_may_be_empty(PARTS),
     ),

@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import keras
@@ -90,6 +91,40 @@ class UpdateHistory(LossHistory):
 
     def _size(self, chunk: int) -> int:
         return min(self.chunk_size, self.updates - chunk * self.chunk_size)
+
+
+class SampleHistory(keras.callbacks.Callback):
+    """Keep how well samples of names are classified, now and then.
+
+    Args:
+        history: stands before this in ``fit``'s callbacks.
+        steps: the numbers of updates after which that is measured.
+        measure: shares by side, of the model as it is then.
+
+    Attributes:
+        measured: the shares by number of updates.
+    """
+
+    async_safe = True
+
+    def __init__(self, history: UpdateHistory, steps: Iterable[int], measure: Callable[[], tuple[float, ...]]) -> None:
+        super().__init__()
+        self.history, self.steps, self.measure = history, frozenset(steps), measure
+        self.measured: dict[int, tuple[float, ...]] = {}
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Measure where it is time to; not within the history's seconds."""
+        step = min((epoch + 1) * self.history.chunk_size, self.history.updates)
+        if step in self.steps and not self.history.failed:
+            self.measured[step] = self.measure()
+
+    def get_state(self) -> dict[str, Any]:
+        """What :meth:`set_state` takes."""
+        return {"steps": list(self.measured), "shares": list(self.measured.values())}
+
+    def set_state(self, state: dict[str, Any]) -> None:
+        """Go on from there."""
+        self.measured = dict(zip(state["steps"], map(tuple, state["shares"]), strict=True))
 
 
 class BatchHistory(LossHistory):

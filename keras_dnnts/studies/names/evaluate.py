@@ -41,8 +41,11 @@ class KerasEvaluator:
 
 def build_evaluator(model: Any, cell: str) -> Evaluator:
     """Return what computes a trained model: NumPy for this package's cells, whatever else keeps the cores busy."""
-    if cell not in CELLS:
-        return KerasEvaluator(model)
+    return build_numpy_model(model, cell) if cell in CELLS else KerasEvaluator(model)
+
+
+def build_numpy_model(model: Any, cell: str) -> NumpyNamesModel:
+    """Return one of this package's cells, with the weights that it has now, in NumPy."""
     recurrent, head = (model.get_layer(name).get_weights() for name in (RECURRENT, HEAD))
     return NumpyNamesModel(cell, recurrent, head)
 

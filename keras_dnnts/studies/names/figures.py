@@ -3,16 +3,19 @@
 from collections.abc import Callable, Mapping
 from functools import partial
 
+import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.ticker import StrMethodFormatter
+from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
 from keras_dnnts.figures.confusion import confusion_figures, plot_part_confusion
 from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, set_value_axis, styled
+from keras_dnnts.metrics import PER_CENT
 from keras_dnnts.results import Result
-from keras_dnnts.studies.names.findings import X_LABEL, Y_LABEL, title_loss
+from keras_dnnts.studies.names.findings import SAMPLED_Y_LABEL, X_LABEL, Y_LABEL, title_loss, title_sampled
 from keras_dnnts.studies.names.reading_figure import plot_reading
 from keras_dnnts.studies.names.reliability import find_reliability
 from keras_dnnts.studies.names.reliability_figure import plot_reliability
+from keras_dnnts.studies.names.sampled import STEP, find_sampled
 
 
 def names_figures(result: Result) -> dict[str, Callable[[], Axes]]:
@@ -20,6 +23,8 @@ def names_figures(result: Result) -> dict[str, Callable[[], Axes]]:
     figures: dict[str, Callable[[], Axes]] = {}
     if "loss" in result.arrays:
         figures["training_loss"] = lambda: plot_training_loss({result.model_name: result})
+    if find_sampled(result):
+        figures["accuracy_during_training"] = partial(plot_sampled, result)
     figures |= confusion_figures(result)
     if find_reliability(result):
         figures["reliability"] = partial(plot_reliability, result)
@@ -64,4 +69,32 @@ def plot_training_loss(results: Mapping[str, Result], ax: Axes | None = None) ->
     ax.set_title(f"{title_loss(results)}{spread} · {data_label(*results.values())}", fontsize=9)
     if len(results) > 1:
         ax.legend(frameon=False)
+    return ax
+
+
+@styled
+def plot_sampled(result: Result, ax: Axes | None = None) -> Axes:
+    """Draw how well samples of names were classified during training, mean and range over seeds."""
+    ax = ax or new_axes(PAGE_WIDTH, 3.4)
+    steps, sampled = result.arrays[STEP], find_sampled(result)
+    for (part, values), colour in zip(sampled.items(), colours(len(sampled)), strict=True):
+        line = "--" if part == "train" else "-"
+        marker = "." if len(steps) < 20 else None
+        known = np.isfinite(values).any(axis=0)  # nothing is, of what an earlier version trained
+        at, values = steps[known], values[:, known]
+        ax.plot(
+            at, np.nanmean(values, axis=0), line, color=colour, label=result.parts[part], linewidth=1.4, marker=marker
+        )
+        if len(values) > 1:
+            low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+            ax.fill_between(at, low, high, color=colour, alpha=0.2, linewidth=0)
+    ax.set_xlabel(X_LABEL)
+    ax.set_ylabel(SAMPLED_Y_LABEL)
+    set_value_axis(ax, [*sampled.values()])
+    ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
+    ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=PER_CENT))
+    seeds = result.config["seeds"]
+    spread = f", mean and range of {seeds} seeds" if seeds > 1 else ""
+    ax.set_title(f"{title_sampled({result.model_name: result})}{spread} · {data_label(result)}", fontsize=9)
+    ax.legend(frameon=False)
     return ax

@@ -2,11 +2,14 @@
 
 from collections.abc import Mapping
 
+import numpy as np
+
 from keras_dnnts.datasets.letters import describe_left_out
 from keras_dnnts.metrics import percent
 from keras_dnnts.results import Result
 from keras_dnnts.results.baselines import find_rise_of_loss
 from keras_dnnts.studies.names.illustrations import Reading
+from keras_dnnts.studies.names.sampled import find_sampled
 
 
 def state_headline(result: Result, share: str) -> str:
@@ -37,6 +40,23 @@ def state_names_loss(result: Result) -> str:
     if begun == ended:
         return f"{result.model_name}: training loss stays at {ended} nats"
     return f"{result.model_name}: training loss falls from {begun} to {ended} nats"
+
+
+SAMPLED_Y_LABEL = "classified correctly, of samples of names"
+
+
+def title_sampled(results: Mapping[str, Result]) -> str:
+    """The title of a chart of accuracies during training, of runs by label: of one run, where they end."""
+    if len(results) > 1:
+        return "Accuracy during training"
+    result = next(iter(results.values()))
+    ends = {part: values[:, -1] for part, values in find_sampled(result).items()}
+    said = [
+        f"{percent(float(np.nanmean(values)), 0)} of {result.parts[part].partition(' (')[0]}"
+        for part, values in ends.items()
+        if np.isfinite(values).any()
+    ]
+    return f"{result.model_name}: {', '.join(said) or 'accuracy during training'}"
 
 
 def state_left_out(result: Result, option: str) -> str:

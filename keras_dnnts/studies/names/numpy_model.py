@@ -1,17 +1,47 @@
 """A names model in NumPy: needs no engine, and one thread, so that it is fast on a busy machine too."""
 
+import functools
 from collections.abc import Callable, Iterator
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import numpy as np
-from threadpoolctl import threadpool_limits
+from threadpoolctl import ThreadpoolController
 
 from keras_dnnts.predict import log_softmax
 
 # Rows of a matrix product: enough to be fast, few enough that the gates of all of them stay in the cache.
 BATCH_SIZE = 512
 
+BEGINNINGS_AT_ONCE = 128  # likewise, of names of all lengths
+
 State = tuple[np.ndarray, ...]
+
+
+@dataclass(frozen=True)
+class Beginnings:
+    """The distinct beginnings of names, a letter longer each: what names share is computed once.
+
+    Attributes:
+        names: how many names there are.
+        steps: for every number of letters: (B,) int numbers of the beginnings one letter shorter, (B,) int their next
+            letters, (E,) int the names that end there, and (E,) int the numbers of the beginnings that these are.
+    """
+
+    names: int
+    steps: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
+
+    @classmethod
+    def of_names(cls, letters: np.ndarray, lengths: np.ndarray) -> Self:
+        """The beginnings of names (N, T) int with lengths (N,) int."""
+        numbers, width = np.zeros(len(letters), np.int64), int(letters.max()) + 1
+        steps = []
+        for t in range(int(lengths.max())):
+            going = np.flatnonzero(lengths > t)
+            keys, numbers[going] = np.unique(numbers[going] * width + letters[going, t], return_inverse=True)
+            ends = np.flatnonzero(lengths == t + 1)
+            steps.append((keys // width, keys % width, ends, numbers[ends]))
+        return cls(len(letters), steps)
 
 
 class NumpyNamesModel:
@@ -48,6 +78,28 @@ class NumpyNamesModel:
                     logits[batch] = self._head(last)
         return log_softmax(logits)
 
+    def log_probabilities_of(self, names: Beginnings) -> np.ndarray:
+        """Return (N, K) float32 log-probabilities as :meth:`log_probabilities` does, but for rounding, in less time."""
+        last = np.empty((names.names, self._units), np.float32)
+        with _one_thread():
+            state = tuple(np.zeros((1, self._units), np.float32) for _ in range(self._states))
+            for parents, letters, ends, numbers in names.steps:
+                state = self._extend(state, parents, letters)
+                last[ends] = state[0][numbers]
+            return log_softmax(self._head(last))
+
+    def _extend(self, state: State, parents: np.ndarray, letters: np.ndarray) -> State:
+        """The states after one letter more (B,) than the states of ``parents`` (B,)."""
+        extended = tuple(np.empty((len(parents), self._units), np.float32) for _ in state)
+        for start in range(0, len(parents), BEGINNINGS_AT_ONCE):
+            rows = slice(start, start + BEGINNINGS_AT_ONCE)
+            before = tuple(part[parents[rows]] for part in state)
+            from_state = before[0] @ self._recurrent + self._state_bias
+            after = self._step(self._from_letter[letters[rows]], from_state, before)
+            for whole, part in zip(extended, after, strict=True):
+                whole[rows] = part
+        return extended
+
     def read_letter_by_letter(self, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Return (N, T, K) float32 probabilities after every letter, NaN from a name's end on; arguments as above."""
         beyond = np.arange(letters.shape[1]) >= lengths[:, None]
@@ -74,7 +126,13 @@ class NumpyNamesModel:
 
 def _one_thread() -> Any:
     # The products are small: on a busy machine, threads that wait for each other made them five times slower.
-    return threadpool_limits(1, user_api="blas")
+    return _thread_pools().limit(limits=1, user_api="blas")
+
+
+@functools.cache
+def _thread_pools() -> ThreadpoolController:
+    # To look for them takes milliseconds; NumPy's is loaded by now.
+    return ThreadpoolController()
 
 
 def _batches(rows: np.ndarray) -> list[np.ndarray]:

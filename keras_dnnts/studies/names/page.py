@@ -10,17 +10,26 @@ from keras_dnnts.report.page import render_part
 from keras_dnnts.report.sections import Section
 from keras_dnnts.results import Result
 from keras_dnnts.studies.names.beside import list_scores, write_scores
-from keras_dnnts.studies.names.findings import X_LABEL, Y_LABEL, state_left_out, state_reading, title_loss
+from keras_dnnts.studies.names.findings import (
+    SAMPLED_Y_LABEL,
+    X_LABEL,
+    Y_LABEL,
+    state_left_out,
+    state_reading,
+    title_loss,
+    title_sampled,
+)
 from keras_dnnts.studies.names.illustrations import NameMistakes, Reading, list_places
 from keras_dnnts.studies.names.reading import ReadName, summarise_reading
 from keras_dnnts.studies.names.reliability import find_reliability, state_error
 from keras_dnnts.studies.names.reliability_page import build_reliability
+from keras_dnnts.studies.names.sampled import SAMPLE_SIZE, STEP, find_sampled
 
 PACKAGE = "keras_dnnts.studies.names"
 
 
 def build_curves(results: Mapping[str, Result]) -> list[dict[str, Any]]:
-    """The chart of the losses of runs by label, those of networks; none without a network."""
+    """The charts of the losses of runs by label and of accuracies on samples, of networks; none without a network."""
     trained = {label: result for label, result in results.items() if "loss" in result.arrays}
     if not trained:
         return []
@@ -30,7 +39,23 @@ def build_curves(results: Mapping[str, Result]) -> list[dict[str, Any]]:
         if label in trained
     ]
     chart = build_chart(series, X_LABEL, Y_LABEL, lambda value: f"{value:g}")
-    return [{"title": title_loss(trained), "chart": chart}]
+    return [{"title": title_loss(trained), "chart": chart}, *_chart_sampled(results)]
+
+
+def _chart_sampled(results: Mapping[str, Result]) -> list[dict[str, Any]]:
+    """The chart of accuracies on samples of names during training; none where no run has measured them."""
+    series, known = [], {}
+    for i, (label, result) in enumerate(results.items()):
+        if sampled := find_sampled(result):
+            known[label] = result
+        for place, (part, values) in enumerate(sampled.items()):
+            name = result.parts[part] if len(results) == 1 else f"{label}, {result.parts[part]}"
+            colour = place if len(results) == 1 else i
+            series.append(Series(name, result.arrays[STEP], values, colour, dashed=part == "train"))
+    if not series:
+        return []
+    chart = build_chart(series, X_LABEL, SAMPLED_Y_LABEL, lambda value: text.percent(value, 0))
+    return [{"title": title_sampled(known), "chart": chart}]
 
 
 def list_notes(result: Result) -> list[str]:
@@ -40,6 +65,11 @@ def list_notes(result: Result) -> list[str]:
     ]
     if text.reported(result):
         notes.append("The reference measured 1,000 draws from the names it was trained on.")
+    if find_sampled(result):
+        notes.append(
+            f"During training, accuracy was measured on at most {SAMPLE_SIZE} distinct names of each part, always the "
+            "same ones, under the natural prior; training did not depend on it."
+        )
     if left_out := state_left_out(result, "--letters"):
         notes.append(f"{left_out}.")
     return notes

@@ -1,6 +1,5 @@
 """How the names study trains: exact updates, one example at a time, in chunks that are the epochs of ``fit``."""
 
-from collections.abc import Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -10,16 +9,17 @@ import numpy as np
 
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.own_models import build_own_model, describe_code, is_own_model
-from keras_dnnts.running.callbacks import Checkpoint, ModelState
+from keras_dnnts.running.callbacks import Checkpoint, ModelState, Stateful
 from keras_dnnts.running.compilation import compile_steps, measure_seconds
 from keras_dnnts.running.run import Run
 from keras_dnnts.running.seeding import seed_all
-from keras_dnnts.studies.names.callbacks import UpdateHistory, UpdateProgress
+from keras_dnnts.studies.names.baselines.base import TrainingNames
+from keras_dnnts.studies.names.callbacks import SampleHistory, UpdateHistory, UpdateProgress
 from keras_dnnts.studies.names.config import NamesConfig, NetworkSettings
 from keras_dnnts.studies.names.data import NamesData
-from keras_dnnts.studies.names.evaluate import build_evaluator
+from keras_dnnts.studies.names.evaluate import build_evaluator, build_numpy_model
 from keras_dnnts.studies.names.illustrate import show_reading
-from keras_dnnts.studies.names.measure import measure_beside, measure_sides, split_part_shown
+from keras_dnnts.studies.names.measure import measure_beside, measure_sides, sides, split_part_shown
 from keras_dnnts.studies.names.models import (
     PerExampleModel,
     build_char_rnn,
@@ -28,19 +28,22 @@ from keras_dnnts.studies.names.models import (
     compile_per_example,
     runs_fused,
 )
+from keras_dnnts.studies.names.sampled import PREFIX, build_measure, draw_samples, sampled_arrays, sampled_steps
 from keras_dnnts.studies.names.stream import class_shares, distinct_lines, draw_examples
 from keras_dnnts.study import SeedOutcome
 
 CHUNK_SIZE = 1000  # updates a training step, and a point of the loss curve
 COLUMNS = ["step", "loss"]
+Row = tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained model, its losses by chunk, and what made the updates."""
+    """A trained model, its losses by chunk, accuracies on samples of names, and what made the updates."""
 
     model: Any
     history: UpdateHistory
+    samples: SampleHistory
     updater: str
 
 
@@ -84,13 +87,14 @@ class NamesTraining:
         history = UpdateHistory(iterations, CHUNK_SIZE, learned)
         history.compile_seconds = kernel_seconds
 
+        samples = self._sample(seed, model, history)
+
         def save(state: Any) -> None:
             checkpoints.save_training(seed, state)
-            self.run.save_history(seed, COLUMNS, self._rows(history.losses))
+            self.run.save_history(seed, self._columns, self._rows(history, samples))
 
-        checkpoint = Checkpoint(
-            learned, {"history": history}, save, self.config.checkpoint_seconds, self.run.interruption
-        )
+        parts: dict[str, Stateful] = {"history": history, "samples": samples}
+        checkpoint = Checkpoint(learned, parts, save, self.config.checkpoint_seconds, self.run.interruption)
         checkpoint.restore(checkpoints.load_training(seed))
         done = min(checkpoint.epochs * CHUNK_SIZE, iterations)
         self.run.progress.skip(done, self.run.label(seed))
@@ -107,10 +111,10 @@ class NamesTraining:
                 epochs=-(-iterations // CHUNK_SIZE),
                 shuffle=False,
                 verbose=0,
-                callbacks=[history, progress, *self.run.callbacks, checkpoint],
+                callbacks=[history, samples, progress, *self.run.callbacks, checkpoint],
             )
-        self.run.save_history(seed, COLUMNS, self._rows(history.losses))
-        return Trained(model, history, updater)
+        self.run.save_history(seed, self._columns, self._rows(history, samples))
+        return Trained(model, history, samples, updater)
 
     def finish(self, seed: int, trained: Trained) -> SeedOutcome:
         """Save the model, measure it on every side, and pick the names that are shown."""
@@ -124,7 +128,8 @@ class NamesTraining:
             dataset, split, log_probabilities, self._trained_shares(seed), self._beside.pop(seed).result()
         )
         arrays = found.arrays | show_reading(evaluator, dataset, *split_part_shown(split))
-        rows = self._rows(history.losses)
+        rows = self._rows(history, trained.samples)
+        sampled, sampled_at = sampled_arrays(trained.samples.measured, self._sides, self.settings.iterations)
         return SeedOutcome(
             metrics={
                 **found.metrics,
@@ -135,11 +140,11 @@ class NamesTraining:
             },
             confusions=found.confusions,
             parameters=model.count_params(),
-            columns=COLUMNS,
+            columns=self._columns,
             rows=rows,
-            curves={"loss": np.array(history.losses), **found.counts},
+            curves={"loss": np.array(history.losses), **found.counts, **sampled},
             details=found.details,
-            arrays={"loss_step": np.array([step for step, _ in rows], np.int64), **arrays},
+            arrays={"loss_step": np.array([row[0] for row in rows], np.int64), **sampled_at, **arrays},
             environment={"engine": trained.updater, **describe_code(self.config.model)},
         )
 
@@ -170,8 +175,32 @@ class NamesTraining:
     def _is_fused(self) -> bool:
         return not is_own_model(self.config.model) and runs_fused(self.settings.engine, self.settings.hidden_units)
 
-    def _rows(self, losses: Sequence[float]) -> list[tuple[float, ...]]:
-        return [(min((i + 1) * CHUNK_SIZE, self.settings.iterations), loss) for i, loss in enumerate(losses)]
+    @property
+    def _sides(self) -> list[str]:
+        """The sides of which samples are measured during training; of a person's own model, which may be slow, none."""
+        first = self.data.splits[self.config.seed]
+        return [] if is_own_model(self.config.model) else list(sides(first))
+
+    @property
+    def _columns(self) -> list[str]:
+        return [*COLUMNS, *(f"{PREFIX}{side}" for side in self._sides)]
+
+    def _sample(self, seed: int, model: PerExampleModel, history: UpdateHistory) -> SampleHistory:
+        """What measures samples of a seed's names during training, under the natural prior."""
+        if not self._sides:
+            return SampleHistory(history, (), tuple)
+        dataset, split = self.data.dataset, self.data.splits[seed]
+        samples = draw_samples(dataset, sides(split), seed)
+        trained, names = self._trained_shares(seed), TrainingNames.of_lines(dataset, split.train).counts
+
+        measure = build_measure(dataset, samples, lambda: build_numpy_model(model, self.config.model), trained, names)
+        return SampleHistory(history, sampled_steps(self.settings.iterations), measure)
+
+    def _rows(self, history: UpdateHistory, samples: SampleHistory) -> list[Row]:
+        steps = [min((i + 1) * CHUNK_SIZE, self.settings.iterations) for i in range(len(history.losses))]
+        nothing = (None,) * len(self._sides)
+        rows = zip(steps, history.losses, strict=True)
+        return [(step, loss, *samples.measured.get(step, nothing)) for step, loss in rows]
 
     def _check_finite(self, seed: int, history: UpdateHistory) -> None:
         if history.failed:

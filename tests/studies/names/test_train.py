@@ -54,7 +54,14 @@ def test_leaves_a_complete_run_behind(names, tmp_path, cell, capsys):
         "model-seed-4.keras",
         *(
             f"figures/{stem}.{kind}"
-            for stem in ("training_loss", "confusion_train", "confusion_held_out", "reading", "reliability")
+            for stem in (
+                "training_loss",
+                "accuracy_during_training",
+                "confusion_train",
+                "confusion_held_out",
+                "reading",
+                "reliability",
+            )
             for kind in ("png", "svg")
         ),
         "report.html",
