@@ -22,6 +22,10 @@ validation and 20 % test. If the data have their own test images (CIFAR-10, a
 test/ folder), the last 20 % are set aside. A val/ folder is the validation part;
 20 % of the training images are then the test part, unless there is a test/ folder.
 \b
+Your own images (--data-dir): image size, batch size, learning rate, epochs,
+patience and rate steps that are not given are chosen from the number of images
+and their sizes, except with the reference recipe; --dry-run shows them.
+\b
 Your own model (--arch FILE.py:FUNCTION): FUNCTION(image_size, classes, width=1.0)
 returns a Keras functional model from images (batch, image_size, image_size, 3),
 float32 from -1 to 1, to logits (batch, classes). Layers named tap1, tap2, … get

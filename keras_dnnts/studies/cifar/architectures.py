@@ -63,7 +63,14 @@ ARCHITECTURES = {
     "linear": Architecture(
         build=from_module(f"{_MODELS}.linear:build_linear"),
         title="Softmax regression",
-        own_recipe={"image_size": 32},
+        own_recipe={
+            "image_size": 32,
+            "learning_rate": 3e-4,
+            "schedule": "linear",
+            "epochs": 30,
+            "patience": 0,
+            "augmentation": ("flip",),
+        },
     ),
 }
 

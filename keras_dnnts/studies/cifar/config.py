@@ -204,8 +204,10 @@ class CifarConfig(Config):
         recipe = RECIPES[self.recipe]
         architecture = find_architecture(self.arch or recipe["arch"])
         given = {name: getattr(self, name) for name in KNOBS}
-        self._leave_flips_out(given, recipe["augmentation"])
-        for name, value in resolve(given, recipe, architecture.recipe, architecture.own_recipe).items():
+        knobs = resolve(given, recipe, architecture.recipe, architecture.own_recipe)
+        if self.no_flip:
+            knobs["augmentation"] = self._leave_flips_out(given["augmentation"], knobs["augmentation"])
+        for name, value in knobs.items():
             object.__setattr__(self, name, value)
         super().__post_init__()
         assert self.augmentation is not None and self.image_size is not None
@@ -226,17 +228,13 @@ class CifarConfig(Config):
             )
         self._check_last_rate()
 
-    def _leave_flips_out(self, given: dict[str, Any], of_recipe: Sequence[str]) -> None:
-        if not self.no_flip:
-            return
-        flips = [step for step in given["augmentation"] or () if is_flip(step)]
-        if flips:
+    def _leave_flips_out(self, given: Sequence[str] | None, steps: Sequence[str]) -> tuple[str, ...]:
+        if flips := list(filter(is_flip, given or ())):
             raise UserError(
                 f"{option_name('no_flip')} is given, but {option_name('augmentation')} has {flips[0]}: "
                 "leave one of them out"
             )
-        if given["augmentation"] is None:
-            given["augmentation"] = tuple(step for step in of_recipe if not is_flip(step))
+        return tuple(step for step in steps if not is_flip(step))
 
     def _check_pretrained(self) -> None:
         if self.pretrained == "":

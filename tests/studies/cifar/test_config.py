@@ -172,7 +172,9 @@ def test_another_architecture_is_one_entry(monkeypatch):
 
 
 def test_a_network_of_another_kind_has_knobs_of_its_own():
-    assert CifarConfig(arch="linear").image_size == 32
+    config = CifarConfig(arch="linear")
+    assert (config.image_size, config.augmentation, config.schedule) == (32, ("flip",), "linear")
+    assert CifarConfig(arch="linear", no_flip=True).augmentation == ()
     assert CifarConfig(arch="linear", image_size=8).image_size == 8
 
 
