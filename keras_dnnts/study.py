@@ -5,6 +5,7 @@ What a study gives as a function may stand in a module of its own that is import
 engine has been chosen.
 """
 
+import dataclasses
 import importlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -225,6 +226,7 @@ class Study:
         has_copies: whether examples may be copies of one another, so that their number alone gives no interval.
         example: what an example is called, and what counts of examples count, both in the plural.
         classes: what classes are called, in the plural.
+        reworded: of a result's data set, the fields of this study in which texts about these data say something else.
         model_title: how titles write a config's model.
         use: how a config uses the data, in a word or two, such as ``sound protocol``.
         describe_training: the same in a sentence.
@@ -273,6 +275,7 @@ class Study:
     has_copies: bool = False
     example: tuple[str, str] = ("examples", "examples")
     classes: str = "classes"
+    reworded: Callable[[Mapping[str, Any]], Mapping[str, Any]] = lambda dataset: {}
     model_title: Callable[[Mapping[str, Any]], str]
     use: Callable[[Mapping[str, Any]], str] = lambda config: ""
     describe_training: Callable[[Mapping[str, Any]], str] = lambda config: ""
@@ -302,6 +305,11 @@ class Study:
     selection: Selection | None = None
     register_layers: Callable[[], Any] = _nothing
     data_sets: Callable[[bool], Sequence[tuple[str, str]]] = _nothing
+
+    def for_data(self, dataset: Mapping[str, Any]) -> "Study":
+        """The study in the words that fit a result's data set."""
+        changes = self.reworded(dataset)
+        return dataclasses.replace(self, **changes) if changes else self
 
     def kind(self, metric: str) -> MetricKind | None:
         """The kind of a metric, or None for one that the study does not know."""

@@ -100,7 +100,13 @@ def _accuracy(rng: np.random.Generator, seeds: int) -> Metric:
 
 
 def _dataset(name: str, classes: tuple[str, ...], counts: dict[str, Any]) -> dict[str, Any]:
-    about = {"name": name, "source": "x", "stand_in": False, "content_hash": "sha256:1", "classes": list(classes)}
+    about = {
+        "name": name,
+        "source": "tensorflow-datasets",
+        "stand_in": False,
+        "content_hash": "sha256:1",
+        "classes": list(classes),
+    }
     return about | {"counts": counts}
 
 

@@ -95,8 +95,8 @@ class Result:
 
     @property
     def study(self) -> Study:
-        """The study it is of."""
-        return find_study(self.experiment)
+        """The study it is of, in words that fit its data."""
+        return find_study(self.experiment).for_data(self.dataset)
 
     @property
     def model_name(self) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from keras_dnnts.metrics import MetricKind, accuracy_of
+from keras_dnnts.metrics import MetricKind
 from keras_dnnts.results import Metric, Result
 
 ROUNDING = 1e-9
@@ -38,9 +38,8 @@ def find_baseline(result: Result, kind: MetricKind) -> Baseline | None:
     return Baseline(float(share), result.dataset["classes"][largest])
 
 
-def is_no_better(result: Result, part: str) -> bool:
-    """Whether every seed's accuracy on a part of the data may be that of always giving one answer, or is below it."""
-    kind = accuracy_of(result.study.metrics, part)
+def is_no_better(result: Result, kind: MetricKind) -> bool:
+    """Whether every seed's value of an accuracy may be that of always giving one answer, or is below it."""
     metric, baseline = result.metrics[kind.name], find_baseline(result, kind)
     return baseline is not None and all(low <= baseline.share + ROUNDING for low in _lower_ends(metric))
 

@@ -78,20 +78,18 @@ def describe_headline(kind: MetricKind) -> str:
     return what
 
 
-def state_failure(result: Result, part: str | None = None) -> str | None:
-    """Say that a run learned nothing that shows on a part of the data, by default the most telling one; else None.
+def state_failure(result: Result) -> str | None:
+    """Say that a run learned nothing that shows in the accuracy it is judged by; else None.
 
     Of a model that is not trained, nothing is said: it may be there to be no better.
     """
-    if not result.study.trains(result.config):
-        return None
-    part = part or next(iter(result.parts), None)
-    try:
-        failed = part is not None and is_no_better(result, part)
-        baseline = find_baseline(result, accuracy_of(result.study.metrics, part or ""))
-    except ValueError:  # the study judges runs by something else than accuracy
-        return None
-    if not failed or baseline is None:
+    kind = next(map(result.study.kind, headline_metrics(result)), None)
+    return None if kind is None else _state_no_better(result, kind)
+
+
+def _state_no_better(result: Result, kind: MetricKind) -> str | None:
+    baseline = find_baseline(result, kind)
+    if baseline is None or not result.study.trains(result.config) or not is_no_better(result, kind):
         return None
     words = f"no better than always answering {shorten(baseline.label)}"
     if rise := find_rise_of_loss(result):
@@ -102,10 +100,10 @@ def state_failure(result: Result, part: str | None = None) -> str | None:
 def state_accuracy(result: Result, part: str) -> str:
     """Say how many guesses are right on a part of the data, and where that is no better than one constant answer."""
     study = result.study
-    weighting = accuracy_of(study.metrics, part).weighting
-    accuracy = percent_over_seeds(_accuracy(result, part))
-    sentence = f"{result.model_name}: {accuracy} accuracy on {study.parts[part]}{weighting}"
-    return "\n".join(filter(None, [sentence, state_failure(result, part)]))
+    kind = accuracy_of(study.metrics, part)
+    accuracy = percent_over_seeds(result.metrics[kind.name])
+    sentence = f"{result.model_name}: {accuracy} accuracy on {study.parts[part]}{kind.weighting}"
+    return "\n".join(filter(None, [sentence, _state_no_better(result, kind)]))
 
 
 def state_recall(result: Result, part: str, most: int = 10) -> str:
@@ -137,7 +135,7 @@ def state_confusion(result: Result, part: str) -> str | None:
     """Name the two classes confused most often on a part of the data; None where nothing is or nothing was learned."""
     counts = result.arrays[f"confusion_{part}"].sum(axis=0)
     confusions = most_frequent_confusions(counts, result.dataset["classes"], most=1)
-    if not confusions or is_no_better(result, part):
+    if not confusions or is_no_better(result, accuracy_of(result.study.metrics, part)):
         return None
     most = confusions[0]
     times = f"{most['count']:,} time{'s' if most['count'] > 1 else ''}"
@@ -236,10 +234,6 @@ def _why_unknown(difference: Difference) -> str:
     if difference.seeds > 1:
         return "the difference is the same with every seed, so its variation cannot be estimated"
     return "one seed allows no conclusion"
-
-
-def _accuracy(result: Result, part: str) -> Metric:
-    return result.metrics[accuracy_of(result.study.metrics, part).name]
 
 
 def _amount(value: float) -> str:

@@ -111,8 +111,9 @@ def _describe_data(study: Study, data: StudyData) -> str:
     """What was read, and from where."""
     counts = data.describe()["counts"]
     examples = sum(next(each for each in counts.values() if isinstance(each, dict)).values())
-    dataset = data.dataset
-    return f"read {examples:,} {study.example[0]}, {len(dataset.classes)} {study.classes}, from {dataset.source}"
+    source, classes = data.dataset.source, data.dataset.classes
+    words = study.for_data({"source": source, "classes": classes})
+    return f"read {examples:,} {words.example[0]}, {len(classes)} {words.classes}, from {source}"
 
 
 def _describe_training(study: Study, config: Config, training: Training) -> str:

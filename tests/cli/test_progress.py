@@ -13,7 +13,7 @@ from tests.names_folders import call, write_names
 
 STAGES = [
     "reading the data",
-    "read 31 names, 3 languages, from ",
+    "read 31 names, 3 categories, from ",
     "starting ",
     "training GRU with ",
     "evaluating",

@@ -58,6 +58,35 @@ def test_a_run_that_learned_nothing_says_so_and_how_the_loss_went():
     assert state_result(better) == "GRU names the language of 50\N{NO-BREAK SPACE}% of unseen surnames"
 
 
+def test_a_run_is_judged_by_the_prior_that_its_headline_is_about():
+    result = with_metrics(names_result(seeds=1), held_out_accuracy_by_class=Metric((0.34,), ((0.3, 0.4),)))
+    result = with_confusions(result, "held_out", [[3, 6, 0], [40, 160, 0], [0, 0, 9]])
+    better = with_metrics(result, held_out_accuracy_by_class_even=Metric((0.6,), ((0.5, 0.7),)))
+    assert state_failure(better) is None and state_result(better).startswith("GRU names the language of 60")
+    assert "no better than always answering bird" in state_accuracy(better, "held_out")  # its matrix's answers
+    worse = with_metrics(result, held_out_accuracy_by_class_even=Metric((0.36,), ((0.32, 0.4),)))
+    assert (state_failure(worse) or "").startswith("no better than always answering bird")
+
+
+@pytest.mark.parametrize(
+    ("source", "classes", "said"),
+    [
+        ("bundled", ("One", "Two", "Three"), "language of 60\N{NO-BREAK SPACE}% of unseen surnames"),
+        ("a/folder", ("Czech", "Greek", "Irish"), "language of 60\N{NO-BREAK SPACE}% of unseen surnames"),
+        ("a/folder", ("Czech", "Greek", "Elvish"), "category of 60\N{NO-BREAK SPACE}% of unseen names"),
+    ],
+)
+def test_classes_of_your_own_data_are_categories(source, classes, said):
+    result = with_metrics(
+        names_result(seeds=1, classes=classes, source=source), held_out_accuracy_by_class=Metric((0.6,), ((0.5, 0.7),))
+    )
+    several = "languages" if "language" in said else "categories"
+    assert state_result(result) == f"GRU names the {said}"
+    assert state_accuracy(result, "held_out").endswith(f"averaged over {several}")
+    assert result.study.question == f"Which {said.split()[0]} is this {said.split()[-1][:-1]} from?"
+    assert several in " ".join(result.study.notes(result))
+
+
 def test_the_first_heading_is_the_finding_of_the_study():
     result = with_metrics(cifar_result(), test_accuracy=Metric((0.6246,), ((0.61, 0.63),)))
     assert state_result(result) == "AlexNet recognises 62\N{NO-BREAK SPACE}% of test images"

@@ -1,5 +1,6 @@
 """The names study: recurrent cells that tell a surname's language, trained one example at a time, and baselines."""
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,7 @@ from keras_dnnts.studies.names.members import read_members
 from keras_dnnts.studies.names.reference import NamesReference
 from keras_dnnts.studies.names.reliability import reliability_axes
 from keras_dnnts.studies.names.sampled import sampled_axes
+from keras_dnnts.studies.names.words import LANGUAGES, Words, find_words
 from keras_dnnts.study import Ensembles, ResultFormat, Selection, Study, from_module
 
 EPILOG = """
@@ -42,7 +44,6 @@ seed) returns a Keras functional model of inputs letters (batch, time) int32 and
 lengths (batch,) int32, with log-probabilities (batch, classes). The letters are
 numbered from 0; padding has the number letters - 1.
 """
-EQUAL_WEIGHTS = ", averaged over languages"
 # The sides of a split, the most telling first. Held-out and validation names are never in one run.
 SIDES = {"held_out": "held-out", "validation": "validation", "train": "training"}
 PARTS = {side: f"{words} names" for side, words in SIDES.items()} | {
@@ -56,23 +57,23 @@ PRIORS = ("even", "natural")
 JUDGED = {("_by_class", "even"): "_by_class", ("", "natural"): ""}
 
 
-def _accuracies(side: str) -> tuple[MetricKind, ...]:
+def _accuracies(side: str, classes: str) -> tuple[MetricKind, ...]:
     by_class = MetricKind(
         f"{side}_accuracy_by_class",
-        f"{SIDES[side]}, averaged over languages",
+        f"{SIDES[side]}, averaged over {classes}",
         "share",
         higher_is_better=True,
         headline=f"accuracy on {PARTS[side]}",
         part=side,
-        weighting=EQUAL_WEIGHTS,
+        weighting=f", averaged over {classes}",
         over_classes=True,
     )
     overall = f"{SIDES[side]}, over all names"
     return by_class, MetricKind(f"{side}_accuracy", overall, "share", higher_is_better=True, part=side)
 
 
-def _accuracy_under(side: str, ending: str, prior: str) -> MetricKind:
-    weighting = "averaged over languages" if ending else "over all names"
+def _accuracy_under(side: str, ending: str, prior: str, classes: str) -> MetricKind:
+    weighting = f"averaged over {classes}" if ending else "over all names"
     judged = JUDGED.get((ending, prior)) if side != "train" else None
     return MetricKind(
         f"{side}_accuracy{ending}_{prior}",
@@ -89,27 +90,7 @@ def _accuracy_under(side: str, ending: str, prior: str) -> MetricKind:
     )
 
 
-DETAILS = (
-    *(
-        _accuracy_under(side, ending, prior)
-        for side in SIDES
-        for ending, prior in (*JUDGED, ("_by_class", "natural"), ("", "even"))
-    ),
-    *(
-        MetricKind(
-            f"{part}_calibration_error",
-            f"{words}, calibration error",
-            "share",
-            higher_is_better=False,
-            part=part,
-            optional=True,
-            detail=True,
-        )
-        for part, words in SIDES.items()
-    ),
-)
-METRICS = (
-    *(kind for side in SIDES for kind in _accuracies(side)),
+OF_TRAINING = (
     MetricKind("final_loss", "final loss", "nats", higher_is_better=False, of_training=True),
     MetricKind("train_seconds", "train seconds", "seconds", higher_is_better=False),
     MetricKind("steps_per_second", "steps/s", "per second", higher_is_better=True, of_training=True),
@@ -117,6 +98,32 @@ METRICS = (
         "compile_seconds", "compile seconds", "seconds", higher_is_better=False, optional=True, of_training=True
     ),
 )
+CALIBRATION_ERRORS = tuple(
+    MetricKind(
+        f"{part}_calibration_error",
+        f"{words}, calibration error",
+        "share",
+        higher_is_better=False,
+        part=part,
+        optional=True,
+        detail=True,
+    )
+    for part, words in SIDES.items()
+)
+
+
+@functools.cache
+def list_metrics(classes: str) -> tuple[MetricKind, ...]:
+    """All metrics, of classes that are called so."""
+    accuracies = (kind for side in SIDES for kind in _accuracies(side, classes))
+    under_priors = (
+        _accuracy_under(side, ending, prior, classes)
+        for side in SIDES
+        for ending, prior in (*JUDGED, ("_by_class", "natural"), ("", "even"))
+    )
+    return (*accuracies, *OF_TRAINING, *under_priors, *CALIBRATION_ERRORS)
+
+
 HERE = __name__
 
 
@@ -157,7 +164,7 @@ def _count_parameters(config: NamesConfig, classes: int) -> int | None:
     return from_module(f"{HERE}.{where}:count_parameters")(config, classes)
 
 
-def _describe_training(config: Mapping[str, Any]) -> str:
+def _describe_training(config: Mapping[str, Any], words: Words = LANGUAGES) -> str:
     if config["protocol"] == "reference":
         return (
             "As in the reference, the model was trained on all lines and nothing was held out, so accuracy is measured "
@@ -165,8 +172,8 @@ def _describe_training(config: Mapping[str, Any]) -> str:
         )
     share = f"{100 * config['held_out']:g}{PER_CENT}"
     split = (
-        f"{share} of the distinct names were held out, with all copies of a name, in every language, on the same side "
-        "of the split; "
+        f"{share} of the distinct names were held out, with all copies of a name, in every {words.one}, on the same "
+        "side of the split; "
     )
     summed = ""
     if read_members(config["model"]):
@@ -182,13 +189,30 @@ def _describe_training(config: Mapping[str, Any]) -> str:
     return f"{split}the model was trained on the rest.{summed}"
 
 
+def _ask(words: Words) -> str:
+    return f"Which {words.one} is this {words.name} from?"
+
+
+def _reword(dataset: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What is said of other data than those of languages."""
+    words = find_words(dataset)
+    if words == LANGUAGES:
+        return {}
+    return {
+        "question": _ask(words),
+        "metrics": list_metrics(words.several),
+        "classes": words.several,
+        "describe_training": functools.partial(_describe_training, words=words),
+    }
+
+
 STUDY = Study(
     name="names",
     config=NamesConfig,
-    question="Which language is this surname from?",
+    question=_ask(LANGUAGES),
     about="Train a network to classify surnames by language, one example at a time or in batches, or fit a baseline.",
     epilog=EPILOG,
-    metrics=(*METRICS, *DETAILS),
+    metrics=list_metrics(LANGUAGES.several),
     parts=PARTS,
     parts_of=_parts_of,
     trains=trains,
@@ -196,7 +220,8 @@ STUDY = Study(
     finding=from_module(f"{HERE}.findings:state_headline"),
     has_copies=True,
     example=("names", "lines"),
-    classes="languages",
+    classes=LANGUAGES.several,
+    reworded=_reword,
     model_title=title_of,
     use=_use,
     describe_training=_describe_training,

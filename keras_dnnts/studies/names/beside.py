@@ -15,7 +15,7 @@ class Scores:
 
     Attributes:
         label: whose answers they are.
-        by_class: averaged over languages.
+        by_class: averaged over classes.
         overall: over all names.
         own: whether they are of the run itself.
     """
@@ -62,7 +62,7 @@ def write_scores(result: Result) -> list[str]:
     others = "; ".join(f"{row.label} {_pair(row)}" for row in rows if not row.own)
     error = result.metrics[f"{part}_calibration_error"].mean
     return [
-        f"On {result.parts[part]}, averaged over languages / over all names: {own}",
+        f"On {result.parts[part]}, averaged over {result.study.classes} / over all names: {own}",
         f"For comparison: {others}",
         f"Calibration error (natural prior): {percent(error)}",
     ]

@@ -10,14 +10,14 @@ from keras_dnnts.results import Result
 from keras_dnnts.results.baselines import find_rise_of_loss
 from keras_dnnts.studies.names.illustrations import Reading
 from keras_dnnts.studies.names.sampled import find_sampled
+from keras_dnnts.studies.names.words import find_words
 
 
 def state_headline(result: Result, share: str) -> str:
     """The first heading of a run's page."""
-    known = {"held_out": "unseen surnames", "train": "the surnames it was trained on"}
-    part = next(iter(result.parts))
-    names = known.get(part) or result.parts[part]
-    return f"{result.model_name} names the language of {share} of {names}"
+    words, part = find_words(result.dataset), next(iter(result.parts))
+    known = {"held_out": f"unseen {words.names}", "train": f"the {words.names} it was trained on"}
+    return f"{result.model_name} names the {words.one} of {share} of {known.get(part) or result.parts[part]}"
 
 
 X_LABEL = "training names seen"

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from markupsafe import Markup
+
 from keras_dnnts.errors import option_name
 from keras_dnnts.report import heat, text
 from keras_dnnts.report.charts import Series, build_chart
@@ -24,6 +26,7 @@ from keras_dnnts.studies.names.reading import ReadName, summarise_reading
 from keras_dnnts.studies.names.reliability import find_reliability, state_error
 from keras_dnnts.studies.names.reliability_page import build_reliability
 from keras_dnnts.studies.names.sampled import SAMPLE_SIZE, STEP, find_sampled
+from keras_dnnts.studies.names.words import find_words
 
 PACKAGE = "keras_dnnts.studies.names"
 
@@ -60,8 +63,10 @@ def _chart_sampled(results: Mapping[str, Result]) -> list[dict[str, Any]]:
 
 def list_notes(result: Result) -> list[str]:
     """How accuracies are averaged, what the reference's are of where the page shows them, and letters left out."""
+    words = find_words(result.dataset)
     notes = [
-        "“Averaged over languages” gives every language the same weight, “over all names” every distinct name the same."
+        f"“Averaged over {words.several}” gives every {words.one} the same weight, “over all names” every distinct "
+        "name the same."
     ]
     if text.reported(result):
         notes.append("The reference measured 1,000 draws from the names it was trained on.")
@@ -84,10 +89,14 @@ def build_sections(result: Result) -> list[Section]:
     """The names a model was wrong about most confidently, and those it was seen reading, where they were saved."""
     sections = [*_build_beside(result), *build_reliability(result)]
     if tables := _list_mistakes(result):
-        sections.append(Section("Most confident mistakes", render_part(PACKAGE, "mistakes.html.jinja", tables=tables)))
+        sections.append(Section("Most confident mistakes", _render_mistakes(result, tables)))
     if readings := _list_readings(result):
         sections.append(Section("Letter by letter", render_part(PACKAGE, "readings.html.jinja", readings=readings)))
     return sections
+
+
+def _render_mistakes(result: Result, tables: list[dict[str, Any]]) -> Markup:
+    return render_part(PACKAGE, "mistakes.html.jinja", tables=tables, words=find_words(result.dataset))
 
 
 def _build_beside(result: Result) -> list[Section]:
@@ -100,7 +109,8 @@ def _build_beside(result: Result) -> list[Section]:
         for one in scores
     ]
     error = None if find_reliability(result) else state_error(result, part)
-    body = render_part(PACKAGE, "beside.html.jinja", part=result.parts[part], rows=rows, error=error)
+    about = {"part": result.parts[part], "words": find_words(result.dataset)}
+    body = render_part(PACKAGE, "beside.html.jinja", **about, rows=rows, error=error)
     return [Section("Class priors and baselines", body)]
 
 

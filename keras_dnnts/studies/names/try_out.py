@@ -20,6 +20,7 @@ from keras_dnnts.studies.names.config import BASELINES, CELLS, NamesConfig, titl
 from keras_dnnts.studies.names.decisions import PRIORS, prior_of
 from keras_dnnts.studies.names.members import read_members
 from keras_dnnts.studies.names.page_models import PageModel, pack_model
+from keras_dnnts.studies.names.words import find_words
 
 PACKAGE = "keras_dnnts.studies.names"
 
@@ -64,6 +65,7 @@ def build_trial(folders: Mapping[str, Path], most_bytes: int) -> Section | None:
         left_out=left_out,
         half=half,
         several=len(folders) > 1,
+        words=find_words(next(run.saved[0] for run in runs if run.saved).result.dataset),
         choices=_list_choices(shown),
         priors=PRIORS if any(run["shifts"] for run in described) else (),
     )

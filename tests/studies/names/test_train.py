@@ -15,7 +15,7 @@ from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
 from keras_dnnts.datasets.folders import load_text_folder
 from keras_dnnts.datasets.splits import split_names
 from keras_dnnts.results import load_result
-from keras_dnnts.studies.names import DETAILS
+from keras_dnnts.studies.names import STUDY
 from tests.names_folders import call, write_names
 
 pytestmark = [pytest.mark.every_engine, pytest.mark.slow]
@@ -95,7 +95,7 @@ def test_results_json_keeps_its_contract(names, tmp_path):
         "held_out_accuracy_by_class",
         "held_out_accuracy",
         "final_loss",
-        *(kind.name for kind in DETAILS if kind.part != "validation"),
+        *(kind.name for kind in STUDY.metrics if kind.detail and kind.part != "validation"),
         "train_seconds",
         "steps_per_second",
         "compile_seconds",
