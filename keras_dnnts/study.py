@@ -220,6 +220,7 @@ class Study:
         parts_of: those of them that a run of a config has.
         trains: whether a config's model is trained step by step on an engine; otherwise it is fitted at once, in NumPy:
             no engine starts, there is neither loss nor history, and its file is no Keras model.
+        unused: of a config, options that it has and that change nothing, with the reason in words.
         training_loss: the array (seeds, points) in which results keep the loss while a model was trained, or None.
         finding: of a result and a share in per cent, the first heading of its page: how many examples of the most
             telling part are told right, in a sentence.
@@ -270,6 +271,7 @@ class Study:
     parts: Mapping[str, str]
     parts_of: Callable[[Mapping[str, Any]], tuple[str, ...]]
     trains: Callable[[Mapping[str, Any]], bool] = lambda config: True
+    unused: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda config: {}
     training_loss: str | None = None
     finding: Callable[[Any, str], str] | None = None
     has_copies: bool = False

@@ -98,6 +98,10 @@ BAD_OPTIONS = {
     "held-out negative": ([*NAMES, "--held-out=-0.1"], "--held-out is -0.1"),
     "checkpoints never": ([*NAMES, "--checkpoint-seconds", "nan"], "--checkpoint-seconds is nan"),
     "checkpoints before": ([*NAMES, "--checkpoint-seconds=-1"], "--checkpoint-seconds is -1"),
+    "held-out names of the reference": (
+        [*NAMES, "--protocol", "reference", "--held-out", "0.3"],
+        ("--held-out 0.3", "--protocol reference"),
+    ),
     "blank letters": ([*NAMES, "--letters", "  "], "alphabet"),
     "letters twice once composed": ([*NAMES, "--letters", "abé\u0065\u0301"], "'é'"),
     "letters that are bytes": ([*NAMES, "--letters", "ab\udcff"], "--letters"),

@@ -250,10 +250,11 @@ cli.command(short_help="Put finished runs together to one.")(
 @click.argument("runs", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Folder to write to.  [default: a new folder under runs/]")
 @click.option("--html", is_flag=True, help="Also write report.html with conclusions and every run's details.")
-def compare(runs: tuple[Path, ...], out: Path | None, html: bool) -> None:
+@click.option("--all", "details", is_flag=True, help="Print all metrics, not only those that runs are judged by.")
+def compare(runs: tuple[Path, ...], out: Path | None, html: bool, details: bool) -> None:
     """Compare finished RUNS: one table (terminal, Markdown, JSON) and one figure."""
     be_patient()  # what it prints, it also writes
-    _summary().compare_runs(runs, out, html)
+    _summary().compare_runs(runs, out, html, details)
 
 
 @cli.command(short_help="Write the HTML page of a finished run again.")

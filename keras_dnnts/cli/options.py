@@ -149,20 +149,20 @@ def given_values(
 
 
 def check_used(study: Study, config: Config, given: Iterable[str]) -> None:
-    """Check that a model that is not trained on an engine was given none of that engine's options.
+    """Check that no option was given that a config does not use, such as one of engines where none trains the model.
 
     Only here is it known which were given: configs hold a value for each.
 
     Raises:
         UserError: it was.
     """
-    if study.trains(config.to_dict()):
-        return
-    for name in (name for name in OF_TRAINING if name in given):
+    values = config.to_dict()
+    unused = dict(study.unused(values))
+    if not study.trains(values):
         model = f"{option_name(config.model_option)} {config.model}"
-        raise UserError(
-            f"{option_name(name)} {getattr(config, name)}: {model} is no network and has no such setting: leave it out"
-        )
+        unused |= dict.fromkeys(OF_TRAINING, f"{model} is no network and has no such setting")
+    for name in (name for name in unused if name in given):
+        raise UserError(f"{option_name(name)} {values[name]}: {unused[name]}: leave it out")
 
 
 def default_backend() -> str:

@@ -14,6 +14,7 @@ from keras_dnnts.metrics import PER_CENT
 from keras_dnnts.report import write_comparison, write_report
 from keras_dnnts.results import Result
 from keras_dnnts.results.comparison import (
+    TABLE,
     find_differences,
     format_metric,
     label_folders,
@@ -81,15 +82,18 @@ def redraw_report(folder: Path, out: Path | None) -> None:
     print(f"Report: {path}")
 
 
-def compare_runs(folders: Sequence[Path], out: Path | None, html: bool = False) -> None:
+def compare_runs(folders: Sequence[Path], out: Path | None, html: bool = False, details: bool = False) -> None:
     """Print one table of finished runs, and write it with a figure and, where ``html`` says so, a page.
+
+    What is written has all metrics; what is printed, only with ``details``.
 
     Raises:
         UserError: a folder holds no finished run, the runs are of different kinds, or ``out`` cannot be written.
     """
     results = load_runs(folders)
     folder = out or next_free_directory("compare")
-    header, rows = tabulate(results)
+    header, rows = tabulate(results, details)
+    left_out = len(tabulate(results)[1]) - len(rows)
     table = Table(header[0])
     for label in header[1:]:
         table.add_column(label, justify="right", overflow="fold", min_width=LONGEST_NUMBER)
@@ -103,6 +107,9 @@ def compare_runs(folders: Sequence[Path], out: Path | None, html: bool = False) 
     for warning in find_differences(results):
         errors.print(f"keras-dnnts: warning: {warning}", highlight=False, markup=False, soft_wrap=True)
     console.print(table)
+    if left_out:
+        more = f"Further rows ({left_out}) are in {folder / TABLE}; {spell('all')} prints them"
+        console.print(more, highlight=False, markup=False, soft_wrap=True)
     from keras_dnnts.figures.comparison import save_comparison
 
     with _writable(folder):

@@ -9,7 +9,10 @@ from typing import Any
 from keras_dnnts.errors import UserError
 from keras_dnnts.metrics import MetricKind
 from keras_dnnts.results import FORMAT_VERSION, Metric, Result, load_result
+from keras_dnnts.results.conclusions import headline_metrics
 from keras_dnnts.results.findings import state_conclusions
+
+TABLE = "comparison.md"
 
 
 def load_runs(folders: Iterable[Path]) -> dict[str, Result]:
@@ -53,16 +56,22 @@ def find_differences(results: Mapping[str, Result]) -> list[str]:
     return warnings
 
 
-def tabulate(results: Mapping[str, Result]) -> tuple[list[str], list[list[str]]]:
-    """Return the header, one column a run, and a row a quantity: metrics are mean ± sd over seeds."""
+def tabulate(results: Mapping[str, Result], details: bool = True) -> tuple[list[str], list[list[str]]]:
+    """Return the header, one column a run, and a row a quantity: metrics are mean ± sd over seeds.
+
+    Args:
+        results: by label.
+        details: whether metrics are among them that are details and that no run is judged by.
+    """
     runs = results.values()
     rows = [
         ["seeds", *(str(result.config["seeds"]) for result in runs)],
         ["parameters", *(f"{result.details['parameters']:,}" for result in runs)],
     ]
+    judged = {name for result in runs for name in headline_metrics(result)}
     for kind in next(iter(runs)).study.metrics:
         metrics = [result.metrics.get(kind.name) for result in runs]
-        if any(metrics):
+        if any(metrics) and (details or not kind.detail or kind.name in judged):
             rows.append([kind.title, *(format_metric(kind, metric) for metric in metrics)])
     return ["", *results], rows
 
@@ -104,6 +113,6 @@ def describe_comparison(results: Mapping[str, Result]) -> dict[str, Any]:
 def save_tables(results: Mapping[str, Result], folder: Path) -> None:
     """Write ``comparison.md`` and ``comparison.json``."""
     markdown = to_markdown(*tabulate(results), find_differences(results), state_conclusions(results))
-    (folder / "comparison.md").write_text(markdown, encoding="utf-8")
+    (folder / TABLE).write_text(markdown, encoding="utf-8")
     text = json.dumps(describe_comparison(results), indent=2, ensure_ascii=False, allow_nan=False)
     (folder / "comparison.json").write_text(text + "\n", encoding="utf-8")

@@ -86,6 +86,21 @@ def test_page_figure_and_terminal_say_the_same(tmp_path, capsys):
     assert plain["conclusions"][0] == said
 
 
+def test_terminal_has_what_runs_are_judged_by_and_all_on_request(tmp_path, capsys):
+    result = run_with([0.8, 0.81, 0.82])
+    under = {f"held_out_accuracy{name}": Metric((0.5, 0.6, 0.7)) for name in ("_by_class_even", "_natural", "_even")}
+    folder = save(dataclasses.replace(result, metrics=result.metrics | under), tmp_path / "run")
+    assert call("compare", folder, "--out", tmp_path / "out") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "averaged over languages, even prior" in printed and "over all names, natural prior" in printed
+    assert "over all names, even prior" not in printed
+    assert f"Further rows (1) are in {tmp_path / 'out' / 'comparison.md'}; --all prints them" in printed
+    assert "over all names, even prior" in (tmp_path / "out" / "comparison.md").read_text(encoding="utf-8")
+    assert call("compare", folder, "--out", tmp_path / "out", "--all") == 0
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "over all names, even prior" in printed and "Further rows" not in printed
+
+
 def test_labels_stay_as_they_are_and_long_ones_are_cut_alike(tmp_path):
     long = "a-run-of-monday-that-has-a-very-long-name"
     runs = {long: run_with([0.8, 0.81, 0.82]), "b": run_with([0.5, 0.52, 0.54]), "c": run_with([0.4, 0.42, 0.45])}

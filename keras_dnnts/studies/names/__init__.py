@@ -141,6 +141,12 @@ def _note(config: Mapping[str, Any]) -> str:
     return "reference protocol" if config["protocol"] == "reference" else "selection" if config.get("select") else ""
 
 
+def _list_unused(config: Mapping[str, Any]) -> Mapping[str, str]:
+    if config["protocol"] != "reference":
+        return {}
+    return {"held_out": f"{option_name('protocol')} reference holds no names out"}
+
+
 def _refuse_ensemble(config: NamesConfig) -> None:
     if config.is_ensemble:
         raise UserError(
@@ -216,6 +222,7 @@ STUDY = Study(
     parts=PARTS,
     parts_of=_parts_of,
     trains=trains,
+    unused=_list_unused,
     training_loss="loss",
     finding=from_module(f"{HERE}.findings:state_headline"),
     has_copies=True,

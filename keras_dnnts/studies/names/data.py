@@ -24,10 +24,12 @@ from keras_dnnts.datasets.folders import load_text_folder
 from keras_dnnts.datasets.letters import describe_left_out, names_dataset
 from keras_dnnts.datasets.splits import NamesSplit, split_names, split_training_names
 from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.studies.names.baselines.base import TrainingNames
 from keras_dnnts.studies.names.config import SOURCES, NamesConfig
 
 logger = logging.getLogger("keras_dnnts")
 
+LEAST_UPDATES = 10  # an epoch, unless a batch size is given
 BUILDER = "keras_dnnts.datasets.names_builder.builder:KerasDnntsNames"
 
 
@@ -76,11 +78,32 @@ def load_data(config: NamesConfig) -> NamesData:
     return NamesData(dataset, {seed: _split(config, dataset, seed) for seed in config.all_seeds})
 
 
-def resolve(config: NamesConfig, data: NamesData) -> dict[str, str]:
-    """Which data set ``"auto"`` turned out to be."""
-    if config.data_dir is not None or config.dataset != "auto":
-        return {}
-    return {"dataset": "starter" if data.dataset.stand_in else "names"}
+def resolve(config: NamesConfig, data: NamesData) -> dict[str, Any]:
+    """What the data settle: which data set ``"auto"`` turned out to be, and a batch size that was not given."""
+    taken: dict[str, Any] = {}
+    if config.is_batched:
+        taken["batch_size"], line = _fit_batch_size(config, data)
+        if line:
+            logger.warning("%s", UserError(line))
+    if config.data_dir is None and config.dataset == "auto":
+        taken["dataset"] = "starter" if data.dataset.stand_in else "names"
+    return taken
+
+
+def _fit_batch_size(config: NamesConfig, data: NamesData) -> tuple[int, str]:
+    """The batch size for the training names, and what must be said of it.
+
+    The default is at most a tenth of the names: there would be too few updates.
+    """
+    size = config.batch_size
+    assert size is not None
+    names = min(len(TrainingNames.of_lines(data.dataset, split.train).labels) for split in data.splits.values())
+    if (most := max(names // LEAST_UPDATES, 1)) >= size:
+        return size, ""
+    few, option = f"there are only {names:,} training names", option_name("batch_size")
+    if config.is_given("batch_size"):
+        return size, f"{option} {size:,}: {few}: an epoch has few updates, and {most:,} or less would give more"
+    return most, f"the batch size is {most:,}, for {few}; {option} sets another"
 
 
 def _split(config: NamesConfig, dataset: NamesDataset, seed: int) -> NamesSplit:
@@ -176,5 +199,7 @@ def survey(config: NamesConfig) -> tuple[Sequence[str], int]:
         describe_left_out(dataset.left_out, dataset.left_out_lines, option_name("letters")),
         f"content: {dataset.content_hash}",
     ]
+    if config.is_batched:
+        facts.append(_fit_batch_size(config, data)[1])
     facts = list(filter(None, facts))
     return facts, len(dataset.classes)

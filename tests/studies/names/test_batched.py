@@ -319,8 +319,27 @@ def test_interrupted_run_resumes_to_the_same_bytes(ran, tmp_path, monkeypatch):
 def test_a_loss_that_is_not_finite_is_one_line(ran, tmp_path, capsys):
     options = ("--epochs", 2, "--learning-rate", 1e38, "--quiet", "--out", tmp_path / "run")
     assert call("names", "--data-dir", ran[0] / "names", "--model", "char-cnn", *options) == 2
-    (line,) = capsys.readouterr().err.splitlines()
+    about_batches, line = capsys.readouterr().err.splitlines()
+    assert "the batch size is 1" in about_batches
     assert "the loss is not finite in epoch" in line and "--learning-rate" in line
+
+
+@pytest.mark.one_engine
+def test_default_batch_fits_few_names_and_says_so(tmp_path, capsys):
+    names = {letter.upper(): [f"{letter}{end}" for end in "abcdefghijklmnopqrs"] for letter in "wxyz"}
+    options = ("--data-dir", write_names(tmp_path / "names", names), "--model", "char-cnn", "--epochs", 1, "--quiet")
+    for given, size, said in (
+        ((), 6, "the batch size is 6, for there are only 61 training names; --batch-size sets another"),
+        (("--batch-size", 7), 7, "--batch-size 7: there are only 61 training names: an epoch has few updates"),
+        (("--batch-size", 6), 6, ""),
+    ):
+        out = tmp_path / f"run{len(given)}{size}"
+        assert call("names", *options, *given, "--out", out) == 0
+        error = capsys.readouterr().err
+        assert said in error and len(error.splitlines()) == bool(said)
+        assert load_config(out / "config.toml").batch_size == size
+        assert call("names", *options[:-1], *given, "--dry-run") == 0
+        assert said in capsys.readouterr().out
 
 
 @pytest.mark.one_engine
