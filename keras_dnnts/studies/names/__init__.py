@@ -199,6 +199,14 @@ def _ask(words: Words) -> str:
     return f"Which {words.one} is this {words.name} from?"
 
 
+def _select_by(words: Words) -> Selection:
+    return Selection(
+        metric="validation_accuracy_by_class_even",
+        words=f"accuracy on validation names, averaged over {words.several}",
+        settings={"select": True},
+    )
+
+
 def _reword(dataset: Mapping[str, Any]) -> Mapping[str, Any]:
     """What is said of other data than those of languages."""
     words = find_words(dataset)
@@ -208,6 +216,7 @@ def _reword(dataset: Mapping[str, Any]) -> Mapping[str, Any]:
         "question": _ask(words),
         "metrics": list_metrics(words.several),
         "classes": words.several,
+        "selection": _select_by(words),
         "describe_training": functools.partial(_describe_training, words=words),
     }
 
@@ -270,11 +279,7 @@ STUDY = Study(
         prior="even",
         training=from_module(f"{HERE}.ensemble_training:EnsembleTraining"),
     ),
-    selection=Selection(
-        metric="validation_accuracy_by_class_even",
-        words=f"accuracy on validation names{EQUAL_WEIGHTS}",
-        settings={"select": True},
-    ),
+    selection=_select_by(LANGUAGES),
     register_layers=from_module(f"{HERE}.models:register_layers"),
     data_sets=from_module(f"{HERE}.data:list_data_sets"),
 )
