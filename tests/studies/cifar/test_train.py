@@ -166,7 +166,7 @@ def test_reference_recipe_keeps_the_last_weights_and_augments_what_it_tests_on(a
 
 @pytest.mark.one_engine
 def test_rate_steps_after_epochs_five_and_ten(animals, tmp_path):
-    more = ("--epochs", "11", "--patience", "99", "--step-factor", "0.5", "--train-images", 16)
+    more = ("--epochs", "11", "--patience", "99", "--step-factor", "0.5", "--step-epochs", "5", "--train-images", 16)
     rates = run(animals, tmp_path / "run", *more).arrays["history_learning_rate"][0]
     np.testing.assert_allclose(rates, [0.001] * 5 + [0.0005] * 5 + [0.00025], rtol=1e-6)
 
