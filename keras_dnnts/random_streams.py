@@ -22,6 +22,8 @@ class Purpose(StrEnum):
     MEMBER = "networks that are averaged"  # number of the network, from 1: the run's own seed is the first's
     ORDER = "order of images"  # epoch
     AUGMENTATION = "augmentation"  # epoch, batch
+    FLIPS = "images flipped in even epochs"
+    WHITENING = "images whose patches are whitened"
     LIBRARIES = "libraries"  # none before training, then the epoch
     LAYERS = "seed generators of layers"  # epoch
     EMBEDDED_IMAGES = "images in the embedding"

@@ -31,7 +31,7 @@ PUBLIC = {
     ),
     "studies.cifar.image_batches": ("ImageBatches",),
     "studies.cifar.library": ("predict_images", "run_cifar"),
-    "studies.cifar.models": ("build_alexnet", "build_resnet50", "load_torchvision_weights"),
+    "studies.cifar.models": ("build_airbench", "build_alexnet", "build_resnet50", "load_torchvision_weights"),
 }
 
 _registered: dict[str, "Study"] = {}

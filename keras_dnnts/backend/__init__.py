@@ -23,3 +23,4 @@ Conv2D = engine.Conv2D
 MaxPooling2D = engine.MaxPooling2D
 BatchNormalization = engine.BatchNormalization
 Adam = engine.Adam
+Muon = engine.Muon

@@ -55,6 +55,35 @@ class SeededNormal(keras.initializers.Initializer):
         return {"deviation": self.deviation, "seed": list(self.seed)}
 
 
+@keras.saving.register_keras_serializable("keras_dnnts")
+class SeededIdentity(SeededUniform):
+    """As :class:`SeededUniform`, but that the first filters of a convolution hand their input channels on unchanged.
+
+    Of a kernel (h, w, inputs, filters) with odd h and w, filter i is 1 at its centre for input channel i and 0
+    elsewhere, for every i below both numbers: the convolution starts as the identity where it can
+    (https://arxiv.org/abs/1706.00388).
+    """
+
+    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> Any:
+        """Return the kernel, of ``shape``."""
+        height, width, inputs, filters = shape
+        values = _stream(self.seed).uniform(-self.bound, self.bound, shape).astype("float32")
+        same = np.arange(min(inputs, filters))
+        values[..., same] = 0
+        values[height // 2, width // 2, same, same] = 1
+        return ops.convert_to_tensor(values, dtype=dtype)
+
+
+@keras.saving.register_keras_serializable("keras_dnnts")
+class SeededUnitDeviation(SeededUniform):
+    """As :class:`SeededUniform`, divided by the standard deviation of what was drawn; ``bound`` has no effect."""
+
+    def __call__(self, shape: tuple[int, ...], dtype: str | None = None) -> Any:
+        """Return the weights, of ``shape``."""
+        values = _stream(self.seed).uniform(-self.bound, self.bound, shape)
+        return ops.convert_to_tensor((values / values.std(ddof=1)).astype("float32"), dtype=dtype)
+
+
 class InitialWeights:
     """Initializers of one model's arrays, a stream of the seed for each in the order in which they are asked for.
 
@@ -71,6 +100,14 @@ class InitialWeights:
         PyTorch calls it ``kaiming_uniform_(a=sqrt(5))``. ``fan_in`` is the number of inputs of one output value.
         """
         return SeededUniform(1 / math.sqrt(fan_in), self._next())
+
+    def identity(self, fan_in: int) -> SeededIdentity:
+        """Draw as :meth:`torch_default`, and let the first filters of a convolution be the identity."""
+        return SeededIdentity(1 / math.sqrt(fan_in), self._next())
+
+    def unit_deviation(self) -> SeededUnitDeviation:
+        """Draw from a uniform distribution about 0 and scale to a standard deviation of 1."""
+        return SeededUnitDeviation(1.0, self._next())
 
     def kaiming_normal(self, fan_out: int) -> SeededNormal:
         """Draw as torchvision does for convolutions before a ReLU (https://arxiv.org/abs/1502.01852), by ``fan_out``.

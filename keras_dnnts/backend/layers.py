@@ -76,15 +76,23 @@ class MaxPooling2D(keras.layers.MaxPooling2D):
 class BatchNormalization(keras.layers.BatchNormalization):
     """Normalisation of every channel over batch and pixels (https://arxiv.org/abs/1502.03167), with PyTorch's numbers.
 
-    The moving variance follows the unbiased variance of the batches, which Keras's layer does not. Always scales and
-    centres; masks and batch renormalisation are left out.
+    The moving variance follows the unbiased variance of the batches, which Keras's layer does not. Always centres;
+    masks and batch renormalisation are left out.
 
     Args:
         activation: applied to the normalised maps; the identity by default.
+        scale: whether channels have a learned scale.
     """
 
-    def __init__(self, activation: Any = None, momentum: float = 0.9, epsilon: float = 1e-5, **kwargs: Any) -> None:
-        super().__init__(momentum=momentum, epsilon=epsilon, **kwargs)
+    def __init__(
+        self,
+        activation: Any = None,
+        momentum: float = 0.9,
+        epsilon: float = 1e-5,
+        scale: bool = True,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(momentum=momentum, epsilon=epsilon, scale=scale, **kwargs)
         self.activation = keras.activations.get(activation)
 
     def call(self, inputs: Any, training: bool | None = None) -> Any:

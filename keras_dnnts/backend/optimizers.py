@@ -40,3 +40,84 @@ class Adam(keras.optimizers.Adam):
 def _one_minus_power(beta: float, step: Any) -> Any:
     # In float32, 1 - 0.999 alone is wrong in the fifth digit.
     return -ops.expm1(step * math.log(beta))
+
+
+@keras.saving.register_keras_serializable("keras_dnnts")
+class Muon(keras.optimizers.Muon):
+    """Muon for convolutions: kernels move by orthogonalised momentum, all else by Nesterov's (K. Jordan and others,
+    2024, https://kellerjordan.github.io/posts/muon).
+
+    Keras's own leaves kernels of four axes to AdamW. Here such a kernel (h, w, inputs, filters) is taken as a matrix
+    with a row for each filter. Before every step it is scaled to an RMS norm of 1 for each row on average, so that the
+    learning rate alone says how much a step turns it; the step is the momentum's nearest semi-orthogonal matrix, by
+    Newton-Schulz iterations, times the learning rate. Biases and kernels of two axes follow SGD with Nesterov momentum
+    and L2 weight decay.
+
+    Args:
+        learning_rate: of convolution kernels.
+        momentum: of convolution kernels.
+        bias_ratio, dense_ratio: the learning rates of biases and of kernels of two axes, as multiples of
+            ``learning_rate``.
+        other_momentum: theirs.
+        weight_decay: what each step takes of biases and dense kernels at the initial rate, before momentum adds
+            to it; convolution kernels have none.
+        ns_steps: number of Newton-Schulz iterations.
+        initial_rate: the learning rate that ``weight_decay`` belongs to; None for ``learning_rate``.
+    """
+
+    def __init__(
+        self,
+        learning_rate: Any = 0.24,
+        momentum: float = 0.6,
+        bias_ratio: float = 1.0,
+        dense_ratio: float = 1.0,
+        other_momentum: float = 0.85,
+        weight_decay: float | None = None,
+        ns_steps: int = 3,
+        initial_rate: float | None = None,
+        **kwargs: Any,
+    ) -> None:
+        # Keras would apply a weight decay to all.
+        super().__init__(learning_rate, weight_decay=None, momentum=momentum, ns_steps=ns_steps, **kwargs)
+        self.bias_ratio, self.dense_ratio, self.other_momentum = bias_ratio, dense_ratio, other_momentum
+        self.other_decay = weight_decay or 0.0
+        self.initial_rate = float(learning_rate) if initial_rate is None else initial_rate
+
+    def _should_use_adamw(self, variable: keras.Variable) -> bool:
+        return False  # so that none gets a second moment
+
+    def update_step(self, gradient: Any, variable: keras.Variable, learning_rate: Any) -> None:
+        """Move one variable and its momentum by one gradient of the same shape."""
+        momentum = self.momentums[self._get_variable_index(variable)]
+        rate = ops.cast(learning_rate, variable.dtype)
+        if len(variable.shape) == 4:
+            self._turn(gradient, variable, momentum, rate)
+            return
+        ratio = self.dense_ratio if len(variable.shape) == 2 else self.bias_ratio
+        decay = self.other_decay / (ratio * self.initial_rate)
+        moved = gradient + decay * variable
+        self.assign(momentum, self.other_momentum * momentum + moved)
+        self.assign_sub(variable, rate * ratio * (moved + self.other_momentum * momentum))
+
+    def _turn(self, gradient: Any, kernel: keras.Variable, momentum: keras.Variable, rate: Any) -> None:
+        self.assign(momentum, self.momentum * momentum + gradient)
+        nesterov = gradient + self.momentum * momentum
+        rows = ops.transpose(nesterov, (3, 0, 1, 2))
+        turned = self.zeropower_via_newtonschulz5(ops.reshape(rows, (kernel.shape[3], -1)), self.ns_steps)
+        step = ops.transpose(ops.reshape(turned, rows.shape), (1, 2, 3, 0))
+        norm = ops.sqrt(ops.sum(ops.square(kernel)))
+        self.assign(kernel, kernel * (math.sqrt(kernel.shape[3]) / norm) - rate * step)
+
+    def get_config(self) -> dict[str, Any]:
+        """The constructor's arguments."""
+        config = super().get_config()
+        for name in ("adam_weight_decay", "adam_beta_1", "adam_beta_2", "adam_lr_ratio", "epsilon", "exclude_layers"):
+            del config[name]
+        return {
+            **config,
+            "bias_ratio": self.bias_ratio,
+            "dense_ratio": self.dense_ratio,
+            "other_momentum": self.other_momentum,
+            "weight_decay": self.other_decay,
+            "initial_rate": self.initial_rate,
+        }

@@ -179,9 +179,11 @@ def default_backend() -> str:
 
 
 def _build_option(name: str, about: Option, kind: Any, default: str | None) -> click.Option:
+    ending = f"  [default: {default}]" if default is not None else ""
+    if kind is bool and about.default is not None:
+        return click.Option([f"{spell(name)}/{spell(f'no_{name}')}", name], default=None, help=about.help + ending)
     if kind is bool:
         return click.Option([spell(name), name], is_flag=True, default=None, help=about.help)
-    ending = f"  [default: {default}]" if default is not None else ""
     return click.Option([spell(name), name], type=kind, help=about.help + ending)
 
 

@@ -34,7 +34,11 @@ class ImageSplit:
 
 
 def split_images(
-    dataset: ImageDataset, seed: int = 0, train_images: int | None = None, copies: np.ndarray | None = None
+    dataset: ImageDataset,
+    seed: int = 0,
+    train_images: int | None = None,
+    copies: np.ndarray | None = None,
+    without_validation: bool = False,
 ) -> ImageSplit:
     """Split the training images 70/10/20 into train, validation and a rest, every class by these shares.
 
@@ -48,6 +52,8 @@ def split_images(
         seed: of the draw.
         train_images: number of images to keep in the training part, drawn by class; None for all.
         copies: (N,) int64, a number that a training image shares with its copies; None to look for them.
+        without_validation: whether the training part has all training images that are not the test part's, and the
+            validation part none.
 
     Raises:
         UserError: a part would have fewer than two images, or the training part has fewer than ``train_images``.
@@ -64,8 +70,11 @@ def split_images(
     if dataset.validation_labels is not None:
         validation = np.arange(len(dataset.validation_labels))
     test = rest if dataset.test_labels is None else np.arange(len(dataset.test_labels))
+    if without_validation:
+        tested = test if dataset.test_labels is None else np.empty(0, np.int64)
+        train, validation = np.setdiff1d(np.arange(len(dataset.train_labels)), tested), np.empty(0, np.int64)
     for name, part in (("training", train), ("validation", validation), ("test", test)):
-        if len(part) < 2:
+        if len(part) < 2 and not (without_validation and name == "validation"):
             percent = "/".join(f"{100 * share:.0f}" for share in shares if share) + PER_CENT
             raise UserError(
                 f"{dataset.source}: {_count(copies)} are too few: of the shares {percent}, the {name} part gets "

@@ -8,7 +8,7 @@ from keras_dnnts import backend
 from keras_dnnts.running.callbacks import ModelState
 from keras_dnnts.running.compilation import compile_steps
 from keras_dnnts.running.seeding import seed_all
-from keras_dnnts.studies.cifar.image_batches import FirstAndLastBatch, ImageBatches
+from keras_dnnts.studies.cifar.image_batches import ImageBatches, OneOfEachShape
 
 pytestmark = pytest.mark.every_engine
 
@@ -40,7 +40,7 @@ def trained(count, compiles):
     images, labels = rng.integers(0, 255, (count, 4, 4, 3), dtype=np.uint8), rng.integers(0, 3, count, dtype=np.int32)
     model, batches = build_model(), ImageBatches((images, labels), batch_size=8, image_size=4)
     state = ModelState(model)
-    few = FirstAndLastBatch(batches)
+    few = OneOfEachShape(batches)
     seconds = compile_steps(model, lambda: model.fit(few, shuffle=False, verbose=0)) if compiles else 0.0
     calls = Counted.calls
     history = model.fit(batches, epochs=2, shuffle=False, verbose=0).history

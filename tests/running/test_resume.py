@@ -93,7 +93,9 @@ def options(tmp_path_factory):
     names += ("--schedule", "linear", "--draw-classes", "root", "--draw-from", "names")
     cifar = ("--data-dir", write_folder(folder / "images", images), "--image-size", 63, "--width", 0.05)
     cifar += ("--arch", "alexnet", "--train-images", 32, "--epochs", 4, "--batch-size", 16, "--embedding-images", 8)
-    return {"names": (*names, *shared), "cifar": (*cifar, "--patience", 2, *shared)}
+    fast = ("--recipe", "fast", *cifar[:2], "--width", 0.05, "--train-images", 36, "--epochs", 4, "--batch-size", 16)
+    fast += ("--weight-averaging", 0.5, "--embedding-images", 8)
+    return {"names": (*names, *shared), "cifar": (*cifar, "--patience", 2, *shared), "fast": (*fast, *shared)}
 
 
 @pytest.fixture(scope="module", params=EXPERIMENTS)
@@ -283,6 +285,18 @@ def test_interrupted_twice(server, whole, tmp_path):
     assert answer["exit"] in (130, 0)
     if answer["exit"] == 130:
         finish(server, experiment, options, out)
+    assert contents(out) == contents(expected)
+
+
+def test_fast_recipe_interrupted_within_its_training(server, options, tmp_path):
+    """Its rate falls with every step, its images grow, it has no validation, and it ends with an average."""
+    expected, out, how = tmp_path / "whole", tmp_path / "run", {"figures": False}
+    answer = server.run("cifar", *options["fast"], "--out", expected, watched=str(expected), **how)
+    assert answer["exit"] == 0, answer["output"]
+    saves = [number for number, (_, path) in enumerate(answer["writes"]) if "training-seed" in path]
+    fault = {"watched": str(out), "fault_at": saves[len(saves) // 2], "fault": "SIGINT"}
+    assert server.run("cifar", *options["fast"], "--out", out, **fault, **how)["exit"] == 130
+    finish(server, "cifar", options["fast"], out)
     assert contents(out) == contents(expected)
 
 

@@ -11,7 +11,7 @@ from keras_dnnts.backend.jax.device import (
 from keras_dnnts.backend.jax.per_example import PerExampleTraining
 from keras_dnnts.backend.jax.recurrent import pick, recurrent_outputs
 from keras_dnnts.backend.layers import BatchNormalization, Conv2D, MaxPooling2D
-from keras_dnnts.backend.optimizers import Adam
+from keras_dnnts.backend.optimizers import Adam, Muon
 
 __all__ = [
     "COMPILES_STEPS",
@@ -19,6 +19,7 @@ __all__ = [
     "BatchNormalization",
     "Conv2D",
     "MaxPooling2D",
+    "Muon",
     "PerExampleTraining",
     "copy_value",
     "describe_device",

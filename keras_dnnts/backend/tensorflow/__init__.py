@@ -1,7 +1,7 @@
 """The TensorFlow engine's side of the contract in :mod:`keras_dnnts.backend`."""
 
 from keras_dnnts.backend.layers import BatchNormalization, Conv2D, MaxPooling2D
-from keras_dnnts.backend.optimizers import Adam
+from keras_dnnts.backend.optimizers import Adam, Muon
 from keras_dnnts.backend.tensorflow.device import (
     COMPILES_STEPS,
     copy_value,
@@ -19,6 +19,7 @@ __all__ = [
     "BatchNormalization",
     "Conv2D",
     "MaxPooling2D",
+    "Muon",
     "PerExampleTraining",
     "copy_value",
     "describe_device",

@@ -9,7 +9,7 @@ from keras_dnnts.backend.torch.device import (
     seed_engine,
 )
 from keras_dnnts.backend.torch.layers import BatchNormalization, Conv2D, MaxPooling2D
-from keras_dnnts.backend.torch.optimizers import Adam
+from keras_dnnts.backend.torch.optimizers import Adam, Muon
 from keras_dnnts.backend.torch.per_example import PerExampleTraining
 from keras_dnnts.backend.torch.recurrent import pick, recurrent_outputs
 
@@ -19,6 +19,7 @@ __all__ = [
     "BatchNormalization",
     "Conv2D",
     "MaxPooling2D",
+    "Muon",
     "PerExampleTraining",
     "copy_value",
     "describe_device",

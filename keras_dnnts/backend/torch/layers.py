@@ -63,7 +63,7 @@ class BatchNormalization(layers.BatchNormalization):
             _nchw(inputs),
             self.moving_mean.value,
             self.moving_variance.value,
-            self.gamma.value,
+            self.gamma.value if self.scale else None,
             self.beta.value,
             training=bool(training and self.trainable),
             momentum=1 - self.momentum,

@@ -55,3 +55,6 @@ def _in_order_of(weight: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
 def _flat(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
     """The tensors' memory as vectors: the fused update copies whatever is not contiguous."""
     return [tensor.as_strided((tensor.numel(),), (1,)) for tensor in tensors]
+
+
+Muon = optimizers.Muon

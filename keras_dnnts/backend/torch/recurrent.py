@@ -2,6 +2,7 @@
 
 import warnings
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 
@@ -24,7 +25,7 @@ def recurrent_outputs(cell: str, inputs: torch.Tensor, weights: Sequence[torch.T
 
 def compute_in_full_precision() -> None:
     """Keep cuDNN's recurrent layers from TF32's ten bits, which PyTorch's default allows them: updates are exact."""
-    rnn = getattr(torch.backends.cudnn, "rnn", None)
+    rnn: Any = getattr(torch.backends.cudnn, "rnn", None)
     if hasattr(rnn, "fp32_precision"):
         rnn.fp32_precision = "ieee"
     else:  # PyTorch before 2.9 has one setting for all of cuDNN

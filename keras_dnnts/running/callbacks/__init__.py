@@ -8,6 +8,7 @@ from keras_dnnts.running.callbacks.epochs import (
     EpochProgress,
     EpochStart,
     FirstEpochSnapshot,
+    LearningRateLog,
 )
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "EpochProgress",
     "EpochStart",
     "FirstEpochSnapshot",
+    "LearningRateLog",
     "ModelState",
     "Stateful",
 ]

@@ -41,7 +41,10 @@ class Batches(Protocol):
 
 @dataclass(frozen=True)
 class Epoch:
-    """One epoch: its number from 1, the rate it trained with, mean losses and accuracies over images, its duration."""
+    """One epoch: its number from 1, the rate it began with, mean losses and accuracies over images, its duration.
+
+    Without validation images, what was measured on them is NaN.
+    """
 
     epoch: int
     learning_rate: float
@@ -75,8 +78,27 @@ class EpochStart(keras.callbacks.Callback):
             batches.start_epoch(epoch)
 
 
+class LearningRateLog(keras.callbacks.Callback):
+    """In the place of Keras's ``LearningRateScheduler`` where the optimizer itself changes its rate from step to step.
+
+    Args:
+        rate_of: the rate that an epoch, counted from 0, begins with.
+    """
+
+    async_safe = True
+
+    def __init__(self, rate_of: Callable[[int], float]) -> None:
+        super().__init__()
+        self.rate_of = rate_of
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Add the rate to what is logged of the epoch."""
+        assert logs is not None
+        logs["learning_rate"] = self.rate_of(epoch)
+
+
 class EpochHistory(keras.callbacks.Callback):
-    """Keep every epoch's numbers. Needs ``LearningRateScheduler`` before it.
+    """Keep every epoch's numbers. Needs ``LearningRateScheduler`` or :class:`LearningRateLog` before it.
 
     Where a training loss is not finite, training stops within the epoch, which is not recorded, and the model goes
     back to where it was before.
@@ -100,6 +122,7 @@ class EpochHistory(keras.callbacks.Callback):
         self.training_seconds: list[float] = []
         self.compile_seconds = 0.0
         self.failed_epoch: int | None = None
+        self._trained: float | None = None
 
     @property
     def failed(self) -> bool:
@@ -114,7 +137,7 @@ class EpochHistory(keras.callbacks.Callback):
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Start the clock."""
         self._finite = True
-        self._started = time.perf_counter()
+        self._started, self._trained = time.perf_counter(), None
 
     def on_train_batch_end(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Note a mean loss that is not finite any more. Runs in another thread, which must not touch the model."""
@@ -139,6 +162,7 @@ class EpochHistory(keras.callbacks.Callback):
             self.learnt.restore()
             self.model.stop_training = True
             return
+        ended = time.perf_counter()
         self.epochs.append(
             Epoch(
                 epoch=epoch + 1,
@@ -146,11 +170,11 @@ class EpochHistory(keras.callbacks.Callback):
                 train_loss=_loss_of(logs),
                 train_accuracy=float(logs["accuracy"]),
                 validation_loss=_loss_of(logs, "val_"),
-                validation_accuracy=float(logs["val_accuracy"]),
-                seconds=time.perf_counter() - self._started,
+                validation_accuracy=float(logs.get("val_accuracy", math.nan)),
+                seconds=ended - self._started,
             )
         )
-        self.training_seconds.append(self._trained - self._started)
+        self.training_seconds.append((self._trained or ended) - self._started)
 
     def get_state(self) -> dict[str, Any]:
         """What :meth:`set_state` takes."""
@@ -290,11 +314,11 @@ class EpochProgress(keras.callbacks.Callback):
             return
         self._advance(self.batches.images - (len(self.batches) - 1) * self.batches.batch_size)
         done = self.history.epochs[-1]
-        self.progress.line(
-            f"{self._title} · loss {done.train_loss:.4f}, val. {done.validation_loss:.4f} · "
-            f"accuracy {percent(done.train_accuracy)}, val. {percent(done.validation_accuracy)}",
-            self.label,
-        )
+        loss, accuracy = f"{done.train_loss:.4f}", percent(done.train_accuracy)
+        if not math.isnan(done.validation_loss):
+            loss += f", val. {done.validation_loss:.4f}"
+            accuracy += f", val. {percent(done.validation_accuracy)}"
+        self.progress.line(f"{self._title} · loss {loss} · accuracy {accuracy}", self.label)
 
     def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
         """Take the epochs that early stopping saved off the total."""
@@ -315,4 +339,4 @@ class EpochProgress(keras.callbacks.Callback):
 
 
 def _loss_of(logs: dict[str, Any], part: str = "") -> float:
-    return float(logs.get(f"{part}{PLAIN_LOSS}", logs[f"{part}loss"]))
+    return float(logs.get(f"{part}{PLAIN_LOSS}", logs.get(f"{part}loss", math.nan)))

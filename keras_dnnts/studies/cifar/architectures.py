@@ -29,6 +29,9 @@ class Architecture:
         title: how titles write it.
         minimum_image_size: the smallest images its strides leave anything of.
         taps: layers whose activation maps are shown.
+        any_size: whether it takes images of other sizes than the one it was built for.
+        adapt: of the network and training images (N, H, W, 3) float32 as it takes them, sets what is to be computed
+            from images before training; None where nothing is.
         recipe: knobs for which a recipe has no value of its own.
         own_recipe: knobs that it sets whatever the recipe, as one of another kind than recipes are made for.
         reported: the reference's numbers by metric; empty where it lacks the network.
@@ -38,6 +41,8 @@ class Architecture:
     title: str
     minimum_image_size: int = 1
     taps: tuple[str, ...] = ()
+    any_size: bool = False
+    adapt: Callable[..., Any] | None = None
     recipe: Mapping[str, Any] = field(default_factory=dict)
     own_recipe: Mapping[str, Any] = field(default_factory=dict)
     reported: Mapping[str, float] = field(default_factory=dict)
@@ -71,6 +76,14 @@ ARCHITECTURES = {
             "patience": 0,
             "augmentation": ("flip",),
         },
+    ),
+    "airbench": Architecture(
+        build=from_module(f"{_MODELS}.airbench:build_airbench"),
+        title="Airbench",
+        minimum_image_size=17,
+        taps=("whiten", "block1_conv1", "block2_conv1"),
+        any_size=True,
+        adapt=from_module(f"{_MODELS}.airbench:whiten_patches"),
     ),
 }
 

@@ -1,4 +1,4 @@
-"""Flip, crop, rotate, resize, normalise: whole batches, on the training device.
+"""Flip, crop, shift, rotate, resize, normalise: whole batches, on the training device.
 
 The random draws are NumPy's and the same on every engine; applying them is apart, so that a batch can be repeated:
 :func:`draw_parameters`, then :func:`augment_batch`. Per batch only the draws (a few kilobytes) cross to the device, so
@@ -17,11 +17,11 @@ from keras import ops
 from keras_dnnts.backend import engine
 from keras_dnnts.backend.augment import read_pixels
 from keras_dnnts.random_streams import Purpose, random_stream
-from keras_dnnts.studies.cifar.recipes import AUGMENTATION_STEPS
 
 _engine = importlib.import_module(f"{engine.__name__}.augment")
 
 CROP_PADDING = 4
+MAX_SHIFT = 2
 MAX_ANGLE = 15.0
 
 
@@ -31,34 +31,57 @@ class AugmentParameters:
 
     Attributes:
         flip: (N,) bool, mirror left and right.
-        dx, dy: (N,) int32 pixels by which the crop lies right of and below the image; zeros fill what it gains.
+        dx, dy: (N,) int32 pixels by which the crop lies right of and below the image.
         angle: (N,) float32 degrees by which the crop is rotated about its centre, counter-clockwise.
+        reflect: whether the image's mirror image fills what the crop gains, rather than zeros; then no angle counts.
     """
 
     flip: np.ndarray
     dx: np.ndarray
     dy: np.ndarray
     angle: np.ndarray
+    reflect: bool = False
 
 
 def draw_parameters(
-    count: int, seed: int, epoch: int, batch: int, steps: Collection[str] = AUGMENTATION_STEPS
+    count: int,
+    seed: int,
+    epoch: int,
+    batch: int,
+    steps: Collection[str] = ("flip", "crop", "rotate"),
+    flipped: np.ndarray | None = None,
 ) -> AugmentParameters:
     """Draw for ``count`` images: a pure function of (seed, epoch, batch), none of them negative.
 
-    What is not among ``steps`` leaves the images as they are, and the draws of the other steps too.
+    What is not among ``steps`` leaves the images as they are, and the draws of the other steps too. ``flip`` mirrors
+    each image with a chance of a half. ``alternating_flip`` mirrors those that are ``flipped``, (N,) bool, in even
+    epochs and the others in odd ones, so that two epochs in a row show every image both ways
+    (https://arxiv.org/abs/2404.00498). ``crop`` moves by up to 4 pixels and fills with zeros, ``shift`` by up to 2 and
+    fills with the mirror image.
     """
     rng = random_stream(seed, Purpose.AUGMENTATION, epoch, batch)
     shifts = rng.integers(-CROP_PADDING, CROP_PADDING, (2, count), dtype=np.int32, endpoint=True)
     flip = rng.random(count) < 0.5
     angle = rng.uniform(-MAX_ANGLE, MAX_ANGLE, count).astype(np.float32)
-    dx, dy = shifts if "crop" in steps else np.zeros_like(shifts)
+    moves = rng.integers(-MAX_SHIFT, MAX_SHIFT, (2, count), dtype=np.int32, endpoint=True)
+    dx, dy = shifts if "crop" in steps else moves if "shift" in steps else np.zeros_like(shifts)
+    if "alternating_flip" in steps:
+        assert flipped is not None
+        flip = flipped ^ (epoch % 2 == 1)
+    elif "flip" not in steps:
+        flip = np.zeros_like(flip)
     return AugmentParameters(
-        flip=flip if "flip" in steps else np.zeros_like(flip),
+        flip=flip,
         dx=dx,
         dy=dy,
         angle=angle if "rotate" in steps else np.zeros_like(angle),
+        reflect="shift" in steps,
     )
+
+
+def draw_flipped(count: int, seed: int) -> np.ndarray:
+    """Which of ``count`` training images ``alternating_flip`` mirrors in even epochs: (count,) bool."""
+    return random_stream(seed, Purpose.FLIPS).random(count) < 0.5
 
 
 def augment_batch(images: Any, parameters: AugmentParameters, size: int, resampling: str = "smooth") -> Any:
@@ -66,7 +89,8 @@ def augment_batch(images: Any, parameters: AugmentParameters, size: int, resampl
 
     ``"smooth"`` resamples once for flip, crop and rotation together, by cubic convolution (R. Keys, 1981,
     https://doi.org/10.1109/TASSP.1981.1163711), and so keeps what a rotation brings in from beyond the crop.
-    ``"pil"`` crops, then rotates with the nearest pixel, as PIL does to the pixel.
+    ``"pil"`` crops, then rotates with the nearest pixel, as PIL does to the pixel. Where the mirror image fills what a
+    crop gains, pixels move as they are with either.
 
     Args:
         images: (N, H, W, 3) uint8 array or tensor.
@@ -79,7 +103,7 @@ def augment_batch(images: Any, parameters: AugmentParameters, size: int, resampl
     """
     images = ops.convert_to_tensor(images)
     move = {"smooth": _move_smoothly, "pil": _move_as_pil}[resampling]
-    return prepare_batch(move(images, parameters), size)
+    return prepare_batch((_move_pixels if parameters.reflect else move)(images, parameters), size)
 
 
 def prepare_batch(images: Any, size: int) -> Any:
@@ -106,11 +130,30 @@ def _move_smoothly(images: Any, parameters: AugmentParameters) -> Any:
     return _engine.read_cubic(ops.cast(images, "float32"), x, y)
 
 
-def _move_as_pil(images: Any, parameters: AugmentParameters) -> Any:
+def _move_pixels(images: Any, parameters: AugmentParameters) -> Any:
+    columns, rows = _crop_positions(images, parameters)
+    _, height, width, _ = images.shape
+    columns, rows = _reflect(columns, width), _reflect(rows, height)
+    return read_pixels(images, _engine.beside(images, columns[:, None, :]), _engine.beside(images, rows[:, :, None]))
+
+
+def _reflect(positions: np.ndarray, length: int) -> np.ndarray:
+    """Positions up to ``length - 1`` beyond either end of an axis, mirrored at its first and last pixel."""
+    positions = np.abs(positions)
+    return np.where(positions < length, positions, 2 * (length - 1) - positions)
+
+
+def _crop_positions(images: Any, parameters: AugmentParameters) -> tuple[np.ndarray, np.ndarray]:
+    """The columns (N, W) and rows (N, H), int32, of the image that a flipped and cropped one shows."""
     _, height, width, _ = images.shape
     columns = np.arange(width, dtype=np.int32) + parameters.dx[:, None]
     columns = np.where(parameters.flip[:, None], width - 1 - columns, columns)
-    rows = np.arange(height, dtype=np.int32) + parameters.dy[:, None]
+    return columns, np.arange(height, dtype=np.int32) + parameters.dy[:, None]
+
+
+def _move_as_pil(images: Any, parameters: AugmentParameters) -> Any:
+    _, height, width, _ = images.shape
+    columns, rows = _crop_positions(images, parameters)
     cropped = read_pixels(images, _engine.beside(images, columns[:, None, :]), _engine.beside(images, rows[:, :, None]))
     # PIL steps through the image in 16.16 fixed point. Doing the same picks the same pixels on every engine.
     matrices = _rotation(parameters.angle, height, width)

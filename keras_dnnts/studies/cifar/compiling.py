@@ -5,28 +5,58 @@ from typing import Any
 import keras
 from keras import ops
 
-from keras_dnnts.backend import Adam
+from keras_dnnts.backend import Adam, Muon
 from keras_dnnts.running.callbacks.epochs import PLAIN_LOSS
 from keras_dnnts.studies.cifar.config import CifarConfig
 
 
-def compile_model(model: keras.Model, config: CifarConfig) -> None:
+def compile_model(model: keras.Model, config: CifarConfig, steps_per_epoch: int) -> None:
     """Compile a network for training as a config says, at the rate of the first epoch."""
     metrics: list[Any] = [keras.metrics.SparseCategoricalAccuracy(name="accuracy")]
     if config.label_smoothing or model.losses:
         metrics.append(keras.metrics.SparseCategoricalCrossentropy(name=PLAIN_LOSS, from_logits=True))
-    model.compile(optimizer=build_optimizer(config), loss=build_loss(config), metrics=metrics)
+    model.compile(optimizer=build_optimizer(config, steps_per_epoch), loss=build_loss(config), metrics=metrics)
 
 
-def build_optimizer(config: CifarConfig) -> keras.optimizers.Optimizer:
+def build_optimizer(config: CifarConfig, steps_per_epoch: int) -> keras.optimizers.Optimizer:
     """The optimizer of a config: all compute as PyTorch's, but that weight decay does not pass through sgd's momentum.
 
-    ``adamw`` is https://arxiv.org/abs/1711.05101; all weights decay, biases and normalisation included.
+    ``adamw`` is https://arxiv.org/abs/1711.05101; all weights decay, biases and normalisation included. With weight
+    averaging, ``fit`` ends with the average.
     """
-    rate, decay = config.learning_rate_of(epoch=0), config.weight_decay or None
+    rate, decay = _learning_rate(config, steps_per_epoch), config.weight_decay or None
+    averaging: dict[str, Any] = {}
+    if config.weight_averaging:
+        averaging = {"use_ema": True, "ema_momentum": config.weight_averaging}
     if config.optimizer == "sgd":
-        return keras.optimizers.SGD(rate, momentum=config.momentum, weight_decay=decay)
-    return Adam(rate, weight_decay=decay)
+        return keras.optimizers.SGD(rate, momentum=config.momentum, weight_decay=decay, **averaging)
+    if config.optimizer == "muon":
+        return _build_muon(config, rate, decay, averaging)
+    return Adam(rate, weight_decay=decay, **averaging)
+
+
+def _learning_rate(config: CifarConfig, steps_per_epoch: int) -> Any:
+    assert config.epochs is not None
+    rate = config.learning_rate_of(epoch=0)
+    if config.schedule != "linear_by_step":
+        return rate
+    return keras.optimizers.schedules.PolynomialDecay(rate, config.epochs * steps_per_epoch, end_learning_rate=0.0)
+
+
+def _build_muon(config: CifarConfig, rate: Any, decay: float | None, averaging: dict[str, Any]) -> Muon:
+    assert config.batch_size is not None and config.bias_learning_rate is not None
+    assert config.dense_learning_rate is not None and config.learning_rate is not None
+    # Their rates are for the gradient of a batch's summed loss; Keras's loss is the mean.
+    to_ratio = config.batch_size / config.learning_rate
+    return Muon(
+        rate,
+        momentum=config.momentum,
+        bias_ratio=config.bias_learning_rate * to_ratio,
+        dense_ratio=config.dense_learning_rate * to_ratio,
+        weight_decay=decay,
+        initial_rate=config.learning_rate,
+        **averaging,
+    )
 
 
 def build_loss(config: CifarConfig) -> keras.losses.Loss:

@@ -8,23 +8,25 @@ from typing import Any, ClassVar
 
 from keras_dnnts.config import Config, option
 from keras_dnnts.errors import UserError, option_name
-from keras_dnnts.studies.cifar.architectures import ARCHITECTURES, find_architecture
+from keras_dnnts.studies.cifar.architectures import ARCHITECTURES, Architecture, find_architecture
 from keras_dnnts.studies.cifar.recipes import (
     AUGMENTATION_STEPS,
     EVALUATIONS,
+    INSTEAD_OF,
     KNOBS,
     LOSSES,
     OPTIMIZERS,
+    PRECISIONS,
     RECIPES,
     RESAMPLINGS,
     SCHEDULES,
+    TRAINING_SETS,
     WEIGHTS,
     is_flip,
     resolve,
 )
 
 DATASETS = ("auto", "cifar10", "digits")
-PRECISIONS = ("float32", "bfloat16")
 
 # Beyond these, slips of the finger fill the memory or the disk, or never end.
 MOST_EPOCHS = 1_000_000
@@ -52,7 +54,7 @@ class CifarConfig(Config):
 
     arch: str | None = option(
         None,
-        "Network: alexnet, resnet50, linear (softmax regression), or your own as FILE.py:FUNCTION.",
+        "Network: alexnet, resnet50, airbench, linear (softmax regression), or your own as FILE.py:FUNCTION.",
         "Model",
         suggestions=tuple(ARCHITECTURES),
         default="the recipe's, alexnet",
@@ -80,11 +82,18 @@ class CifarConfig(Config):
     )
     image_size: int | None = option(
         None,
-        "Image side in pixels, at least 63 (alexnet) or 33 (resnet50).",
+        "Image side in pixels, at least 63 (alexnet), 33 (resnet50) or 17 (airbench).",
         "Data",
         at_least=1,
         at_most=LARGEST_IMAGE_SIZE,
         default="the recipe's, 224, or 32 (linear); your own images: from 32 to 96, by their median side",
+    )
+    train_on: str | None = option(
+        None,
+        "Which training images to train on: their training part, or all that are not tested on, without validation.",
+        "Data",
+        choices=TRAINING_SETS,
+        default=OF_RECIPE,
     )
     width: float = option(
         1.0, "Multiplies the number of channels or units of every layer.", "Model", above=0, at_most=LARGEST_WIDTH
@@ -118,7 +127,7 @@ class CifarConfig(Config):
     )
     optimizer: str | None = option(
         None,
-        "Optimizer; adamw is adam with decoupled weight decay.",
+        "Optimizer; adamw is adam with decoupled weight decay, muon orthogonalises the steps of convolutions.",
         "Training",
         choices=OPTIMIZERS,
         default="the recipe's, adam",
@@ -126,17 +135,30 @@ class CifarConfig(Config):
     learning_rate: float | None = option(
         None, "Initial learning rate.", "Training", above=0, default="the recipe's, 0.001 (alexnet), 0.0001 (resnet50)"
     )
-    momentum: float | None = option(None, "Momentum of sgd.", "Training", at_least=0, default="the recipe's, 0.9")
+    bias_learning_rate: float | None = option(
+        None,
+        "Initial learning rate of biases with muon, for the gradient summed over a batch.",
+        "Training",
+        above=0,
+        default="the recipe's, 0.05",
+    )
+    dense_learning_rate: float | None = option(
+        None, "Likewise of dense layers.", "Training", above=0, default="the recipe's, 0.5"
+    )
+    momentum: float | None = option(
+        None, "Momentum of sgd, and of convolutions with muon.", "Training", at_least=0, default="the recipe's, 0.9"
+    )
     weight_decay: float | None = option(
         None,
-        "Weight decay per step, multiplied by the learning rate (adamw, sgd).",
+        "Weight decay per step: multiplied by the learning rate (adamw, sgd), or by its share of the initial one, and "
+        "not of convolutions (muon).",
         "Training",
         at_least=0,
         default="the recipe's, 0.01 (adamw), 0 (sgd)",
     )
     schedule: str | None = option(
         None,
-        "Learning-rate schedule: constant, in steps, or falling to zero (linear, cosine).",
+        "Learning-rate schedule: constant, in steps, or falling to zero by epoch (linear, cosine) or by step.",
         "Training",
         choices=SCHEDULES,
         default="the recipe's, step",
@@ -156,7 +178,7 @@ class CifarConfig(Config):
         "Random augmentation of training images: any of the choices, or none.",
         "Training",
         choices=AUGMENTATION_STEPS,
-        default="the recipe's, all",
+        default="the recipe's, flip,crop,rotate",
     )
     no_flip: bool = option(
         False, "Leave flips out of the augmentation: for images whose left and right matter.", "Training"
@@ -168,6 +190,14 @@ class CifarConfig(Config):
         choices=RESAMPLINGS,
         default=OF_RECIPE,
     )
+    initial_image_size: int | None = option(
+        None,
+        "Image side in the first quarter of the epochs, which grows to the image size by half of them (airbench).",
+        "Training",
+        at_least=1,
+        at_most=LARGEST_IMAGE_SIZE,
+        default="the recipe's, or the image size",
+    )
     weights: str | None = option(
         None,
         "Which weights are kept: those of the epoch with the lowest validation loss, or the last.",
@@ -175,11 +205,24 @@ class CifarConfig(Config):
         choices=WEIGHTS,
         default=OF_RECIPE,
     )
+    weight_averaging: float | None = option(
+        None,
+        "Decay per step of an exponential moving average of the weights, which is what is kept; 0 averages nothing.",
+        "Training",
+        at_least=0,
+        default="the recipe's, 0",
+    )
     evaluation: str | None = option(
         None,
         "Whether validation and test images are augmented too.",
         "Training",
         choices=EVALUATIONS,
+        default=OF_RECIPE,
+    )
+    multi_crop: bool | None = option(
+        None,
+        "Also measure the mean answer to six views of each test image: mirrored or not, shifted by a pixel or not.",
+        "Training",
         default=OF_RECIPE,
     )
     patience: int | None = option(
@@ -189,8 +232,12 @@ class CifarConfig(Config):
         at_least=0,
         default="the recipe's, 3",
     )
-    precision: str = option(
-        "float32", "Precision of the computation; weights and loss stay float32.", "Engine", choices=PRECISIONS
+    precision: str | None = option(
+        None,
+        "Precision of the computation; weights and loss stay float32. auto: bfloat16 where it is known to be faster.",
+        "Engine",
+        choices=PRECISIONS,
+        default="the recipe's, float32",
     )
     embedding_images: int = option(2000, "Maximum number of test images in the t-SNE maps.", "Output", at_least=2)
     checkpoint_seconds: float = option(
@@ -213,6 +260,8 @@ class CifarConfig(Config):
         assert self.augmentation is not None and self.image_size is not None
         steps = tuple(step for step in AUGMENTATION_STEPS if step in self.augmentation)
         object.__setattr__(self, "augmentation", steps)
+        self._check_steps(steps)
+        self._settle_initial_size(architecture)
         if self.image_size < architecture.minimum_image_size:
             raise UserError(
                 f"{option_name('image_size')} {self.image_size} is too small for {self.arch}: "
@@ -221,6 +270,8 @@ class CifarConfig(Config):
         self._check_pretrained()
         self._check_below_one("momentum")
         self._check_below_one("label_smoothing")
+        self._check_below_one("weight_averaging")
+        self._check_without_validation()
         if self.optimizer == "adam" and self.weight_decay:
             raise UserError(
                 f"{option_name('weight_decay')} is {self.weight_decay}: {option_name('optimizer')} adam takes none: "
@@ -246,6 +297,36 @@ class CifarConfig(Config):
                     "it out"
                 )
 
+    def _check_steps(self, steps: tuple[str, ...]) -> None:
+        for step, others in INSTEAD_OF.items():
+            if step in steps and (other := next((one for one in others if one in steps), None)):
+                raise UserError(f"{option_name('augmentation')} {step} goes without {other}: leave one of them out")
+
+    def _settle_initial_size(self, architecture: Architecture) -> None:
+        size, full = self.initial_image_size, self.image_size
+        assert full is not None
+        if size is None:
+            return
+        if not self.is_given("initial_image_size") and (not architecture.any_size or size >= full):
+            object.__setattr__(self, "initial_image_size", None)
+        elif not architecture.any_size:
+            raise UserError(f"{option_name('initial_image_size')} {size}: {self.arch} takes images of one size only")
+        elif not architecture.minimum_image_size <= size <= full:
+            raise UserError(
+                f"{option_name('initial_image_size')} is {size}: it must be from {architecture.minimum_image_size} "
+                f"to the image size, {full}"
+            )
+
+    def _check_without_validation(self) -> None:
+        if self.train_on != "all":
+            return
+        for name, wanted in (("weights", "last"), ("patience", 0)):
+            if getattr(self, name) != wanted:
+                raise UserError(
+                    f"{option_name('train_on')} all leaves no images for validation, which {option_name(name)} "
+                    f"{getattr(self, name)} needs: use {option_name(name)} {wanted} or {option_name('train_on')} part"
+                )
+
     def _check_below_one(self, name: str) -> None:
         if not getattr(self, name) < 1:
             raise UserError(f"{option_name(name)} is {getattr(self, name)}: it must be less than 1")
@@ -264,17 +345,28 @@ class CifarConfig(Config):
         """The rate of an epoch, the first being 0: the schedule's share of ``learning_rate``.
 
         ``step`` multiplies by ``step_factor`` after every ``step_epochs``; ``linear`` and ``cosine``
-        (https://arxiv.org/abs/1608.03983, without restarts) would reach 0 in the epoch after the last.
+        (https://arxiv.org/abs/1608.03983, without restarts) would reach 0 in the epoch after the last;
+        ``linear_by_step`` is ``linear`` at the first step of an epoch and falls within it too.
         """
         assert self.learning_rate is not None and self.epochs is not None
         assert self.step_factor is not None and self.step_epochs is not None
         if self.schedule == "step":
             return self.learning_rate * self.step_factor ** (epoch // self.step_epochs)
-        if self.schedule == "linear":
+        if self.schedule in ("linear", "linear_by_step"):
             return self.learning_rate * (1 - epoch / self.epochs)
         if self.schedule == "cosine":
             return self.learning_rate * (1 + math.cos(math.pi * epoch / self.epochs)) / 2
         return self.learning_rate
+
+    def image_size_of(self, epoch: int) -> int:
+        """The side of training images in an epoch, the first being 0: ``initial_image_size`` for a quarter of them,
+        half-way to ``image_size`` for another quarter, then that (progressive resizing,
+        https://arxiv.org/abs/2104.00298).
+        """
+        assert self.image_size is not None and self.epochs is not None
+        first, last = self.initial_image_size or self.image_size, self.image_size
+        share = epoch / self.epochs
+        return first if share < 1 / 4 else (first + last) // 2 if share < 1 / 2 else last
 
 
 def complete(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from keras_dnnts.own_models import is_own_model, source_hash, split_own_model
 from keras_dnnts.studies.cifar.config import CifarConfig
 from keras_dnnts.studies.cifar.findings import name_missing_classes
 from keras_dnnts.studies.cifar.fitting_to_data import describe_fit, fit_image_size, fit_training, measure_own_images
+from keras_dnnts.studies.cifar.precision import settle_precision
 from keras_dnnts.studies.cifar.pretrained import resolve_pretrained
 
 BUILDER = "keras_dnnts.datasets.cifar10.builder:KerasDnntsCifar10"
@@ -62,6 +63,8 @@ class CifarData:
         missing: dict[str, set[int]] = {}
         for split in self.splits.values():
             for part, labels in zip(PARTS, select_labels(self.dataset, split), strict=True):
+                if not len(labels):
+                    continue  # no image at all is no missing class
                 missing.setdefault(part, set()).update(set(range(len(self.dataset.classes))) - set(labels.tolist()))
         return {part: [self.dataset.classes[i] for i in sorted(labels)] for part, labels in missing.items() if labels}
 
@@ -137,7 +140,10 @@ def load_data(config: CifarConfig) -> CifarData:
     largest_side = size.get("image_size", config.image_size)
     dataset = load_image_dataset(config.dataset, data_dir, config.dataset_name, largest_side, config.skip_bad)
     copies = find_copies(dataset)
-    splits = {seed: split_images(dataset, seed, config.train_images, copies.train) for seed in config.all_seeds}
+    all_of_them = config.train_on == "all"
+    splits = {
+        seed: split_images(dataset, seed, config.train_images, copies.train, all_of_them) for seed in config.all_seeds
+    }
     data = CifarData(dataset, splits, copies)
     _check_classes(data)
     fitted = {"batch_size": _fit_batch_size(config, data.train_images)}
@@ -156,12 +162,13 @@ def resolve(config: CifarConfig, data: CifarData) -> dict[str, Any]:
     """The fields that the data have settled.
 
     These are the data set that ``"auto"`` turned out to be, a batch size that was not given, which is at most the
-    training part, what a person's own images settle (:mod:`keras_dnnts.studies.cifar.fitting_to_data`), and the file
-    and hash of the weights to start from.
+    training part, the precision that ``"auto"`` means on this machine, what a person's own images settle
+    (:mod:`keras_dnnts.studies.cifar.fitting_to_data`), and the file and hash of the weights to start from.
     """
+    settled = {"precision": settle_precision(config), **data.settled}
     if config.data_dir is not None or config.dataset != "auto":
-        return dict(data.settled)
-    return {**data.settled, "dataset": "digits" if data.dataset.stand_in else "cifar10"}
+        return settled
+    return {**settled, "dataset": "digits" if data.dataset.stand_in else "cifar10"}
 
 
 def list_choices(data: CifarData) -> list[str]:

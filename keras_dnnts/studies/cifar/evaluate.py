@@ -11,9 +11,12 @@ from sklearn.neighbors import NearestNeighbors
 
 from keras_dnnts.random_streams import Purpose, derive_seed
 from keras_dnnts.studies.cifar.architectures import PENULTIMATE
+from keras_dnnts.studies.cifar.image_batches import FixedViews, ImageBatches
 
 NEIGHBOURS = 10
 PERPLEXITY = 30.0
+VIEWS = ((0.5, 0), (0.25, -1), (0.25, 1))
+"""Of multi-crop evaluation: each one's share, and by how many pixels it is moved down and right."""
 
 
 def predict(model: Any, batches: Any) -> np.ndarray:
@@ -21,6 +24,19 @@ def predict(model: Any, batches: Any) -> np.ndarray:
     images.
     """
     return np.asarray(model.predict(batches, verbose=0), np.float32)
+
+
+def predict_views(model: Any, batches: ImageBatches) -> np.ndarray:
+    """Return a model's mean outputs (N, D) float32 over six views of each image, as airbench94 weighs them.
+
+    The image counts for a half, and the image moved by one pixel up and left, and down and right, for a quarter each;
+    half of either is its mirror image (https://arxiv.org/abs/2404.00498).
+    """
+    total: Any = 0.0
+    for share, offset in VIEWS:
+        for flip in (False, True):
+            total = total + share / 2 * predict(model, FixedViews(batches, flip, offset))
+    return total
 
 
 def has_features(model: keras.Model) -> bool:
@@ -63,6 +79,8 @@ def compute_activations(
 def embed(features: np.ndarray, seed: int) -> np.ndarray:
     """Place features (N, D) float32 on a plane by t-SNE (https://jmlr.org/papers/v9/vandermaaten08a.html).
 
+    Features that are all alike come to lie at 0.
+
     Returns:
         (N, 2) float32.
 
@@ -71,6 +89,8 @@ def embed(features: np.ndarray, seed: int) -> np.ndarray:
     >>> embed(np.random.default_rng(0).normal(size=(20, 5)), seed=0).shape
     (20, 2)
     """
+    if not np.ptp(features, axis=0).any():
+        return np.zeros((len(features), 2), np.float32)  # all in one place: there is nothing to tell apart
     perplexity = min(PERPLEXITY, (len(features) - 1) / 3)
     state = derive_seed(seed, Purpose.EMBEDDING)
     return TSNE(init="pca", perplexity=perplexity, random_state=state).fit_transform(features.astype(np.float32))

@@ -47,7 +47,7 @@ def export(saved: SavedModel, length: int | None, backend: str) -> Exported:
     model = in_float32(load_network(saved, backend), {})
     # It imports Keras, whose engine has been chosen only now.
     onnx_graph = importlib.import_module("keras_dnnts.studies.cifar.onnx_graph")
-    return Exported(build_model(onnx_graph.build_image_graph(model), about, metadata), inputs, model)
+    return Exported(build_model(onnx_graph.build_image_graph(model, config.image_size), about, metadata), inputs, model)
 
 
 def in_float32(model: Any, objects: dict[str, Any]) -> Any:

@@ -88,6 +88,8 @@ def plot_history(results: Mapping[str, Result], quantity: str, ax: Axes | None =
     for i, (label, result) in enumerate(results.items()):
         for j, (part, (part_name, line)) in enumerate(PARTS.items()):
             values = result.arrays[f"history_{part}_{quantity}"]
+            if np.isnan(values).all():
+                continue  # a run without validation
             colour = shades[i if len(results) > 1 else j]
             epochs = np.arange(1, values.shape[1] + 1)
             name = f"{label}, {part_name}" if len(results) > 1 else part_name

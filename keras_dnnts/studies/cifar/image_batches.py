@@ -1,6 +1,6 @@
 """Batches of images for ``fit``, ``evaluate`` and ``predict``, made where the model computes."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import keras
@@ -9,7 +9,13 @@ from keras import ops
 
 from keras_dnnts.datasets.image_dataset import LabelledImages
 from keras_dnnts.random_streams import Purpose, random_stream
-from keras_dnnts.studies.cifar.augment import augment_batch, draw_parameters, prepare_batch
+from keras_dnnts.studies.cifar.augment import (
+    AugmentParameters,
+    augment_batch,
+    draw_flipped,
+    draw_parameters,
+    prepare_batch,
+)
 
 
 class ImageBatches(keras.utils.PyDataset):
@@ -21,7 +27,7 @@ class ImageBatches(keras.utils.PyDataset):
     Args:
         data: images (N, H, W, 3) uint8 and labels (N,) int32.
         batch_size: number of images a batch; the last may have fewer.
-        image_size: S.
+        image_size: S, or what makes it from the number of the epoch.
         seed: of order and augmentation.
         shuffled: whether every epoch has its own order.
         augmentation: steps of :func:`keras_dnnts.studies.cifar.augment.draw_parameters`; none for images as they are.
@@ -43,7 +49,7 @@ class ImageBatches(keras.utils.PyDataset):
         self,
         data: LabelledImages,
         batch_size: int,
-        image_size: int,
+        image_size: int | Callable[[int], int],
         seed: int = 0,
         shuffled: bool = False,
         augmentation: Collection[str] = (),
@@ -53,18 +59,21 @@ class ImageBatches(keras.utils.PyDataset):
         super().__init__()
         images, labels = data
         self.images = len(images)
-        self.batch_size, self.image_size, self.seed = batch_size, image_size, seed
+        self.batch_size, self.seed = batch_size, seed
+        self._size_of = image_size if callable(image_size) else lambda epoch: image_size
         self.shuffled, self.first_batch = shuffled, first_batch
         self.augmentation, self.resampling = augmentation, resampling
+        self._flipped = draw_flipped(self.images, seed) if "alternating_flip" in augmentation else None
         self._images, self._labels = ops.convert_to_tensor(images), ops.convert_to_tensor(labels)
         self.start_epoch(0)
 
     def start_epoch(self, epoch: int) -> None:
         """Turn to an epoch, counted from 0."""
-        self._epoch = epoch
+        self._epoch, self.image_size = epoch, self._size_of(epoch)
         order = np.arange(self.images, dtype=np.int32)
         if self.shuffled:
             random_stream(self.seed, Purpose.ORDER, epoch).shuffle(order)
+        self._numbers = order
         # The whole order at once: an index less to send with every batch.
         self._order = ops.convert_to_tensor(order)
 
@@ -72,30 +81,73 @@ class ImageBatches(keras.utils.PyDataset):
         """Number of batches."""
         return -(-self.images // self.batch_size)
 
+    def take(self, index: int) -> tuple[Any, Any]:
+        """Return the images (n, H, W, 3) uint8 and labels of a batch of this epoch as they are."""
+        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
+        return ops.take(self._images, chosen, axis=0), ops.take(self._labels, chosen, axis=0)
+
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """Return the images and labels of a batch of this epoch."""
-        chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        images = ops.take(self._images, chosen, axis=0)
-        labels = ops.take(self._labels, chosen, axis=0)
+        batch = slice(index * self.batch_size, (index + 1) * self.batch_size)
+        images, labels = self.take(index)
         if not self.augmentation:
             return prepare_batch(images, self.image_size), labels
         number = self.first_batch + index
-        parameters = draw_parameters(len(images), self.seed, self._epoch, number, self.augmentation)
+        flipped = None if self._flipped is None else self._flipped[self._numbers[batch]]
+        parameters = draw_parameters(len(images), self.seed, self._epoch, number, self.augmentation, flipped)
         return augment_batch(images, parameters, self.image_size, self.resampling), labels
 
 
-class FirstAndLastBatch(keras.utils.PyDataset):
-    """The first and the last of some batches: one of every size they have."""
+class FixedViews(keras.utils.PyDataset):
+    """Images in the batches of others, each mirrored, moved by a fixed offset, or both.
 
-    def __init__(self, batches: ImageBatches) -> None:
+    Args:
+        batches: whose images they are; what is random in these is left out.
+        flip: whether to mirror left and right.
+        offset: number of pixels by which an image moves down and right; its mirror image fills what it gains.
+    """
+
+    def __init__(self, batches: ImageBatches, flip: bool, offset: int) -> None:
         super().__init__()
-        self._batches = batches
-        self._numbers = sorted({0, len(batches) - 1})
+        self._batches, self._flip, self._offset = batches, flip, offset
 
     def __len__(self) -> int:
         """Number of batches."""
-        return len(self._numbers)
+        return len(self._batches)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """Return the images and labels of a batch."""
-        return self._batches[self._numbers[index]]
+        images, labels = self._batches.take(index)
+        count = len(images)
+        moved = np.full(count, -self._offset, np.int32)
+        parameters = AugmentParameters(
+            flip=np.full(count, self._flip), dx=moved, dy=moved, angle=np.zeros(count, np.float32), reflect=True
+        )
+        return augment_batch(images, parameters, self._batches.image_size), labels
+
+
+class OneOfEachShape(keras.utils.PyDataset):
+    """Batches of every shape that some batches have in any epoch.
+
+    Args:
+        batches: are back in epoch 0 once the last one was asked for.
+        epochs: numbers of epochs, one for every size of images.
+    """
+
+    def __init__(self, batches: ImageBatches, epochs: Sequence[int] = (0,)) -> None:
+        super().__init__()
+        self._batches = batches
+        numbers = sorted({0, len(batches) - 1})
+        self._places = [(epoch, number) for epoch in epochs for number in numbers]
+
+    def __len__(self) -> int:
+        """Number of batches."""
+        return len(self._places)
+
+    def __getitem__(self, index: int) -> tuple[Any, Any]:
+        """Return the images and labels of a batch."""
+        epoch, number = self._places[index]
+        self._batches.start_epoch(epoch)
+        images, labels = self._batches[number]
+        self._batches.start_epoch(0)
+        return images, labels

@@ -77,6 +77,8 @@ def _chart_epochs(results: Mapping[str, Result], quantity: str) -> Chart:
     for i, (label, result) in enumerate(results.items()):
         for j, (part, name) in enumerate((("train", "training"), ("validation", "validation"))):
             values = result.arrays[f"history_{part}_{quantity}"]
+            if np.isnan(values).all():
+                continue  # a run without validation
             series.append(
                 Series(
                     name if alone else f"{label}, {name}",

@@ -107,7 +107,8 @@ def load_network(saved: SavedModel, backend: str, device: str = "auto") -> Any:
     model = load_keras_model(saved, backend, device)
     size, classes = config.image_size, len(saved.classes)
     shapes = getattr(model, "input_shape", None), getattr(model, "output_shape", None)
-    if shapes != ((None, size, size, 3), (None, classes)):
+    taken = [(None, side, side, 3) for side in (size, None)]  # the second takes images of any size
+    if shapes[0] not in taken or shapes[1] != (None, classes):
         raise UserError(f"{saved.path}: is not the model that {saved.path.parent} describes; restore it")
     return model
 

@@ -3,14 +3,18 @@
 from collections.abc import Mapping
 from typing import Any
 
-OPTIMIZERS = ("adam", "adamw", "sgd")
-SCHEDULES = ("constant", "step", "linear", "cosine")
+OPTIMIZERS = ("adam", "adamw", "sgd", "muon")
+SCHEDULES = ("constant", "step", "linear", "cosine", "linear_by_step")
 LOSSES = ("cross_entropy",)
-AUGMENTATION_STEPS = ("flip", "crop", "rotate")
+AUGMENTATION_STEPS = ("flip", "alternating_flip", "crop", "shift", "rotate")
 """In the order in which they are done."""
+INSTEAD_OF = {"alternating_flip": ("flip",), "shift": ("crop", "rotate")}
+"""Steps that others do without."""
 RESAMPLINGS = ("smooth", "pil")
 WEIGHTS = ("best", "last")
 EVALUATIONS = ("plain", "augmented")
+TRAINING_SETS = ("part", "all")
+PRECISIONS = ("float32", "bfloat16", "auto")
 
 SOUND: Mapping[str, Any] = {
     "arch": "alexnet",
@@ -23,21 +27,54 @@ SOUND: Mapping[str, Any] = {
     "batch_size": 128,
     "loss": "cross_entropy",
     "label_smoothing": 0.0,
-    "augmentation": AUGMENTATION_STEPS,
+    "augmentation": ("flip", "crop", "rotate"),
     "resampling": "smooth",
+    "initial_image_size": None,
+    "train_on": "part",
     "weights": "best",
+    "weight_averaging": 0.0,
     "evaluation": "plain",
+    "multi_crop": False,
     "patience": 3,
+    "precision": "float32",
+}
+FAST: Mapping[str, Any] = {
+    **SOUND,
+    "arch": "airbench",
+    "image_size": 32,
+    "initial_image_size": 24,
+    "optimizer": "muon",
+    "learning_rate": 0.08,
+    "momentum": 0.8,
+    "bias_learning_rate": 0.053,
+    "dense_learning_rate": 1.0,
+    "weight_decay": 1e-3,
+    "schedule": "linear_by_step",
+    "epochs": 8,
+    "batch_size": 500,
+    "label_smoothing": 0.1,
+    "augmentation": ("alternating_flip", "shift"),
+    "train_on": "all",
+    "weights": "last",
+    "multi_crop": True,
+    "patience": 0,
+    "precision": "auto",
 }
 RECIPES: dict[str, Mapping[str, Any]] = {
     "sound": SOUND,
     "reference": {**SOUND, "resampling": "pil", "weights": "last", "evaluation": "augmented"},
+    "fast": FAST,
 }
 """By name. A recipe may choose network and image size, and never the data or their split."""
 
 # What neither the recipe nor the network chooses.
 WEIGHT_DECAYS = {"adam": 0.0, "adamw": 0.01, "sgd": 0.0}
-OTHERWISE: Mapping[str, Any] = {"learning_rate": 1e-3, "step_factor": 1.0}
+OTHERWISE: Mapping[str, Any] = {
+    "learning_rate": 1e-3,
+    "bias_learning_rate": 0.05,
+    "dense_learning_rate": 0.5,
+    "step_factor": 1.0,
+}
 KNOBS = (*SOUND, *OTHERWISE, "weight_decay")
 
 

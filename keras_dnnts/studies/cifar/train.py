@@ -9,12 +9,14 @@ from typing import Any
 
 import keras
 import numpy as np
+from keras import ops
 
 from keras_dnnts.analysis import count_confusions, mean_cross_entropy, measure_accuracy, wilson_interval
 from keras_dnnts.datasets.image_dataset import LabelledImages
 from keras_dnnts.datasets.image_split import select_parts, select_test_paths
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.own_models import describe_code, is_own_model
+from keras_dnnts.random_streams import Purpose, random_stream
 from keras_dnnts.running.callbacks import (
     Checkpoint,
     EarlyStopping,
@@ -23,6 +25,7 @@ from keras_dnnts.running.callbacks import (
     EpochProgress,
     EpochStart,
     FirstEpochSnapshot,
+    LearningRateLog,
     ModelState,
 )
 from keras_dnnts.running.callbacks.checkpoint import Stateful
@@ -31,10 +34,17 @@ from keras_dnnts.running.run import Run
 from keras_dnnts.running.seeding import seed_all
 from keras_dnnts.studies.cifar import HISTORY
 from keras_dnnts.studies.cifar.architectures import find_architecture, find_taps
+from keras_dnnts.studies.cifar.augment import prepare_batch
 from keras_dnnts.studies.cifar.compiling import compile_model
 from keras_dnnts.studies.cifar.config import CifarConfig
 from keras_dnnts.studies.cifar.data import CifarData
-from keras_dnnts.studies.cifar.evaluate import build_feature_extractor, has_features, neighbour_accuracy, predict
+from keras_dnnts.studies.cifar.evaluate import (
+    build_feature_extractor,
+    has_features,
+    neighbour_accuracy,
+    predict,
+    predict_views,
+)
 from keras_dnnts.studies.cifar.illustrate import (
     ImageSet,
     draw,
@@ -46,11 +56,13 @@ from keras_dnnts.studies.cifar.illustrate import (
     show_images,
     show_mistakes,
 )
-from keras_dnnts.studies.cifar.image_batches import FirstAndLastBatch, ImageBatches
+from keras_dnnts.studies.cifar.image_batches import ImageBatches, OneOfEachShape
+from keras_dnnts.studies.cifar.precision import settle_precision
 from keras_dnnts.studies.cifar.transfer import freeze, load_pretrained, start_from
 from keras_dnnts.study import SeedOutcome
 
 DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
+ADAPTED_TO = 5000  # training images
 SHOWN_ACTIVATIONS = 4  # test images, each of a class of its own
 COLUMNS = [field.name for field in dataclasses.fields(Epoch)]
 
@@ -116,11 +128,24 @@ class CifarTraining:
         model = self._built.pop(seed, None)
         if model is None:
             model = self._build(seed)
-        compile_model(model, config)
+        if config.pretrained is None:
+            self._adapt(model, train, seed)
+        compile_model(model, config, len(batches[0]))
         test_images = ImageSet(*test, select_test_paths(self.data.dataset, self.data.splits[seed]))
         embedded = draw(test_images, config.embedding_images, seed)
         extractor = build_feature_extractor(model) if has_features(model) else None
         return Prepared(model, *batches, test_images, extractor, embedded)
+
+    def _adapt(self, model: keras.Model, train: LabelledImages, seed: int) -> None:
+        """Set what a network computes from training images before it is trained, from some drawn at random."""
+        adapt = find_architecture(str(self.config.arch)).adapt
+        if adapt is None:
+            return
+        images, _ = train
+        rng = random_stream(seed, Purpose.WHITENING)
+        drawn = np.sort(rng.permutation(len(images))[:ADAPTED_TO])
+        assert self.config.image_size is not None
+        adapt(model, ops.convert_to_numpy(prepare_batch(images[drawn], self.config.image_size)))
 
     def train(self, seed: int, prepared: Prepared) -> Trained:
         """Train the epochs that are left."""
@@ -142,20 +167,20 @@ class CifarTraining:
         checkpoint = Checkpoint(learned, parts, save, config.checkpoint_seconds, run.interruption)
         checkpoint.restore(run.directory.checkpoints.load_training(seed))
         if not checkpoint.finished:
-            few = FirstAndLastBatch(prepared.train)
+            few = OneOfEachShape(prepared.train, _first_epochs_of_sizes(config))
             history.compile_seconds += compile_steps(model, lambda: model.fit(few, shuffle=False, verbose=0))
         done = self.steps if checkpoint.finished else checkpoint.epochs * prepared.train.images
         run.progress.skip(done, run.label(seed))
         model.fit(
             prepared.train,
-            validation_data=prepared.validation,
+            validation_data=prepared.validation if prepared.validation.images else None,
             initial_epoch=checkpoint.epochs,
             epochs=checkpoint.epochs if checkpoint.finished else config.epochs,
             shuffle=False,
             verbose=0,
             callbacks=[
                 EpochStart(seed, [prepared.train, prepared.validation]),
-                keras.callbacks.LearningRateScheduler(config.learning_rate_of),
+                _schedule(config),
                 history,
                 EpochProgress(run.progress, run.label(seed), prepared.train, history),
                 *([snapshot] if snapshot is not None else []),
@@ -177,6 +202,9 @@ class CifarTraining:
         copies = self.data.number_test_images(seed)
         accuracy = _measure_accuracy(labels == guesses, copies)
         metrics = {"test_accuracy": accuracy, **self._measure_losses(trained, logits, labels)}
+        if self.config.multi_crop:
+            views = predict_views(prepared.model, prepared.test)
+            metrics["test_accuracy_multi_crop"] = _measure_accuracy(labels == views.argmax(axis=1), copies)
         metrics["images_per_second"] = prepared.train.images * history.epochs_per_second
         self._check_finite(seed, metrics)
         arrays, details = self._illustrate(seed, trained, logits) if seed == self.config.seed else ({}, {})
@@ -224,7 +252,7 @@ class CifarTraining:
 
     def _check_finite(self, seed: int, metrics: dict[str, Any]) -> None:
         for name in ("validation_loss", "test_loss"):
-            if not math.isfinite(metrics[name]):
+            if not math.isfinite(metrics.get(name, 0.0)):
                 what = f"seed {seed}: the {name.replace('_', ' ')} is not finite"
                 raise UserError(f"{what}: {self._advise('history and weights')}")
 
@@ -236,13 +264,16 @@ class CifarTraining:
         history, best_epoch = trained.history, trained.stopping.best_epoch
         # The epoch whose weights the model now has.
         kept = history.epochs[-1 if self.config.weights == "last" else best_epoch - 1]
-        return {
-            "test_loss": mean_cross_entropy(logits, labels),
+        validated = {
             "validation_accuracy": kept.validation_accuracy,
             "validation_loss": kept.validation_loss,
+            "best_epoch": best_epoch,
+        }
+        return {
+            "test_loss": mean_cross_entropy(logits, labels),
+            **(validated if trained.prepared.validation.images else {}),
             "train_loss": kept.train_loss,
             "epochs_run": len(history.epochs),
-            "best_epoch": best_epoch,
             "train_seconds": sum(history.training_seconds),
             "compile_seconds": history.compile_seconds,
         }
@@ -290,7 +321,7 @@ def build_model(config: CifarConfig, classes: int, seed: int) -> keras.Model:
     """
     assert config.arch is not None and config.image_size is not None
     seed_all(seed)
-    with _dtype_policy(DTYPE_POLICIES[config.precision]):
+    with _dtype_policy(DTYPE_POLICIES[settle_precision(config)]):
         model = find_architecture(config.arch).build(config.image_size, classes, config.width, seed)
     if config.freeze:
         freeze(model)
@@ -309,18 +340,31 @@ def _count_parameters(model: keras.Model) -> int:
 def _make_batches(
     config: CifarConfig, train: LabelledImages, validation: LabelledImages, test: LabelledImages, seed: int
 ) -> tuple[ImageBatches, ImageBatches, ImageBatches]:
-    shared: dict[str, Any] = {
-        "batch_size": config.batch_size,
-        "image_size": config.image_size,
-        "seed": seed,
-        "resampling": config.resampling,
-    }
+    shared: dict[str, Any] = {"batch_size": config.batch_size, "seed": seed, "resampling": config.resampling}
     evaluated = shared | {"augmentation": config.augmentation if config.evaluation == "augmented" else ()}
-    train_batches = ImageBatches(train, shuffled=True, augmentation=config.augmentation or (), **shared)
+    evaluated["image_size"] = config.image_size
+    train_batches = ImageBatches(
+        train, image_size=config.image_size_of, shuffled=True, augmentation=config.augmentation or (), **shared
+    )
     # Numbered on, so that no two batches of an epoch are augmented alike.
     validation_batches = ImageBatches(validation, first_batch=len(train_batches), **evaluated)
     after_validation = len(train_batches) + len(validation_batches)
     return train_batches, validation_batches, ImageBatches(test, first_batch=after_validation, **evaluated)
+
+
+def _schedule(config: CifarConfig) -> keras.callbacks.Callback:
+    if config.schedule == "linear_by_step":
+        return LearningRateLog(config.learning_rate_of)
+    return keras.callbacks.LearningRateScheduler(config.learning_rate_of)
+
+
+def _first_epochs_of_sizes(config: CifarConfig) -> list[int]:
+    """For every size of training images, the first epoch that has it."""
+    assert config.epochs is not None
+    first: dict[int, int] = {}
+    for epoch in range(config.epochs):
+        first.setdefault(config.image_size_of(epoch), epoch)
+    return list(first.values())
 
 
 @contextmanager

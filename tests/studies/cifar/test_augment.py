@@ -9,7 +9,13 @@ from PIL import Image, ImageOps
 from scipy.ndimage import map_coordinates
 from sklearn.datasets import load_sample_images
 
-from keras_dnnts.studies.cifar.augment import AugmentParameters, augment_batch, draw_parameters, prepare_batch
+from keras_dnnts.studies.cifar.augment import (
+    AugmentParameters,
+    augment_batch,
+    draw_flipped,
+    draw_parameters,
+    prepare_batch,
+)
 
 pytestmark = pytest.mark.every_engine
 
@@ -116,6 +122,41 @@ def test_draws_cover_their_ranges_evenly():
     counts, _ = np.histogram(drawn.angle, bins=6, range=(-15, 15))
     assert counts.sum() == len(drawn.angle)
     np.testing.assert_allclose(counts / len(drawn.angle), 1 / 6, atol=0.02)
+
+
+@pytest.mark.one_engine
+def test_shifts_cover_their_range_and_leave_other_draws_alone():
+    drawn = draw_parameters(9_000, 3, 0, 0, ("flip", "shift"))
+    assert drawn.reflect and not drawn.angle.any()
+    np.testing.assert_array_equal(drawn.flip, draw_parameters(9_000, 3, 0, 0).flip)
+    for shift in (drawn.dx, drawn.dy):
+        values, counts = np.unique(shift, return_counts=True)
+        assert values.tolist() == list(range(-2, 3))
+        np.testing.assert_allclose(counts / len(shift), 1 / 5, atol=0.02)
+
+
+@pytest.mark.one_engine
+def test_alternating_flips_show_every_image_both_ways_in_two_epochs():
+    flipped = draw_flipped(1000, seed=4)
+    assert 0.45 < flipped.mean() < 0.55 and (flipped != draw_flipped(1000, seed=5)).any()
+    for epoch in range(4):
+        drawn = draw_parameters(1000, 4, epoch, 0, ("alternating_flip",), flipped)
+        np.testing.assert_array_equal(drawn.flip, flipped if epoch % 2 == 0 else ~flipped)
+        assert not drawn.dx.any() and not drawn.reflect
+
+
+@pytest.mark.parametrize("resampling", ["smooth", "pil"])
+def test_shifts_fill_with_the_mirror_image(resampling):
+    images = random_images(12, (9, 13))
+    drawn = draw_parameters(12, 6, 0, 0, ("flip", "shift"))
+    expected = []
+    for image, flip, dx, dy in zip(images, drawn.flip, drawn.dx, drawn.dy, strict=True):
+        padded = np.pad(image, ((2, 2), (2, 2), (0, 0)), mode="reflect")
+        # What is flipped is the image that the crop is taken from.
+        padded = padded[:, ::-1] if flip else padded
+        expected.append(padded[2 + dy : 11 + dy, 2 + dx : 15 + dx])
+    result = augment(images, drawn, 9, resampling)
+    np.testing.assert_allclose(result, prepare(np.stack(expected), 9), atol=1e-5)
 
 
 STEP_SETS = [steps for n in range(4) for steps in itertools.combinations(("flip", "crop", "rotate"), n)]

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from keras_dnnts.studies.cifar.models import build_alexnet, build_resnet50
+from keras_dnnts.studies.cifar.models import build_airbench, build_alexnet, build_resnet50
 from tests.finished_runs import CLASSES, cifar_result
 from tests.names_folders import call
 
@@ -15,7 +15,7 @@ pytestmark = pytest.mark.one_engine
 onnx = pytest.importorskip("onnx")
 onnxruntime = pytest.importorskip("onnxruntime")
 
-BUILDERS = {"alexnet": build_alexnet, "resnet50": build_resnet50}
+BUILDERS = {"airbench": build_airbench, "alexnet": build_alexnet, "resnet50": build_resnet50}
 WIDTH = 1 / 16
 
 
@@ -51,6 +51,7 @@ def export(run, *options):
         ("alexnet", 224),
         pytest.param("resnet50", 33, marks=pytest.mark.every_engine),
         ("resnet50", 46),
+        pytest.param("airbench", 32, marks=pytest.mark.every_engine),
     ],
 )
 def test_outputs_equal_the_keras_models(arch, size, tmp_path, capsys):

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from keras_dnnts.studies.cifar.augment import augment_batch, draw_parameters, prepare_batch
-from keras_dnnts.studies.cifar.image_batches import ImageBatches
+from keras_dnnts.studies.cifar.image_batches import FixedViews, ImageBatches, OneOfEachShape
 
 pytestmark = pytest.mark.every_engine
 
@@ -54,3 +54,42 @@ def test_every_epoch_has_every_image_once_in_its_own_order(data):
         orders.append(np.concatenate([arrays(batches[i])[1] for i in range(3)]).tolist())
         assert sorted(orders[-1]) == list(range(11))
     assert len({tuple(order) for order in orders}) == 3
+
+
+def test_alternating_flips_follow_the_image_wherever_it_stands(data):
+    batches = ImageBatches(data, 4, 7, seed=5, shuffled=True, augmentation=("alternating_flip",))
+    seen = {}
+    for epoch in range(2):
+        batches.start_epoch(epoch)
+        for index in range(3):
+            images, labels = arrays(batches[index])
+            for image, label in zip(images, labels.tolist(), strict=True):
+                seen.setdefault(label, []).append(image)
+    for label, (even, odd) in seen.items():
+        plain = arrays([prepare_batch(data[0][label : label + 1], 7)])[0][0]
+        ways = [plain, plain[:, ::-1]]
+        found = [next(i for i, way in enumerate(ways) if np.allclose(image, way, atol=1e-5)) for image in (even, odd)]
+        assert sorted(found) == [0, 1]
+
+
+def test_size_may_depend_on_the_epoch(data):
+    batches = ImageBatches(data, 4, lambda epoch: 5 + epoch, shuffled=True)
+    assert batches[0][0].shape == (4, 5, 5, 3)
+    batches.start_epoch(3)
+    assert batches[2][0].shape == (3, 8, 8, 3) and batches.image_size == 8
+    few = OneOfEachShape(batches, [0, 2])
+    assert [few[i][0].shape for i in range(len(few))] == [(4, 5, 5, 3), (3, 5, 5, 3), (4, 7, 7, 3), (3, 7, 7, 3)]
+
+
+@pytest.mark.parametrize(("flip", "offset"), [(False, 0), (True, 0), (False, 1), (True, -1)])
+def test_views_are_the_image_moved_and_mirrored(data, flip, offset):
+    views = FixedViews(ImageBatches(data, 4, 6, augmentation=("crop",)), flip, offset)
+    padded = np.pad(data[0][8:], ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+    moved = padded[:, 1 - offset : 7 - offset, 1 - offset : 8 - offset]
+    if flip:  # the mirror image moves the same way
+        padded = padded[:, :, ::-1]
+        moved = padded[:, 1 - offset : 7 - offset, 1 - offset : 8 - offset]
+    images, labels = arrays(views[2])
+    np.testing.assert_allclose(images, arrays([prepare_batch(moved, 6)])[0], atol=1e-5)
+    np.testing.assert_array_equal(labels, data[1][8:])
+    assert len(views) == 3

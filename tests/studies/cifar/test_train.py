@@ -267,3 +267,54 @@ def test_saved_config_runs_again(animals, tmp_path):
     first = run(animals, tmp_path / "one", "--epochs", "1")
     assert call("run", tmp_path / "one" / "config.toml", "--out", tmp_path / "two", "--quiet") == 0
     assert load_result(tmp_path / "two").metrics["test_loss"] == first.metrics["test_loss"]
+
+
+def run_fast(animals, out, *more):
+    sizes = ("--width", 0.05, "--batch-size", 16, "--epochs", 4, "--embedding-images", 10, "--seed", SEED, "--quiet")
+    options = ("--recipe", "fast", "--data-dir", animals, *sizes, "--backend", keras.backend.backend(), "--out", out)
+    assert call("cifar", *options, *more, figures="--figures" in more) == 0
+    return load_result(out)
+
+
+def test_fast_recipe_trains_on_all_that_is_not_tested(animals, tmp_path, capsys):
+    result = run_fast(animals, tmp_path / "run")
+
+    assert result.dataset["counts"] | {"images": None} == {"images": None, "train": 60, "validation": 0, "test": 12}
+    assert not {"validation_accuracy", "validation_loss", "best_epoch"} & set(result.metrics)
+    assert np.isnan(result.arrays["history_validation_loss"]).all()
+    np.testing.assert_allclose(result.arrays["history_learning_rate"][0], 0.08 * np.array([4, 3, 2, 1]) / 4)
+    printed = " ".join(capsys.readouterr().out.split())
+    assert "test accuracy, multi-crop" in printed and "validation" not in printed
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "Trained on all training images, without validation" in page
+
+    # The mean answer to six views of each test image, by hand.
+    model, dataset = load_model(tmp_path / "run"), load_image_dataset("auto", animals, largest_side=32)
+    labels, total = dataset.test_labels, 0
+    for share, offset in ((0.5, 0), (0.25, 1), (0.25, -1)):
+        for images in (dataset.test_images, dataset.test_images[:, :, ::-1]):
+            padded = np.pad(images, ((0, 0), (1, 1), (1, 1), (0, 0)), mode="reflect")
+            height, width = images.shape[1:3]
+            moved = padded[:, 1 + offset : 1 + offset + height, 1 + offset : 1 + offset + width]
+            total = total + share / 2 * model.predict(prepare_batch(moved, 32), verbose=0)
+    accuracy = result.metrics["test_accuracy_multi_crop"].mean
+    assert accuracy == pytest.approx((np.asarray(total).argmax(axis=1) == labels).mean())
+    plain = model.predict(prepare_batch(dataset.test_images, 32), verbose=0)
+    assert result.metrics["test_accuracy"].mean == pytest.approx((plain.argmax(axis=1) == labels).mean())
+    assert losses_of(plain, labels).mean() == pytest.approx(result.metrics["test_loss"].mean, rel=1e-3)
+
+
+@pytest.mark.one_engine
+def test_without_test_images_of_their_own_a_fifth_of_them_is_not_trained_on(animals, tmp_path):
+    result = run_fast(animals / "train", tmp_path / "run", "--epochs", 1)
+    assert {name: result.dataset["counts"][name] for name in ("train", "validation", "test")} == {
+        "train": 48,
+        "validation": 0,
+        "test": 12,
+    }
+
+
+@pytest.mark.one_engine
+def test_fast_recipe_with_validation(animals, tmp_path):
+    result = run_fast(animals, tmp_path / "run", "--train-on", "part", "--no-multi-crop", "--epochs", 1)
+    assert result.metrics["validation_loss"].mean > 0 and "test_accuracy_multi_crop" not in result.metrics
