@@ -19,7 +19,7 @@ torch.set_num_threads(1)
 
 # On a GPU, convolutions are compared with float32's precision, not with that of PyTorch's default there.
 if torch.cuda.is_available():
-    torch.backends.cudnn.conv.fp32_precision = "ieee"
+    torch.backends.cudnn.allow_tf32 = False
 
 # Tests that want more examples than usual ask for a multiple of the profile's.
 settings.register_profile("full", max_examples=200, deadline=None)

@@ -2,7 +2,6 @@
 
 import warnings
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 
@@ -17,22 +16,13 @@ def recurrent_outputs(cell: str, inputs: torch.Tensor, weights: Sequence[torch.T
     hidden_units = weights[1].shape[1]
     state = inputs.new_zeros(1, inputs.shape[0], hidden_units)
     initial = (state, state) if cell == "lstm" else state
+    if inputs.is_cuda:
+        # PyTorch's default lets cuDNN multiply with TF32's ten bits; updates are to be exact.
+        torch.backends.cudnn.allow_tf32 = False
     # cuDNN keeps what the gradient needs only in what it calls training.
     training = torch.is_grad_enabled()
     outputs, *_ = _FUSED[cell](inputs, initial, list(weights), True, 1, 0.0, training, False, True)
     return outputs
-
-
-def compute_in_full_precision() -> None:
-    """Keep cuDNN's recurrent layers from TF32's ten bits, which PyTorch's default allows them: updates are exact."""
-    rnn: Any = getattr(torch.backends.cudnn, "rnn", None)
-    if hasattr(rnn, "fp32_precision"):
-        rnn.fp32_precision = "ieee"
-    else:  # PyTorch before 2.9 has one setting for all of cuDNN
-        torch.backends.cudnn.allow_tf32 = False
-
-
-compute_in_full_precision()
 
 
 def pick(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:

@@ -165,7 +165,9 @@ def resolve(config: CifarConfig, data: CifarData) -> dict[str, Any]:
     training part, the precision that ``"auto"`` means on this machine, what a person's own images settle
     (:mod:`keras_dnnts.studies.cifar.fitting_to_data`), and the file and hash of the weights to start from.
     """
-    settled = {"precision": settle_precision(config), **data.settled}
+    settled = dict(data.settled)
+    if config.precision == "auto":
+        settled["precision"] = settle_precision(config)
     if config.data_dir is not None or config.dataset != "auto":
         return settled
     return {**settled, "dataset": "digits" if data.dataset.stand_in else "cifar10"}
