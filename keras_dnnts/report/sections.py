@@ -16,6 +16,7 @@ class Section:
         title: the heading.
         body: HTML that is safe to write as it is.
         style: CSS that it needs.
+        first: whether it stands before the numbers of the page of one run.
         needs_script: whether it stays hidden until its own script has shown that it works, by removing ``hidden`` from
             everything on the page that has ``data-needs-script``.
     """
@@ -23,4 +24,5 @@ class Section:
     title: str
     body: Markup
     style: Markup = field(default_factory=Markup)
+    first: bool = False
     needs_script: bool = False

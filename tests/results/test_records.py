@@ -8,6 +8,7 @@ from keras_dnnts.results.records import items_axis
 from keras_dnnts.studies.cifar import illustrations as images
 from keras_dnnts.studies.names import illustrations as names
 from keras_dnnts.studies.names.reliability import reliability_axes
+from keras_dnnts.studies.names.sampled import sampled_axes
 from tests.report.illustrated import illustrated_cifar, illustrated_names
 
 
@@ -67,7 +68,7 @@ def test_a_model_without_taps_has_no_activations():
 
 def test_studies_describe_just_these_arrays():
     study = find_study("names")
-    by_part = (names.illustration_axes, names.count_axes, names.beside_axes, reliability_axes)
+    by_part = (names.illustration_axes, names.count_axes, names.beside_axes, reliability_axes, sampled_axes)
     described = {name: axes for of_parts in by_part for name, axes in of_parts(study.parts).items()}
     assert study.result_format.optional == described | names.prior_axes()
     assert study.result_format.may_be_empty == names.axes_that_may_be_empty(study.parts)

@@ -25,7 +25,16 @@ from keras_dnnts.datasets.letters import describe_left_out, names_dataset
 from keras_dnnts.datasets.splits import NamesSplit, split_names, split_training_names
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.studies.names.baselines.base import TrainingNames
+from keras_dnnts.studies.names.bound import best_possible
 from keras_dnnts.studies.names.config import SOURCES, NamesConfig
+from keras_dnnts.studies.names.data_facts import (
+    describe_names,
+    state_bound,
+    state_copies,
+    state_lengths,
+    state_shared,
+)
+from keras_dnnts.studies.names.words import Words, find_words
 
 logger = logging.getLogger("keras_dnnts")
 
@@ -46,7 +55,7 @@ class NamesData:
     splits: dict[int, NamesSplit]
 
     def describe(self) -> dict[str, Any]:
-        """Counts of lines, of distinct names and of the splits' sides."""
+        """Counts of lines, of distinct names and of the splits' sides, and what is known of the names themselves."""
         dataset, splits = self.dataset, self.splits.values()
         validation = [len(split.validation) for split in splits]
         lines = np.bincount(dataset.labels, minlength=len(dataset.classes)).tolist()
@@ -63,6 +72,7 @@ class NamesData:
                 "held_out": [len(split.held_out) for split in splits],
                 **({"validation": validation} if any(validation) else {}),
             },
+            "names": describe_names(dataset),
             **({"files": dict(dataset.files)} if dataset.files else {}),
         }
 
@@ -190,12 +200,19 @@ def survey(config: NamesConfig) -> tuple[Sequence[str], int]:
         return ["data: names, 18 languages, to be downloaded; the bundled starter names where that is impossible"], 18
     data = load_data(config)
     dataset = data.dataset
-    counts = data.describe()["counts"]
+    about = data.describe()
+    counts, names = about["counts"], about["names"]
+    words = find_words({"source": dataset.source, "classes": dataset.classes})
     sides = {side: counts[side][0] for side in ("train", "validation", "held_out") if any(counts.get(side, ()))}
     facts = [
         f"data: {dataset.name} ({dataset.source}), {len(dataset.texts):,} lines, {len(dataset.classes)} classes",
-        f"distinct names: {sum(counts['distinct_names'].values()):,}; lines left out: {counts['skipped']:,}",
+        f"distinct names, each {words.one} by itself: {sum(counts['distinct_names'].values()):,}",
+        f"lines left out: {counts['skipped']:,}",
         "split of the first seed: " + ", ".join(f"{side} {count:,}" for side, count in sides.items()),
+        state_copies(counts, words),
+        state_shared(names, words),
+        _state_bound(dataset, data.splits[config.seed], words),
+        state_lengths(names),
         describe_left_out(dataset.left_out, dataset.left_out_lines, option_name("letters")),
         f"content: {dataset.content_hash}",
     ]
@@ -203,3 +220,12 @@ def survey(config: NamesConfig) -> tuple[Sequence[str], int]:
         facts.append(_fit_batch_size(config, data)[1])
     facts = list(filter(None, facts))
     return facts, len(dataset.classes)
+
+
+def _state_bound(dataset: NamesDataset, split: NamesSplit, words: Words) -> str:
+    """What the best answers could score on the names that a run is judged on; empty where none are held out."""
+    side, lines = ("validation", split.validation) if len(split.validation) else ("held-out", split.held_out)
+    if not len(lines):
+        return ""
+    bound = best_possible(dataset.labels[lines], [dataset.texts[line] for line in lines], len(dataset.classes))
+    return state_bound(bound.by_class, bound.overall, f"{side} names of the first seed", words)

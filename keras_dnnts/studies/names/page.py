@@ -12,6 +12,7 @@ from keras_dnnts.report.page import render_part
 from keras_dnnts.report.sections import Section
 from keras_dnnts.results import Result
 from keras_dnnts.studies.names.beside import list_scores, write_scores
+from keras_dnnts.studies.names.data_page import build_data_section
 from keras_dnnts.studies.names.findings import (
     SAMPLED_Y_LABEL,
     X_LABEL,
@@ -62,7 +63,7 @@ def _chart_sampled(results: Mapping[str, Result]) -> list[dict[str, Any]]:
 
 
 def list_notes(result: Result) -> list[str]:
-    """How accuracies are averaged, what the reference's are of where the page shows them, and letters left out."""
+    """How accuracies are averaged, what the reference's are of where the page shows them, and what samples are."""
     words = find_words(result.dataset)
     notes = [
         f"“Averaged over {words.several}” gives every {words.one} the same weight, “over all names” every distinct "
@@ -75,8 +76,6 @@ def list_notes(result: Result) -> list[str]:
             f"During training, accuracy was measured on at most {SAMPLE_SIZE} distinct names of each part, always the "
             "same ones, under the natural prior; training did not depend on it."
         )
-    if left_out := state_left_out(result, "--letters"):
-        notes.append(f"{left_out}.")
     return notes
 
 
@@ -86,8 +85,8 @@ def list_summary(result: Result) -> list[str]:
 
 
 def build_sections(result: Result) -> list[Section]:
-    """The names a model was wrong about most confidently, and those it was seen reading, where they were saved."""
-    sections = [*_build_beside(result), *build_reliability(result)]
+    """The data, the names a model was wrong about most confidently, and those it was seen reading, as far as saved."""
+    sections = [build_data_section(result), *_build_beside(result), *build_reliability(result)]
     if tables := _list_mistakes(result):
         sections.append(Section("Most confident mistakes", _render_mistakes(result, tables)))
     if readings := _list_readings(result):

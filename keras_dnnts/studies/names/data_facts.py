@@ -1,0 +1,70 @@
+"""What is known of names before any training: copies, names of several classes, lengths, and what these bound."""
+
+from collections import Counter
+from collections.abc import Mapping
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+
+from keras_dnnts.datasets import NamesDataset
+from keras_dnnts.metrics import percent
+from keras_dnnts.studies.names.words import Words
+
+MOST_PAIRS = 5  # of classes
+
+
+def describe_names(dataset: NamesDataset) -> dict[str, Any]:
+    """Return plain values: how many names are distinct or have several classes, which pairs share most, lengths."""
+    labels_of: dict[str, set[int]] = {}
+    for text, label in zip(dataset.texts, dataset.labels.tolist(), strict=True):
+        labels_of.setdefault(text, set()).add(label)
+    shared = [sorted(labels) for labels in labels_of.values() if len(labels) > 1]
+    pairs = Counter(pair for labels in shared for pair in combinations(labels, 2))
+    ranked = sorted(pairs.items(), key=lambda item: (-item[1], item[0]))
+    lengths = np.bincount([len(text) for text in labels_of])
+    return {
+        "distinct": len(labels_of),
+        "shared": len(shared),
+        "shared_by_pair": [
+            {"classes": [dataset.classes[label] for label in pair], "names": count}
+            for pair, count in ranked[:MOST_PAIRS]
+        ],
+        "lengths": {str(length): int(count) for length, count in enumerate(lengths.tolist()) if count},
+    }
+
+
+def state_copies(counts: Mapping[str, Any], words: Words) -> str:
+    """Say how many lines repeat a name of their class, and where most do; empty where none does."""
+    lines, distinct = counts["lines"], counts.get("distinct_names") or counts["lines"]
+    copies = {name: lines[name] - distinct[name] for name in lines}
+    if not (total := sum(copies.values())):
+        return ""
+    most = max(copies, key=copies.__getitem__)
+    where = f"most in {most}, whose {lines[most]:,} lines hold {distinct[most]:,} distinct names"
+    return f"{total:,} of {sum(lines.values()):,} lines repeat a name of their {words.one}, {where}"
+
+
+def state_shared(names: Mapping[str, Any], words: Words) -> str:
+    """Say how many names have several languages, and which classes share most."""
+    if not names["shared"]:
+        return f"None of the {names['distinct']:,} distinct names occurs in several {words.several}"
+    pairs = ", ".join(f"{' and '.join(pair['classes'])} {pair['names']:,}" for pair in names["shared_by_pair"])
+    return f"{names['shared']:,} of {names['distinct']:,} distinct names occur in several {words.several} ({pairs})"
+
+
+def state_lengths(names: Mapping[str, Any]) -> str:
+    """Say how long names are."""
+    lengths = {int(length): count for length, count in names["lengths"].items()}
+    ordered = sorted(lengths)
+    below = np.cumsum([lengths[length] for length in ordered])
+    median = ordered[int(np.searchsorted(below, below[-1] / 2))]
+    return f"Names have {ordered[0]} to {ordered[-1]} letters, half of them at most {median}"
+
+
+def state_bound(by_class: float, overall: float, part: str, words: Words) -> str:
+    """Say what the best answers could score on a part of the data."""
+    return (
+        f"As a name may occur in several {words.several}, the best possible answers are right for {percent(by_class)} "
+        f"of {part} averaged over {words.several}, and for {percent(overall)} over all names"
+    )
