@@ -97,7 +97,8 @@ def fit_training(config: CifarConfig, train_images: int) -> dict[str, Any]:
     A batch is a power of two of which an epoch has about :data:`UPDATES_AN_EPOCH` or more, at most the recipe's. The
     epochs are the recipe's, or more where these would be fewer than :data:`LEAST_UPDATES` updates, at most as many
     updates as the recipe makes on CIFAR-10. Patience and the steps of the rate last at least :data:`LEAST_PATIENCE`
-    updates. The rate falls with the square root of the batch size (https://arxiv.org/abs/1404.5997).
+    updates. The rate falls with the square root of the batch size (https://arxiv.org/abs/1404.5997), unless the last
+    layer alone is trained.
     """
     assert config.batch_size is not None and config.epochs is not None and config.learning_rate is not None
     fitted: dict[str, Any] = {}
@@ -105,7 +106,8 @@ def fit_training(config: CifarConfig, train_images: int) -> dict[str, Any]:
     if not config.is_given("batch_size"):
         wanted = 2 ** round(math.log2(max(train_images / UPDATES_AN_EPOCH, 1)))
         batch_size = fitted["batch_size"] = min(max(wanted, SMALLEST_BATCH), batch_size, train_images)
-        if not config.is_given("learning_rate") and batch_size < config.batch_size:
+        # A head alone is a convex problem, which takes any rate that the whole network takes.
+        if not config.is_given("learning_rate") and batch_size < config.batch_size and not config.freeze:
             rate = config.learning_rate * math.sqrt(batch_size / config.batch_size)
             fitted["learning_rate"] = float(f"{rate:.2g}")
     updates = -(-train_images // batch_size)

@@ -113,3 +113,5 @@ def test_what_is_given_is_left_alone():
     config = CifarConfig(batch_size=4, epochs=2, patience=0, step_epochs=1)
     assert fit_training(config, 100) == {}
     assert "patience" not in fit_training(CifarConfig(patience=0), 100)
+    assert "learning_rate" not in fit_training(CifarConfig(learning_rate=0.1), 100)
+    assert "learning_rate" not in fit_training(CifarConfig(pretrained="runs/a", freeze=True), 100)
