@@ -205,12 +205,13 @@ def build_models(config: NamesConfig, names: TrainingNames, seed: int) -> tuple[
     The first of several networks starts as the one that there would be alone.
     """
     seed_all(seed)
-    members, build = config.batched_settings.members, BUILDERS[config.model]
+    members = config.batched_settings.members
+    build = partial(BUILDERS[config.model], names, config.alphabet, ngrams=config.batched_settings.ngrams)
     if members == 1:
-        model = build(names, config.alphabet, seed)
+        model = build(seed=seed)
         return model, model
     seeds = [seed, *(derive_seed(seed, Purpose.MEMBER, number) for number in range(1, members))]
-    return build_together([partial(build, names, config.alphabet, one) for one in seeds])
+    return build_together([partial(build, seed=one) for one in seeds])
 
 
 def count_parameters(config: NamesConfig, classes: int) -> int | None:

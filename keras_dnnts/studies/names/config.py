@@ -35,6 +35,7 @@ MOST_HIDDEN_UNITS = 16_384
 MOST_EPOCHS = 1_000_000
 LARGEST_BATCH = 1_000_000
 MOST_MEMBERS = 100
+LONGEST_NGRAM = 3  # the shortest names have three symbols
 
 
 @dataclass(frozen=True)
@@ -58,6 +59,7 @@ class BatchedSettings:
     batch_size: int = 128
     learning_rate: float = 0.005
     members: int = 1
+    ngrams: int = 3
 
 
 NETWORK_DEFAULTS = dataclasses.asdict(NetworkSettings())
@@ -149,6 +151,13 @@ class NamesConfig(Config):
         "Model",
         at_least=1,
         at_most=MOST_MEMBERS,
+    )
+    ngrams: int | None = _of_networks(
+        "ngrams",
+        f"Letters of the longest n-grams that have weights beside the network ({', '.join(BATCHED)}); 0 is none.",
+        "Model",
+        at_least=0,
+        at_most=LONGEST_NGRAM,
     )
     learning_rate: float | None = _of_networks(
         "learning_rate",
@@ -264,7 +273,8 @@ def title_of(config: Mapping[str, Any]) -> str:
         return " + ".join(f"{weight:.3g} × {title}" if differ and weight != 1 else title for weight, title in titles)
     if model in BATCHED:
         averaged = config.get("members") or 1
-        return BATCHED[model] + (f" ({averaged} averaged)" if averaged > 1 else "")
+        without = " without n-grams" if config.get("ngrams") == 0 else ""
+        return BATCHED[model] + without + (f" ({averaged} averaged)" if averaged > 1 else "")
     return BASELINES.get(model) or (model.upper() if model in CELLS else model.rpartition(":")[2])
 
 

@@ -133,5 +133,6 @@ def test_other_models_refuse_to_be_averaged(model, capsys):
     assert options.spell("members") in line and "no such setting" in line
 
 
-def test_titles_of_runs_before_there_were_members():
+def test_titles_of_all_and_of_runs_before_there_were_members():
+    assert title_of({"model": "bi-gru", "members": 3, "ngrams": 0}) == "Bi-GRU without n-grams (3 averaged)"
     assert title_of({"model": "bi-gru"}) == title_of({"model": "bi-gru", "members": 1}) == "Bi-GRU"

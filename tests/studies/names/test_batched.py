@@ -125,6 +125,18 @@ def test_network_is_the_plain_one_and_its_loss_holds_the_prior(model):
 
 
 @pytest.mark.one_engine
+def test_network_without_ngrams_has_only_the_letters():
+    lines = draw_lines(2)
+    network = with_random_weights(BUILDERS["char-cnn"](training_names(lines), ALPHABET, seed=1, ngrams=0))
+    embedding, (kernel, bias) = weights_of(network, "embedding")[0], weights_of(network, "head")
+    of_class = [len({name.strip().casefold() for name in lines[k]}) for k in sorted(lines)]
+    logits = np.array([plain_features(network, embedding[mark(name)]) @ kernel + bias for name in ASKED])
+    expected = logits + np.log(of_class / np.sum(of_class))
+    expected -= np.log(np.exp(expected).sum(axis=1, keepdims=True))
+    np.testing.assert_allclose(network.predict_on_batch(padded(ASKED)), expected, atol=2e-5)
+
+
+@pytest.mark.one_engine
 @models
 def test_reads_beginnings_as_if_they_were_whole_names(model):
     network = with_random_weights(BUILDERS[model](training_names(draw_lines(2)), ALPHABET, seed=1))

@@ -19,7 +19,7 @@ from keras_dnnts.studies.names.models.marked_letters import MarkedLetters, Unkno
 from keras_dnnts.studies.names.models.over_time import Backwards, MaxOverTime
 from keras_dnnts.studies.names.models.recurrent import LastOutput, Recurrent
 
-LONGEST_NGRAM, LEAST_NAMES = 3, 2
+LEAST_NAMES = 2  # that share an n-gram which counts
 EMBEDDING = 32
 FILTERS, WIDTHS = 96, (1, 2, 3, 4)
 GRU_UNITS = 64
@@ -28,7 +28,7 @@ UNKNOWN_RATE, CHANNEL_RATE, FEATURE_RATE, NGRAM_RATE = 0.1, 0.1, 0.3, 0.2
 
 @keras.saving.register_keras_serializable("keras_dnnts")
 class LogProbabilities(keras.layers.Layer):
-    """Turns logits of a network and of n-grams, both (batch, K), into log-probabilities under a prior.
+    """Turns logits of a network, and of n-grams if there are any, both (batch, K), to log-probabilities under a prior.
 
     Args:
         log_prior: of K classes, the logarithm of each one's frequency, which is not learned.
@@ -38,13 +38,13 @@ class LogProbabilities(keras.layers.Layer):
         super().__init__(**kwargs)
         self.log_prior = list(log_prior)
 
-    def call(self, logits: Any, of_ngrams: Any) -> Any:
+    def call(self, logits: Any, of_ngrams: Any = None) -> Any:
         """Return (batch, K)."""
         prior = ops.convert_to_tensor(np.array(self.log_prior, np.float32))
-        return ops.log_softmax(logits + of_ngrams + prior, axis=-1)
+        return ops.log_softmax((logits if of_ngrams is None else logits + of_ngrams) + prior, axis=-1)
 
     def compute_output_shape(
-        self, logits_shape: tuple[int | None, ...], of_ngrams_shape: tuple[int | None, ...]
+        self, logits_shape: tuple[int | None, ...], of_ngrams_shape: tuple[int | None, ...] | None = None
     ) -> tuple[int | None, ...]:
         """(batch, K)."""
         return logits_shape
@@ -57,7 +57,7 @@ class LogProbabilities(keras.layers.Layer):
 Features = Callable[[Any, Any, InitialWeights], Any]
 
 
-def build_char_cnn(names: TrainingNames, alphabet: str, seed: int = 0) -> keras.Model:
+def build_char_cnn(names: TrainingNames, alphabet: str, seed: int = 0, ngrams: int = 3) -> keras.Model:
     """Build a network of convolutions over the letters, as wide as 1 to 4 of them, beside weights of letter n-grams.
 
     Each filter's largest output over the name is a feature (Kim 2014, https://arxiv.org/abs/1408.5882).
@@ -66,27 +66,30 @@ def build_char_cnn(names: TrainingNames, alphabet: str, seed: int = 0) -> keras.
         names: the training names: they give the n-grams and the frequencies of the classes.
         alphabet: their letters.
         seed: of the initial weights, the same on every engine.
+        ngrams: letters of the longest n-grams that have weights; 0 is none.
 
     Returns:
         A functional model of ``letters`` (batch, time) int32 and ``lengths`` (batch,) int32 to log-probabilities
         (batch, K) float32.
     """
-    return _build(names, alphabet, seed, _convolve, "char_cnn")
+    return _build(names, alphabet, seed, ngrams, _convolve, "char_cnn")
 
 
-def build_bi_gru(names: TrainingNames, alphabet: str, seed: int = 0) -> keras.Model:
+def build_bi_gru(names: TrainingNames, alphabet: str, seed: int = 0, ngrams: int = 3) -> keras.Model:
     """Build a network of one GRU in either direction, beside weights of letter n-grams.
 
     Its features are both last states and the largest of each state over the name. Arguments and result are those of
     :func:`build_char_cnn`.
     """
-    return _build(names, alphabet, seed, _recur, "bi_gru")
+    return _build(names, alphabet, seed, ngrams, _recur, "bi_gru")
 
 
 BUILDERS = {"char-cnn": build_char_cnn, "bi-gru": build_bi_gru}
 
 
-def _build(names: TrainingNames, alphabet: str, seed: int, features_of: Features, name: str) -> keras.Model:
+def _build(
+    names: TrainingNames, alphabet: str, seed: int, ngrams: int, features_of: Features, name: str
+) -> keras.Model:
     symbols, weights = names.symbols, InitialWeights(seed)
     letters = keras.Input((None,), dtype="int32", name="letters")
     lengths = keras.Input((), dtype="int32", name="lengths")
@@ -101,7 +104,7 @@ def _build(names: TrainingNames, alphabet: str, seed: int, features_of: Features
         name="head",
     )(features)
     to_log_probabilities = LogProbabilities(log_prior(names.counts).tolist(), name="log_probabilities")
-    outputs = to_log_probabilities(logits, _weigh_ngrams(names, read))
+    outputs = to_log_probabilities(logits, *([_weigh_ngrams(names, read, ngrams)] if ngrams else []))
     return keras.Model(inputs=[letters, lengths], outputs=outputs, name=name)
 
 
@@ -114,9 +117,9 @@ def _embed(symbols: Any, count: int, weights: InitialWeights) -> Any:
     return keras.layers.SpatialDropout1D(CHANNEL_RATE, name="channel_dropout")(embedded)
 
 
-def _weigh_ngrams(names: TrainingNames, symbols: Any) -> Any:
+def _weigh_ngrams(names: TrainingNames, symbols: Any, longest: int) -> Any:
     marked, _ = names.symbols.mark(names.letters, names.lengths, starts=1)
-    tables = NgramTables.of_names(marked, names.symbols.count + 1, LONGEST_NGRAM, LEAST_NAMES)
+    tables = NgramTables.of_names(marked, names.symbols.count + 1, longest, LEAST_NAMES)
     layer = NgramWeights(names.classes, tables.counts, names.symbols.count + 1, NGRAM_RATE, name="ngrams")
     weighed = layer(symbols)
     layer.set_tables(tables)
