@@ -260,9 +260,10 @@ def compare(runs: tuple[Path, ...], out: Path | None, html: bool, details: bool)
 @cli.command(short_help="Write the HTML page of a finished run again.")
 @click.argument("run_directory", metavar="RUN", type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="File to write.  [default: RUN/report.html]")
-def report(run_directory: Path, out: Path | None) -> None:
+@click.option("--open", "show", is_flag=True, help="Open the page in a browser.")
+def report(run_directory: Path, out: Path | None, show: bool) -> None:
     """Write the HTML page of a finished RUN again, from its saved results."""
-    _summary().redraw_report(run_directory, out)
+    _summary().redraw_report(run_directory, out, show)
 
 
 def predict(run: Path, inputs: tuple[str, ...], file: Path | None, **options: Any) -> None:

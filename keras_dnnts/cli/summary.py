@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import webbrowser
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
@@ -69,8 +70,8 @@ def print_summary(result: Result, folder: Path) -> None:
     console.print(f"Report, results, model and figures: {folder}", highlight=False, markup=False, soft_wrap=True)
 
 
-def redraw_report(folder: Path, out: Path | None) -> None:
-    """Write the page of a finished run anew and print where it is.
+def redraw_report(folder: Path, out: Path | None, show: bool = False) -> None:
+    """Write the page of a finished run anew, print where it is and, where ``show`` says so, open it in a browser.
 
     Raises:
         UserError: the folder holds no finished run, or the page cannot be written.
@@ -80,6 +81,8 @@ def redraw_report(folder: Path, out: Path | None) -> None:
     except OSError as error:
         raise UserError(f"{out or folder}: the report cannot be written: {error.strerror}") from error
     print(f"Report: {path}")
+    if show and not webbrowser.open(path.resolve().as_uri()):
+        logger.warning("no browser was found: open %s by hand", path)
 
 
 def compare_runs(folders: Sequence[Path], out: Path | None, html: bool = False, details: bool = False) -> None:

@@ -35,13 +35,13 @@ def write_comparison(
 ) -> Path:
     """Write the page of several runs, by label, into ``folder`` and return its path.
 
-    ``runs`` are the folders of those whose models may be tried on the page.
+    ``runs`` are the folders of those whose models may be tried on the page, and to whose pages it links.
 
     Raises:
         OSError: the page cannot be written.
     """
     path = folder / REPORT
-    write_whole_text(path, render("comparison.html.jinja", describe_comparison(results, runs)))
+    write_whole_text(path, render("comparison.html.jinja", describe_comparison(results, runs, folder)))
     return path
 
 

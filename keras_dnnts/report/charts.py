@@ -35,7 +35,10 @@ class Series:
 
 @dataclass(frozen=True)
 class Line:
-    """A drawn curve: SVG paths of its mean, of its range over seeds, empty for one seed, and of its marks."""
+    """A drawn curve: SVG paths of its mean, of its range over seeds, empty for one seed, and of its marks.
+
+    ``points`` are (per cent of the way across, per cent of the way up, position and mean in words).
+    """
 
     label: str
     path: str
@@ -43,6 +46,7 @@ class Line:
     colour: int
     dashed: bool
     marks: str = ""
+    points: Sequence[tuple[float, float, str, str]] = ()
 
 
 @dataclass(frozen=True)
@@ -72,7 +76,7 @@ def build_chart(
     place = _Place(x_low, x_high or 1, axis.low, axis.high)
     x_values = [value for value in ticks(x_low, x_high, 6) if x_low <= value <= x_high and value == int(value)]
     return Chart(
-        lines=[_draw(one, place) for one in thinned],
+        lines=[_draw(one, place, format_x, format_y) for one in thinned],
         x_ticks=[(100 * place.across(value), format_x(value)) for value in x_values or [x_low]],
         y_ticks=[(100 * place.up(value), format_y(value)) for value in axis.ticks],
         x_label=x_label,
@@ -109,12 +113,12 @@ def _thin(series: Series) -> Series:
     return dataclasses.replace(series, x=x, values=values)
 
 
-def _draw(series: Series, place: _Place) -> Line:
+def _draw(series: Series, place: _Place, format_x: Callable[[float], str], format_y: Callable[[float], str]) -> Line:
     x, values = _finite(series)
     if not len(x):
         return Line(series.label, "", "", series.colour, series.dashed)
-    points = x.tolist()
-    path = "M" + "L".join(map(place.point, points, np.nanmean(values, axis=0).tolist()))
+    points, means = x.tolist(), np.nanmean(values, axis=0).tolist()
+    path = "M" + "L".join(map(place.point, points, means))
     if len(points) == 1:
         path += "h0"  # a dot, by its round cap
     band = ""
@@ -122,7 +126,11 @@ def _draw(series: Series, place: _Place) -> Line:
         low, high = np.nanmin(values, axis=0).tolist(), np.nanmax(values, axis=0).tolist()
         band = "M" + "L".join([*map(place.point, points, high), *map(place.point, points[::-1], low[::-1])]) + "Z"
     marks = f"{path.replace('L', 'h0M')}h0" if series.marked else ""
-    return Line(series.label, path, band, series.colour, series.dashed, marks)
+    said = [
+        (round(100 * place.across(at), 2), round(100 * place.up(mean), 2), format_x(at), format_y(mean))
+        for at, mean in zip(points, means, strict=True)
+    ]
+    return Line(series.label, path, band, series.colour, series.dashed, marks, said)
 
 
 def _finite(series: Series) -> tuple[np.ndarray, np.ndarray]:

@@ -1,9 +1,11 @@
 """What the page of several runs says, conclusions first."""
 
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
+from urllib.parse import quote
 
 from keras_dnnts.metrics import MetricKind
 from keras_dnnts.report import confusion, heat, numbers, reproduction, text
@@ -21,12 +23,19 @@ from keras_dnnts.results.findings import (
     state_failure,
     state_ranking,
 )
+from keras_dnnts.running.run_directory import REPORT
 
 
 def describe_comparison(
-    results: Mapping[str, Result], folders: Mapping[str, Path] = MappingProxyType({})
+    results: Mapping[str, Result], folders: Mapping[str, Path] = MappingProxyType({}), out: Path | None = None
 ) -> dict[str, Any]:
-    """Everything the template of several runs, by label, writes down; of those in ``folders``, their models too."""
+    """Everything the template of several runs, by label, writes down.
+
+    Args:
+        results: the runs.
+        folders: of those whose models may be tried.
+        out: the folder of the page, which links from there to the runs' own.
+    """
     runs = list(results.values())
     study = runs[0].study
     groups = [_compare_by(results, name, what) for name, what in headline_metrics(*runs).items()]
@@ -39,7 +48,9 @@ def describe_comparison(
         "groups": groups,
         "methods": list(dict.fromkeys(filter(None, (group["method"] for group in groups)))),
         "trainings": list(filter(None, trainings)),
-        "runs": [_describe(label, result) for label, result in results.items()],
+        "runs": [
+            _describe(label, result) | {"link": _link(folders.get(label), out)} for label, result in results.items()
+        ],
         "trial": study.try_out(folders, TRIAL_BYTES) if folders else None,
         "measures": _tabulate(results),
         "curves": list(study.curves(results)),
@@ -127,6 +138,17 @@ def _rank(results: Mapping[str, Result], name: str) -> list[dict[str, Any]]:
             }
         )
     return rows
+
+
+def _link(folder: Path | None, out: Path | None) -> str | None:
+    """The address of a run's page, seen from another folder; None where there is none."""
+    if folder is None or out is None or not (folder / REPORT).is_file():
+        return None
+    try:
+        path = os.path.relpath((folder / REPORT).resolve(), out.resolve())
+    except ValueError:  # on another drive
+        return None
+    return quote(os.fsencode(Path(path).as_posix()))
 
 
 def _describe(label: str, result: Result) -> dict[str, Any]:

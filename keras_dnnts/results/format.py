@@ -1,8 +1,8 @@
 """What ``results.json`` and ``results.npz`` must hold. What else they hold is let be.
 
 Plain values are described by plain values: a type; a list of what its items are; a dict of what its keys hold, ``EACH``
-standing for all keys; ``Maybe(x)`` for ``x`` or null. Arrays are described by a kind and the names of their axes, of
-which equal names have equal lengths.
+standing for all keys; ``Maybe(x)`` for ``x`` or null, ``IfThere(x)`` for ``x`` under a key that may be missing.
+Arrays are described by a kind and the names of their axes, of which equal names have equal lengths.
 """
 
 import fnmatch
@@ -25,6 +25,13 @@ EACH = "*"
 @dataclass(frozen=True)
 class Maybe:
     """The value described by ``wanted``, or null."""
+
+    wanted: Any
+
+
+@dataclass(frozen=True)
+class IfThere:
+    """The value described by ``wanted``, of a key that may be missing."""
 
     wanted: Any
 
@@ -69,13 +76,17 @@ def check_fields(value: Any, wanted: Any, where: str = "") -> None:
     Raises:
         FormatError: something is missing, of another type, or a number that is not finite.
     """
-    if isinstance(wanted, Maybe):
+    if isinstance(wanted, IfThere):
+        check_fields(value, wanted.wanted, where)
+    elif isinstance(wanted, Maybe):
         if value is not None:
             check_fields(value, wanted.wanted, where)
     elif isinstance(wanted, dict):
         _check_type(value, dict, where)
         for key in value if EACH in wanted else wanted:
             if key not in value:
+                if isinstance(wanted[key], IfThere):
+                    continue
                 raise FormatError(f"{_join(where, key)} is missing")
             check_fields(value[key], wanted.get(EACH) or wanted[key], _join(where, key))
     elif isinstance(wanted, list):

@@ -25,12 +25,15 @@ def addresses(tmp_path_factory):
         "names": write_report(save(names, folder / "names")),
         "cifar": write_report(save(cifar, folder / "cifar")),
     }
+    folders = {"<i>one</i>": folder / "names"}
     for kind, runs in (
         ("names", {"<i>one</i>": names, "שתיים": illustrated_names(seed=1), "y" * 200: illustrated_names(seed=2)}),
         ("cifar", {"alexnet": cifar, "resnet50": illustrated_cifar(seeds=2)}),
     ):
         (folder / f"compared-{kind}").mkdir()
-        paths[f"compared-{kind}"] = write_comparison(runs, folder / f"compared-{kind}")
+        paths[f"compared-{kind}"] = write_comparison(
+            runs, folder / f"compared-{kind}", folders if kind == "names" else {}
+        )
     return {name: path.as_uri() for name, path in paths.items()}
 
 
@@ -195,3 +198,34 @@ def test_paper_has_all_but_what_one_would_press(opened):
     assert page.locator(".copy").first.is_hidden()
     assert page.locator(".matrix").first.is_visible()
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+
+
+@pytest.mark.parametrize("viewport", [PHONE, DESK], ids=["phone", "desk"])
+def test_pointing_at_a_chart_shows_its_values(opened, viewport):
+    page = opened("compared-names", viewport)
+    plot, tip = page.locator(".plot").first, page.locator("#tip")
+    plot.scroll_into_view_if_needed()
+    box = plot.bounding_box()
+    page.mouse.move(box["x"] + 0.4 * box["width"], box["y"] + 50)  # of steps 1,000 to 4,000, the second is nearest
+    assert "training names seen: 2,000" in tip.inner_text()
+    losses = [illustrated_names(seed=seed).arrays["loss"][:, 1].mean() for seed in range(3)]
+    assert tip.locator("b").all_inner_texts() == [f"{loss:g}" for loss in losses]
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
+    page.mouse.move(2, 2)
+    assert tip.is_hidden()
+    page.locator(".frame").first.focus()
+    page.keyboard.press("ArrowRight")
+    assert "training names seen: 3,000" in page.locator("#status").inner_text()
+    page.keyboard.press("Escape")
+    assert tip.is_hidden()
+
+
+def test_long_pages_have_contents_and_comparisons_link_to_their_runs(opened):
+    page = opened("compared-names")
+    links = page.locator(".contents a")
+    assert links.all_inner_texts() == page.locator("main h2:visible").all_inner_texts()
+    links.last.click()
+    assert page.locator("main h2").last.bounding_box()["y"] < DESK["height"]
+    linked = page.locator(".runs a")
+    assert linked.all_inner_texts() == ["<i>one</i>"]
+    assert linked.get_attribute("href") == "../names/report.html"

@@ -313,3 +313,15 @@ def test_lines_left_out_and_a_relative_data_folder_are_told(tmp_path, capsys):
     page = read(result, tmp_path / "other")
     assert "Left out" not in page.text
     assert "relative to" not in page.text
+
+
+def test_a_page_is_opened_where_asked_for(tmp_path, monkeypatch, capsys):
+    folder, opened = save(names_result(), tmp_path / "a run"), []
+    monkeypatch.setattr("webbrowser.open", lambda address: opened.append(address) or len(opened) == 1)
+    assert call("report", folder) == 0
+    assert opened == []
+    assert call("report", folder, "--open") == 0
+    assert opened == [(folder / "report.html").as_uri()]
+    assert capsys.readouterr().err == ""
+    assert call("report", folder, "--open") == 0
+    assert "no browser was found" in capsys.readouterr().err

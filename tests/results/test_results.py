@@ -99,6 +99,10 @@ DAMAGE = {
     "unknown option": (edited("config.attention", True), "attention"),
     "option out of range": (edited("config.held_out", 2.0), "held_out is 2.0"),
     "unsound protocol": (edited("config.protocol", "reference"), "no such part"),
+    "half a pair": (
+        edited("dataset.names", {"distinct": 1, "shared": 0, "shared_by_pair": [{}]}),
+        r"dataset.names.shared_by_pair\[0\].classes is missing",
+    ),
     "no classes": (edited("dataset.classes", None), "dataset.classes is missing"),
     "one class": (edited("dataset.classes", ["bird"]), "at least two"),
     "a class twice": (edited("dataset.classes", ["bird", "cat", "bird"]), "each once"),

@@ -163,6 +163,66 @@
     }));
   }
 
+  function setUpChart(root) {
+    const plot = root.querySelector(".plot"), frame = root.querySelector(".frame");
+    const lines = JSON.parse(root.querySelector(".points").textContent);
+    const names = [...root.querySelectorAll(".legend li")].map((item) => item.cloneNode(true));
+    const across = root.querySelector(".axis.x").textContent, along = root.querySelector(".axis").textContent;
+    const places = [...new Set(lines.flat().map((point) => point[0]))].sort((a, b) => a - b);
+    if (!places.length) return;
+    const mark = element("i", { className: "at", hidden: true });
+    plot.append(mark);
+    let chosen = -1;
+    const hide = () => { tip.hidden = mark.hidden = true; };
+    const show = (number, announced) => {
+      chosen = number;
+      const found = lines.map((line) => line.find((point) => point[0] === places[chosen]));
+      const first = found.find(Boolean), box = plot.getBoundingClientRect();
+      tip.replaceChildren(element("p", { className: "quiet", textContent: `${across}: ${first[2]}` }));
+      found.forEach((point, i) => {
+        if (!point) return;
+        const name = names[i] ? [...names[i].cloneNode(true).childNodes] : [`${along}:`];
+        tip.append(element("p", { className: "at-line" }, ...name, element("b", { textContent: point[3] })));
+      });
+      mark.style.left = places[chosen] + "%";
+      tip.hidden = mark.hidden = false;
+      const size = tip.getBoundingClientRect(), left = box.left + (box.width * places[chosen]) / 100;
+      tip.style.left = Math.max(8, left + size.width + 20 < innerWidth ? left + 12 : left - size.width - 12) + "px";
+      tip.style.top = Math.max(8, box.top + 8) + "px";
+      if (announced) status.textContent = tip.innerText;
+    };
+    const nearestTo = (place) => places.reduce((best, each, i) =>
+      (Math.abs(each - place) < Math.abs(places[best] - place) ? i : best), 0);
+    const point = (event) => {
+      const box = plot.getBoundingClientRect();
+      show(nearestTo((100 * (event.clientX - box.left)) / box.width), false);
+    };
+    plot.addEventListener("pointermove", point);
+    plot.addEventListener("pointerdown", point);
+    plot.addEventListener("pointerleave", hide);
+    frame.addEventListener("blur", hide);
+    frame.addEventListener("keydown", (event) => {
+      if (event.key === "Escape") return hide();
+      const step = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+      if (!step) return;
+      event.preventDefault();
+      show(Math.min(Math.max(chosen + step, 0), places.length - 1), true);
+    });
+  }
+
+  function listContents() {
+    if (document.documentElement.scrollHeight < 3 * innerHeight) return;
+    const headings = [...document.querySelectorAll("main h2")].filter((heading) => heading.offsetParent);
+    const items = headings.map((heading, i) => {
+      heading.id ||= "part" + (i + 1);
+      return element("li", {}, element("a", { href: "#" + heading.id }, element("bdi", { textContent: heading.textContent })));
+    });
+    const list = element("nav", { className: "contents", ariaLabel: "Contents" }, element("ul", {}, ...items));
+    document.querySelector("main > header").append(list);
+  }
+
+  document.querySelectorAll(".chart").forEach(setUpChart);
+  listContents();
   document.querySelectorAll(".confusion").forEach(setUpConfusion);
   document.querySelectorAll(".embedding").forEach(setUpEmbedding);
   document.querySelectorAll("[data-copy]").forEach((button) => {

@@ -6,7 +6,9 @@ from typing import Any
 
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.metrics import PER_CENT, MetricKind
+from keras_dnnts.results.format import IfThere
 from keras_dnnts.studies.names.config import NamesConfig, title_of, trains
+from keras_dnnts.studies.names.data_facts import NAMES_FIELDS
 from keras_dnnts.studies.names.illustrations import (
     axes_that_may_be_empty,
     beside_axes,
@@ -250,7 +252,10 @@ STUDY = Study(
     result_format=ResultFormat(
         fields={
             "config": {"model": str, "protocol": str},
-            "dataset": {"counts": {"lines": {"*": int}, "train": [int], "held_out": [int], "skipped": int}},
+            "dataset": {
+                "counts": {"lines": {"*": int}, "train": [int], "held_out": [int], "skipped": int},
+                "names": IfThere(NAMES_FIELDS),
+            },
         },
         arrays={"loss": "finite seeds points", "loss_step": "count points"},
         optional=illustration_axes(PARTS)

@@ -12,10 +12,19 @@ from keras_dnnts.metrics import percent
 from keras_dnnts.studies.names.words import Words
 
 MOST_PAIRS = 5  # of classes
+# What :func:`describe_names` returns, for results' format.
+NAMES_FIELDS = {
+    "distinct": int,
+    "shared": int,
+    "shared_by_pair": [{"classes": [str], "names": int}],
+    "lengths": [int],
+}
 
 
 def describe_names(dataset: NamesDataset) -> dict[str, Any]:
-    """Return plain values: how many names are distinct or have several classes, which pairs share most, lengths."""
+    """Return plain values: how many names are distinct or have several classes, which pairs share
+    most, and how many have 0, 1, 2, … letters.
+    """
     labels_of: dict[str, set[int]] = {}
     for text, label in zip(dataset.texts, dataset.labels.tolist(), strict=True):
         labels_of.setdefault(text, set()).add(label)
@@ -30,7 +39,7 @@ def describe_names(dataset: NamesDataset) -> dict[str, Any]:
             {"classes": [dataset.classes[label] for label in pair], "names": count}
             for pair, count in ranked[:MOST_PAIRS]
         ],
-        "lengths": {str(length): int(count) for length, count in enumerate(lengths.tolist()) if count},
+        "lengths": lengths.tolist(),
     }
 
 
@@ -54,12 +63,12 @@ def state_shared(names: Mapping[str, Any], words: Words) -> str:
 
 
 def state_lengths(names: Mapping[str, Any]) -> str:
-    """Say how long names are."""
-    lengths = {int(length): count for length, count in names["lengths"].items()}
-    ordered = sorted(lengths)
-    below = np.cumsum([lengths[length] for length in ordered])
-    median = ordered[int(np.searchsorted(below, below[-1] / 2))]
-    return f"Names have {ordered[0]} to {ordered[-1]} letters, half of them at most {median}"
+    """Say how long names are; empty where nothing is known."""
+    below = np.cumsum(names["lengths"])
+    if not below.any():
+        return ""
+    shortest, median, longest = np.searchsorted(below, [1, below[-1] / 2, below[-1]])
+    return f"Names have {shortest} to {longest} letters, half of them at most {median}"
 
 
 def state_bound(by_class: float, overall: float, part: str, words: Words) -> str:

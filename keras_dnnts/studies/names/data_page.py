@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import numpy as np
+
 from keras_dnnts.report.page import render_part
 from keras_dnnts.report.sections import Section
 from keras_dnnts.results import Result
@@ -60,9 +62,11 @@ def _list_classes(counts: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _list_lengths(names: dict[str, Any]) -> list[dict[str, Any]]:
     """How many distinct names have each number of letters."""
-    lengths = {int(length): count for length, count in names["lengths"].items()}
-    most = max(lengths.values())
+    lengths = np.array(names["lengths"])
+    known = np.flatnonzero(lengths > 0)
+    if not len(known):
+        return []
     return [
-        {"length": length, "count": lengths.get(length, 0), "height": 100 * lengths.get(length, 0) / most}
-        for length in range(min(lengths), max(lengths) + 1)
+        {"length": length, "count": int(lengths[length]), "height": 100 * lengths[length] / lengths.max()}
+        for length in range(known[0], known[-1] + 1)
     ]
