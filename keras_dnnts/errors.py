@@ -32,3 +32,7 @@ class UserError(Exception):
     def spelled(self, spell: Callable[[str], str]) -> str:
         """The message, with every option's name as ``spell`` writes it."""
         return _OPTION.sub(lambda match: spell(match[1]), super().__str__())
+
+
+class PassingError(UserError):
+    """What hinders a run at this moment, and not by anything that it does: the same may succeed later."""

@@ -7,7 +7,7 @@ import keras
 import pytest
 
 ROOT = Path(__file__).parents[1]
-PAGES = ["README.md", "CONTRIBUTING.md", "experiments/formats.md", "experiments/RESULTS.md"]
+PAGES = ["README.md", "CONTRIBUTING.md", "experiments/formats.md", "experiments/CLUSTER.md", "experiments/RESULTS.md"]
 PROGRAMS = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(encoding="utf-8"), re.DOTALL)
 
 

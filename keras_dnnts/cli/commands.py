@@ -36,6 +36,7 @@ Examples:
   keras-dnnts predict runs/alexnet photos/ cat.jpg --top-k 5 --json
 """
 LOGGERS = ("tensorboard", "mlflow")
+OUTPUT_NAMES = ("out", "overwrite", "quiet", "log", "dry_run", "cluster")
 Log = tuple[str, ...]
 
 
@@ -67,6 +68,16 @@ def _check_loggers(context: click.Context, option: click.Parameter, names: Log) 
     return names
 
 
+def cluster_option() -> click.Option:
+    """Where runs go."""
+    return click.Option(
+        ["--cluster"],
+        metavar="ADDRESS",
+        help="Run on the workers of the Dask scheduler at this address, such as tcp://host:8786, each seed or run of a "
+        "sweep on one of them.  [default: here]",
+    )
+
+
 def output_options() -> list[click.Option]:
     """Options of every command that runs something."""
     return [
@@ -85,6 +96,7 @@ def output_options() -> list[click.Option]:
         click.Option(
             ["--dry-run"], is_flag=True, help="Only print the complete config, the data and the model's size."
         ),
+        cluster_option(),
         setting_option(),
     ]
 
@@ -93,7 +105,7 @@ def study_command(study: Study) -> click.Command:
     """The command that runs a study, with an option for every field of its config."""
 
     def run_study(resume: Path | None, **values: Any) -> None:
-        output = {name: values.pop(name) for name in ("out", "overwrite", "quiet", "log", "dry_run")}
+        output = {name: values.pop(name) for name in OUTPUT_NAMES}
         given = given_values(values, values.pop("settings"), study.config, study.name)
         if resume is not None:
             _resume(study, resume, given, **output)
@@ -126,7 +138,7 @@ def study_command(study: Study) -> click.Command:
 
 def run(file: Path, settings: tuple[str, ...], allow_other_data: bool, **values: Any) -> None:
     """Run the experiment described by a TOML FILE, such as experiments/names_gru.toml or a run's config.toml."""
-    output = {name: values.pop(name) for name in ("out", "overwrite", "quiet", "log", "dry_run")}
+    output = {name: values.pop(name) for name in OUTPUT_NAMES}
     written = read_toml(file)
     config_type = config_class(written.get("experiment"), str(file))
     option = config_type.model_option
@@ -160,7 +172,7 @@ def sweep(file: Path, settings: tuple[str, ...], **options: Any) -> None:
     Settings are compared on a validation part of the training data; only the chosen ones are judged on held-out or test
     data. Given again with the same --out, a sweep goes on where it was interrupted and repeats nothing.
     """
-    names = ("out", "workers", "quiet", "dry_run", "test_all", "figures")
+    names = ("out", "workers", "quiet", "dry_run", "test_all", "figures", "cluster")
     how = {name: options.pop(name) for name in names}
     config_type = config_class(read_toml(file).get("experiment"), str(file))
     if (model := given_model(options)) is not None:
@@ -180,6 +192,7 @@ add_options(
         click.Option(
             ["--out"], type=click.Path(path_type=Path), help="Folder of the sweep.  [default: a new one under runs/]"
         ),
+        cluster_option(),
         click.Option(["--workers"], type=click.IntRange(min=1), help="Runs at a time.  [default: one a core]"),
         click.Option(["--quiet"], is_flag=True, help="Print only the summary, no progress."),
         click.Option(["--dry-run"], is_flag=True, help="Only list the runs."),
@@ -238,7 +251,7 @@ add_options(
         click.Option(
             ["--device"], type=click.Choice(DEVICES), help="Device, where an engine is needed.  [default: likewise]"
         ),
-        *(option for option in output_options() if option.name not in ("dry_run", "settings")),
+        *(option for option in output_options() if option.name not in ("dry_run", "settings", "cluster")),
     ],
 )
 cli.command(short_help="Put finished runs together to one.")(
@@ -380,12 +393,20 @@ def _experiment(quiet: bool) -> Any:
     return importlib.import_module("keras_dnnts.cli.experiment")
 
 
-def _run(config: Config, out: Path | None, overwrite: bool, quiet: bool, log: Log, dry_run: bool) -> None:
+def _run(
+    config: Config,
+    out: Path | None,
+    overwrite: bool,
+    quiet: bool,
+    log: Log,
+    dry_run: bool,
+    cluster: str | None,
+) -> None:
     if dry_run:
         importlib.import_module("keras_dnnts.cli.dry_run").print_plan(config)
         return
     be_patient()
-    _experiment(quiet).run_and_summarise(config, out, overwrite, quiet, log)
+    _experiment(quiet).run_and_summarise(config, out, overwrite, quiet, log, cluster)
 
 
 def _resume(
@@ -397,9 +418,10 @@ def _resume(
     quiet: bool,
     log: Log,
     dry_run: bool,
+    cluster: str | None,
 ) -> None:
     if out is not None or overwrite or dry_run:
         refused = ", ".join(map(spell, ("out", "overwrite")))
         raise UserError(f"{spell('resume')} {path}: cannot be combined with {refused} or {spell('dry_run')}")
     be_patient()
-    _experiment(quiet).resume_and_summarise(path, study.name, given, quiet, log)
+    _experiment(quiet).resume_and_summarise(path, study.name, given, quiet, log, cluster)

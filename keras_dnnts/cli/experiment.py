@@ -1,7 +1,8 @@
 """What the commands that run something do between their options and the summary: choose the folder, run, draw."""
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+import shlex
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, suppress
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +14,7 @@ from keras_dnnts.cli.drawing import Drawers, start_figures
 from keras_dnnts.cli.options import spell
 from keras_dnnts.cli.summary import print_summary
 from keras_dnnts.config import Config
-from keras_dnnts.errors import UserError
+from keras_dnnts.errors import PassingError, UserError
 from keras_dnnts.loggers import log_result
 from keras_dnnts.registry import find_study
 from keras_dnnts.report import write_report_or_warn
@@ -27,15 +28,24 @@ from keras_dnnts.running.run_directory import RunDirectory, keep_out_of_data
 from keras_dnnts.running.runtime import explain_engine_failure
 
 
-def run_and_summarise(config: Config, out: Path | None, overwrite: bool, quiet: bool, log: Sequence[str] = ()) -> None:
+def run_and_summarise(
+    config: Config,
+    out: Path | None,
+    overwrite: bool,
+    quiet: bool,
+    log: Sequence[str] = (),
+    cluster: str | None = None,
+) -> None:
     """Run an experiment, draw its figures, print what it found and log it to the loggers named.
+
+    Its seeds are trained on a ``cluster``, where the address of a Dask scheduler is given.
 
     Raises:
         UserError: something in what the user gave cannot be used.
     """
     directory = RunDirectory.new(out, f"{config.experiment}-{_file_name(config.model)}", overwrite)
     keep_out_of_data(config, directory.path)
-    _run_to_the_end(config, directory, quiet, log)
+    _run_to_the_end(config, directory, quiet, log, cluster=cluster)
 
 
 def put_together_and_summarise(
@@ -71,7 +81,12 @@ def _file_name(model: str) -> str:
 
 
 def resume_and_summarise(
-    path: Path, experiment: str, given: Mapping[str, Any], quiet: bool, log: Sequence[str] = ()
+    path: Path,
+    experiment: str,
+    given: Mapping[str, Any],
+    quiet: bool,
+    log: Sequence[str] = (),
+    cluster: str | None = None,
 ) -> None:
     """Resume an interrupted run, to end as :func:`run_and_summarise` would have.
 
@@ -81,12 +96,13 @@ def resume_and_summarise(
         given: the options that were given by hand, by name.
         quiet: no progress.
         log: loggers, by name.
+        cluster: where seeds are trained, as for a run.
 
     Raises:
         UserError: there is no such run, or an option would change its results.
     """
     directory = RunDirectory.resumed(path)
-    _run_to_the_end(resumed_config(directory, experiment, given), directory, quiet, log)
+    _run_to_the_end(resumed_config(directory, experiment, given), directory, quiet, log, cluster=cluster)
 
 
 def _run_to_the_end(
@@ -95,13 +111,15 @@ def _run_to_the_end(
     quiet: bool,
     log: Sequence[str],
     run: Callable[..., Result] = run_study,
+    cluster: str | None = None,
 ) -> None:
     drawers = Drawers(draw_all=not find_study(config.experiment).trains(config.to_dict()))
     progress = RunProgress(None if quiet else Console())
     with interruptible(lambda: directory.resume_command) as interruption:
         if drawers.leave_a_share:
             run = partial(run, meanwhile=_import_drawing)
-        result = _run_unless_finished(config, directory, progress.console, interruption, run)
+        with _on_cluster(run, config, directory, cluster) as run:
+            result = _run_unless_finished(config, directory, progress.console, interruption, run)
         progress.stage("drawing the figures")
         finish_figures = start_figures(result, directory.path, drawers)
         progress.stage("writing the report")
@@ -109,6 +127,25 @@ def _run_to_the_end(
         finish_figures()
     print_summary(result, directory.path)
     log_result(result, directory.path, log)
+
+
+@contextmanager
+def _on_cluster(
+    run: Callable[..., Result], config: Config, directory: RunDirectory, cluster: str | None
+) -> Iterator[Callable[..., Result]]:
+    """What runs an experiment whose seeds are trained on a cluster, where one is given."""
+    if cluster is None or directory.is_finished:
+        yield run
+        return
+    backend = config.backend if find_study(config.experiment).trains(config.to_dict()) else None
+    # What starts processes is not imported for every run.
+    open_pool = import_module("keras_dnnts.cli.workers").open_pool
+    train_elsewhere = import_module("keras_dnnts.running.seeds_elsewhere").SeedsElsewhere
+    with closing(open_pool(cluster, 1, directory.path, backend)) as pool:
+        try:
+            yield partial(run, elsewhere=train_elsewhere(pool))
+        except PassingError as error:
+            raise _stopped_by(error.args[0], directory, f" {spell('cluster')} {shlex.quote(cluster)}") from error
 
 
 def _run_unless_finished(
@@ -134,8 +171,9 @@ def _run_unless_finished(
         raise
 
 
-def _stopped_by(problem: str, directory: RunDirectory) -> UserError:
-    return UserError("; ".join(filter(None, [problem, directory.resume_command])))
+def _stopped_by(problem: str, directory: RunDirectory, more: str = "") -> UserError:
+    advice = directory.resume_command
+    return UserError("; ".join(filter(None, [problem, advice and advice + more])))
 
 
 def _import_drawing() -> None:

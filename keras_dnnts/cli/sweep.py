@@ -14,12 +14,14 @@ from rich.console import Console
 from rich.table import Table
 
 from keras_dnnts.cli.options import spell
-from keras_dnnts.errors import UserError
+from keras_dnnts.cli.workers import open_pool
+from keras_dnnts.config import Config
+from keras_dnnts.errors import PassingError, UserError
 from keras_dnnts.own_models import check_allowed
 from keras_dnnts.results.sweeps import SweepResult, tabulate_sweep
 from keras_dnnts.running.console import SEPARATOR, fit_line, format_seconds
 from keras_dnnts.running.interruption import EXIT_CODE, Interrupted, Interruption, interruptible
-from keras_dnnts.running.pools import FAILED, FINISHED, LocalPool, Outcome, Standing
+from keras_dnnts.running.pools import FAILED, FINISHED, Outcome, Standing
 from keras_dnnts.running.run import count_cores
 from keras_dnnts.running.run_directory import keep_out_of_data, next_free_directory
 from keras_dnnts.running.runtime import choose_backend
@@ -41,6 +43,7 @@ def sweep_and_summarise(
     dry_run: bool,
     shows_all_final: bool,
     figures: bool,
+    cluster: str | None,
 ) -> int:
     """Run a sweep, print its table and conclusions, and return the exit code: 1 where runs failed.
 
@@ -56,15 +59,17 @@ def sweep_and_summarise(
     directory.check()
     _check_engines(sweep, directory.path)
     conditions = resolve_conditions(sweep)
-    pool = LocalPool(min(workers or count_cores(), len(conditions)), count_cores())
+    pool = open_pool(cluster, min(workers or count_cores(), len(conditions)), directory.path, _engine_of(sweep))
     listener = SweepProgress(None if quiet else Console())
-    place = Place(directory, pool, Interruption(), listener, os.getpid(), figures)
-    again = _command(file, directory.path)
+    place = Place(directory, pool, Interruption(), listener, None if cluster else os.getpid(), figures)
+    again = _command(file, directory.path, cluster)
     try:
         result = _run(sweep, conditions, place, shows_all_final, again)
     except Interrupted:  # the pool is closed, so that nothing is left of it
         print(f"keras-dnnts: interrupted: {again}", file=sys.stderr)
         return EXIT_CODE
+    except PassingError as error:
+        raise UserError(f"{error.args[0]}; {again}") from error
     _summarise(result, directory.path)
     return 1 if result.problems else 0
 
@@ -79,9 +84,18 @@ def _check_engines(sweep: Sweep, path: Path) -> None:
     """Find out before anything runs that an engine or a device is missing, or that runs would lie within the data."""
     for condition in sweep.conditions:
         keep_out_of_data(condition.config, path)
-    first = next((one.config for one in sweep.conditions if sweep.study.trains(one.config.to_dict())), None)
-    if first is not None:
-        choose_backend(first.backend, first.device)
+    if (config := _trained_config(sweep)) is not None:
+        choose_backend(config.backend, config.device)
+
+
+def _trained_config(sweep: Sweep) -> Config | None:
+    """The first condition's that is trained on an engine, which is the same for all; None where none is."""
+    return next((one.config for one in sweep.conditions if sweep.study.trains(one.config.to_dict())), None)
+
+
+def _engine_of(sweep: Sweep) -> str | None:
+    config = _trained_config(sweep)
+    return None if config is None else config.backend
 
 
 def _print_plan(sweep: Sweep) -> None:
@@ -93,8 +107,9 @@ def _print_plan(sweep: Sweep) -> None:
     print(f"# {len(sweep.conditions)} runs, {seeds}, compared by {sweep.selection.words}")
 
 
-def _command(file: Path, folder: Path) -> str:
-    return f"go on with: keras-dnnts sweep {shlex.quote(str(file))} {spell('out')} {shlex.quote(str(folder))}"
+def _command(file: Path, folder: Path, cluster: str | None) -> str:
+    where = f" {spell('cluster')} {shlex.quote(cluster)}" if cluster else ""
+    return f"go on with: keras-dnnts sweep {shlex.quote(str(file))} {spell('out')} {shlex.quote(str(folder))}{where}"
 
 
 def _run(sweep: Sweep, conditions: list[Condition], place: Place, shows_all_final: bool, again: str) -> SweepResult:

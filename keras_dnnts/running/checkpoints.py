@@ -8,6 +8,7 @@ why a run failed, such as a loss that stopped being finite.
 import json
 import shutil
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +29,14 @@ class Checkpoints:
 
     Args:
         folder: where they are; need not exist.
+
+    Attributes:
+        before_writing: raises where the folder is another process's by now.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.before_writing: Callable[[], None] = lambda: None
 
     def begin(self, identity: dict[str, Any]) -> None:
         """Start anew, for a run of this identity (plain values)."""
@@ -58,6 +63,7 @@ class Checkpoints:
 
     def save_training(self, seed: int, state: State) -> None:
         """Keep the state of a seed's training in place of the one before."""
+        self.before_writing()
         save_state(self._training(seed), state)
 
     def load_training(self, seed: int) -> State | None:
@@ -66,8 +72,14 @@ class Checkpoints:
 
     def save_outcome(self, seed: int, outcome: State) -> None:
         """Keep what a seed found, and forget how its training stood."""
+        self.before_writing()
         save_state(self._outcome(seed), outcome)
         self._training(seed).unlink(missing_ok=True)
+
+    def take_outcome(self, other: "Checkpoints", seed: int) -> None:
+        """Take over what a seed found elsewhere."""
+        self.before_writing()
+        other._outcome(seed).replace(self._outcome(seed))
 
     def load_outcome(self, seed: int) -> State | None:
         """Return what a seed found, or None."""

@@ -27,6 +27,7 @@ USES = {
     "tensorboard": f"{option_name('log')} tensorboard",
     "mlflow": f"{option_name('log')} mlflow",
     "onnx": "keras-dnnts export",
+    "cluster": option_name("cluster"),
 }
 # Run in a process of its own, for a process can start one engine only.
 _PROBE = """

@@ -53,13 +53,15 @@ def run_study(
     meanwhile: Callable[[], object] = lambda: None,
     spell: Callable[[str], str] = str,
     threads: int | None = None,
+    elsewhere: Callable[[Run, Sequence[int]], None] | None = None,
 ) -> Result:
     """Train the model once a seed, evaluate it, and leave everything in ``directory``.
 
     ``callbacks`` are Keras's, for every ``fit``; with some, seeds are trained one after the other. ``training`` takes
     the place of the study's own. ``meanwhile`` is called in a thread of its own while the first seed is trained.
     ``spell`` writes the names of options on the console.
-    ``threads`` is the most seeds that are trained side by side; None is one a core.
+    ``threads`` is the most seeds that are trained side by side; None is one a core. ``elsewhere`` trains the seeds it
+    is given on other machines, and leaves what they found in the directory.
 
     Raises:
         UserError: the data, backend, device or folder cannot be used, the data are others than the config names, or
@@ -90,6 +92,8 @@ def run_study(
     progress.stage(_describe_training(study, config, chosen))
     with directory.open(config, content_hash, given):
         with progress, _beside(meanwhile):
+            if elsewhere is not None:
+                _train_elsewhere(run, elsewhere)
             outcomes = _run_seeds(run, chosen, threads or count_cores())
         result = _gather(config, data, outcomes)
         directory.save_result(result)
@@ -141,6 +145,12 @@ def _run_seeds(run: Run, training: Training, threads: int) -> list[SeedOutcome]:
     outcomes = {seed: _remember(run, training, seed, outcome) for seed, outcome in found.items() if outcome is not None}
     outcomes |= train(run, training, missing, workers)
     return [outcomes[seed] for seed in run.config.all_seeds]
+
+
+def _train_elsewhere(run: Run, elsewhere: Callable[[Run, Sequence[int]], None]) -> None:
+    checkpoints = run.directory.checkpoints
+    if missing := [seed for seed in run.config.all_seeds if checkpoints.load_outcome(seed) is None]:
+        elsewhere(run, missing)
 
 
 def _train_in_turn(run: Run, training: Training, seeds: Sequence[int], workers: int) -> dict[int, SeedOutcome]:

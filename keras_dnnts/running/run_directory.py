@@ -3,7 +3,6 @@
 import contextlib
 import csv
 import io
-import os
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,12 +12,13 @@ from typing import Any, Self
 import filelock
 
 from keras_dnnts.config import Config, config_from_dict, load_config
-from keras_dnnts.errors import UserError, option_name
+from keras_dnnts.errors import PassingError, UserError, option_name
 from keras_dnnts.own_models import SOURCE_COPY, keep_code
 from keras_dnnts.registry import find_study
 from keras_dnnts.results import ARRAYS, RESULTS, Result
 from keras_dnnts.results.unfinished import CHECKPOINTS, CONFIG, resume_command
 from keras_dnnts.running.checkpoints import Checkpoints
+from keras_dnnts.running.lease import BusyError, Lease, read_claim, writer_elsewhere
 from keras_dnnts.whole_files import UNFINISHED, remove_unfinished, whole_file, write_whole_text
 
 HISTORY, FIGURES = "history.csv", "figures"
@@ -28,10 +28,6 @@ MEMBERS = "members"  # of a run that was put together from others
 MODELS = "model-seed-*"  # with what was exported from them
 LOCK, WRITER = ".lock", ".writer"
 OUT, RESUME = option_name("out"), option_name("resume")
-
-
-class BusyError(UserError):
-    """Another process writes to a run's folder, or has just finished the run."""
 
 
 class RunDirectory:
@@ -128,7 +124,7 @@ class RunDirectory:
             return None
         try:
             with filelock.FileLock(lock, blocking=False):
-                return None
+                return writer_elsewhere(self.path / WRITER)
         except filelock.Timeout:
             return _name_process(self.path / WRITER)
         except OSError:  # somebody else's folder, which cannot be locked
@@ -160,7 +156,7 @@ class RunDirectory:
                 keep_code(config.model, self.path)
             except OSError as error:
                 stack.close()
-                _remove_created(created)
+                remove_created(created)
                 raise _unwritable(self.path, error) from error
             with self._noting_failure():
                 yield
@@ -170,6 +166,8 @@ class RunDirectory:
         """Keep why a run failed where trying again would not help, for whoever looks at its folder later."""
         try:
             yield
+        except PassingError:
+            raise
         except UserError as error:
             with contextlib.suppress(OSError):
                 self.checkpoints.note_failure(str(error))
@@ -177,11 +175,13 @@ class RunDirectory:
 
     def save_model(self, model: Any, seed: int) -> None:
         """Save a Keras model as ``model-seed-<seed>.keras``, whole or not at all."""
+        self.checkpoints.before_writing()
         with whole_file(self.path / f"model-seed-{seed}.keras") as unfinished:
             model.save(unfinished)
 
     def write_history(self, seed: int, columns: Sequence[str], rows: Sequence[Sequence[float | None]]) -> None:
         """Put a seed's rows so far into ``history.csv``, whose first column is the seed. Threads may share it."""
+        self.checkpoints.before_writing()
         with self._history_lock:
             self._history[seed] = rows
             text = io.StringIO()
@@ -193,6 +193,7 @@ class RunDirectory:
 
     def save_result(self, result: Result) -> None:
         """Save what the run found, which finishes it."""
+        self.checkpoints.before_writing()
         result.save(self.path)
         self.checkpoints.remove()
 
@@ -219,7 +220,7 @@ class RunDirectory:
                     raise _unwritable(self.path, error) from error
                 self._move(next_free_directory(self._numbered))
             except OSError as error:
-                _remove_created(created)
+                remove_created(created)
                 raise _unwritable(self.path, error) from error
 
     def _move(self, path: Path) -> None:
@@ -228,20 +229,30 @@ class RunDirectory:
     @contextlib.contextmanager
     def _locked(self) -> Iterator[None]:
         # The system itself frees the lock of a process that dies.
-        lock, writer = filelock.FileLock(self.path / LOCK), self.path / WRITER
+        lock, lease = filelock.FileLock(self.path / LOCK), Lease(self.path / WRITER)
         try:
             lock.acquire(blocking=False)
         except filelock.Timeout as error:
-            owner = _name_process(writer)
-            raise BusyError(f"{self.path}: {owner} is writing to it: wait, or name another {OUT}") from error
+            raise self._busy(_name_process(lease.path)) from error
         try:
-            writer.write_text(str(os.getpid()), encoding="ascii")
+            self._take(lease)
             yield
         finally:
+            self.checkpoints.before_writing = _nothing
+            lease.release()
             with contextlib.suppress(OSError):
-                writer.unlink(missing_ok=True)
                 (self.path / LOCK).unlink(missing_ok=True)
             lock.release()
+
+    def _take(self, lease: Lease) -> None:
+        try:
+            lease.take(self.path / LOCK)
+        except BusyError as error:
+            raise self._busy(str(error)) from error
+        self.checkpoints.before_writing = lease.check
+
+    def _busy(self, owner: str) -> BusyError:
+        return BusyError(f"{self.path}: {owner} is writing to it: wait, or name another {OUT}")
 
     def _check_free(self) -> None:
         try:
@@ -324,17 +335,35 @@ def next_free_directory(label: str) -> Path:
 
 
 def _name_process(writer: Path) -> str:
-    try:
-        return f"process {writer.read_text(encoding='ascii')}"
-    except OSError:  # it has begun this very moment
-        return "another process"
+    claim = read_claim(writer)
+    return "another process" if claim is None else f"process {claim[0]}"  # the former has begun this very moment
+
+
+def _nothing() -> None:
+    """Nobody else can write."""
 
 
 def _unwritable(path: Path, error: OSError) -> UserError:
     return UserError(f"{OUT} {path}: cannot be written: {error.strerror}")
 
 
-def _remove_created(created: Sequence[Path]) -> None:
+def create_folder(path: Path) -> list[Path]:
+    """Create a folder where there is none, and return what had to be created, the folder itself first.
+
+    Raises:
+        UserError: it cannot be created; nothing is left.
+    """
+    created = [folder for folder in (path, *path.parents) if not folder.exists()]
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        remove_created(created)
+        raise _unwritable(path, error) from error
+    return created
+
+
+def remove_created(created: Sequence[Path]) -> None:
+    """Remove what :func:`create_folder` created, the folder itself with all that is in it."""
     for folder in created[:1]:
         shutil.rmtree(folder, ignore_errors=True)
     for parent in created[1:]:

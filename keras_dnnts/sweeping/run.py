@@ -22,6 +22,7 @@ from keras_dnnts.results.sweeps import (
 from keras_dnnts.running.interruption import Interrupted, Interruption
 from keras_dnnts.running.pools import NOBODY, Outcome, Pool, run_all
 from keras_dnnts.running.run_directory import FIGURES, REPORT
+from keras_dnnts.running.worker import make_task
 from keras_dnnts.sweeping.execution import Task, execute_run
 from keras_dnnts.sweeping.folders import SweepDirectory
 from keras_dnnts.sweeping.plan import Condition, Sweep
@@ -137,15 +138,7 @@ def _is_done(folder: Path, figures: bool) -> bool:
 
 
 def _task(config: Config, folder: Path, place: Place, metric: str | None) -> Task:
-    return Task(
-        folder=str(folder.absolute()),
-        config=config.to_dict(),
-        module=type(config).__module__,
-        stop=str(place.directory.stop.absolute()),
-        parent=place.parent,
-        metric=metric,
-        figures=place.figures,
-    )
+    return Task(make_task(config, folder, place.directory.stop, place.parent), metric, place.figures)
 
 
 def _gather(

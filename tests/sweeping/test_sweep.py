@@ -22,7 +22,7 @@ MODELS = ("majority", "naive-bayes", "markov")
 
 @pytest.fixture
 def inline(monkeypatch):
-    monkeypatch.setattr(command, "LocalPool", lambda workers, cores: InlinePool())
+    monkeypatch.setattr(command, "open_pool", lambda *what: InlinePool())
     monkeypatch.setattr("keras_dnnts.figures.save_figures", lambda result, folder: folder.mkdir(exist_ok=True))
 
 
@@ -111,7 +111,7 @@ def test_a_run_that_fails_is_reported_at_the_end_and_the_others_go_on(inline, pl
     out, execute = tmp_path / "out", command.run_sweep.__globals__["execute_run"]
 
     def fail_once(task):
-        return Outcome("failed", "the disk is full") if task.config["model"] == "markov" else execute(task)
+        return Outcome("failed", "the disk is full") if task.run.config["model"] == "markov" else execute(task)
 
     monkeypatch.setitem(command.run_sweep.__globals__, "execute_run", fail_once)
     assert call("sweep", plan, "--out", out, "--quiet") == 1
@@ -121,7 +121,7 @@ def test_a_run_that_fails_is_reported_at_the_end_and_the_others_go_on(inline, pl
     assert [one["state"] for one in found["conditions"]] == ["finished", "finished", "failed"]
     assert "the disk is full" in (out / "report.html").read_text(encoding="utf-8")
     monkeypatch.undo()
-    monkeypatch.setattr(command, "LocalPool", lambda workers, cores: InlinePool())
+    monkeypatch.setattr(command, "open_pool", lambda *what: InlinePool())
     assert call("sweep", plan, "--out", out, "--quiet") == 0
 
 
