@@ -8,25 +8,31 @@ from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 
+from keras_dnnts.report.card import write_card
 from keras_dnnts.report.comparison import describe_comparison
 from keras_dnnts.report.page import render
 from keras_dnnts.report.run import describe_run
 from keras_dnnts.results import Result, load_result
-from keras_dnnts.running.run_directory import REPORT
+from keras_dnnts.running.run_directory import CARD, REPORT
 from keras_dnnts.whole_files import write_whole_text
 
 logger = logging.getLogger("keras_dnnts")
 
 
 def write_report(folder: Path, out: Path | None = None) -> Path:
-    """Write the page of a finished run, by default into its folder, and return its path.
+    """Write the page of a finished run, by default into its folder, with a model card if it has none.
+
+    Returns the page's path.
 
     Raises:
         UserError: the folder holds no finished run.
         OSError: the page cannot be written.
     """
-    path = out or folder / REPORT
-    write_whole_text(path, render("run.html.jinja", describe_run(load_result(folder), folder)))
+    path, result = out or folder / REPORT, load_result(folder)
+    write_whole_text(path, render("run.html.jinja", describe_run(result, folder)))
+    card = folder / CARD
+    if out is None and not card.exists():  # a person may have changed it
+        write_whole_text(card, write_card(result))
     return path
 
 

@@ -1,6 +1,7 @@
 """From what a page says to its HTML."""
 
 import functools
+import re
 from typing import Any
 
 import jinja2
@@ -16,6 +17,17 @@ PACKAGE = "keras_dnnts.report"
 def render(template: str, page: Any) -> str:
     """Fill a template with what a page says."""
     return _environment(PACKAGE).get_template(template).render(page=page, version=__version__, heat=heat.STYLE)
+
+
+def render_text(template: str, page: Any) -> str:
+    """Fill a template of Markdown with what it says; ``md`` keeps a text from being taken for Markdown or HTML."""
+    environment = _environment(PACKAGE).overlay(autoescape=False)
+    environment.filters["md"] = _escape_markdown
+    return environment.get_template(template).render(page=page)
+
+
+def _escape_markdown(value: Any) -> str:
+    return re.sub(r"([\\`*_{}\[\]<>#|~&!])", r"\\\1", " ".join(str(value).split()))
 
 
 def render_part(package: str, template: str, **values: Any) -> Markup:

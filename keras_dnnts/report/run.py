@@ -22,7 +22,7 @@ def describe_run(result: Result, folder: Path | None = None) -> dict[str, Any]:
         "failure": state_failure(result),
         "reference": text.name_reference(result),
         "kicker": study.question,
-        "headline": _describe_headline(result),
+        "headline": find_headline(result),
         "data_warning": text.warn_about_data(result),
         "is_stand_in": result.dataset["stand_in"],
         "use": study.use(config),
@@ -42,7 +42,7 @@ def describe_run(result: Result, folder: Path | None = None) -> dict[str, Any]:
     }
 
 
-def _describe_headline(result: Result) -> dict[str, Any] | None:
+def find_headline(result: Result) -> dict[str, Any] | None:
     """The number that a run is judged by, beside the reference's of the same measure; None for a study without."""
     kind = next(map(result.study.kind, headline_metrics(result)), None)
     if kind is None:

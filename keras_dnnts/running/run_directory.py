@@ -22,7 +22,7 @@ from keras_dnnts.running.lease import BusyError, Lease, read_claim, writer_elsew
 from keras_dnnts.whole_files import UNFINISHED, remove_unfinished, whole_file, write_whole_text
 
 HISTORY, FIGURES = "history.csv", "figures"
-REPORT = "report.html"
+REPORT, CARD = "report.html", "README.md"
 TENSORBOARD = "tensorboard"  # only where it was asked for
 MEMBERS = "members"  # of a run that was put together from others
 MODELS = "model-seed-*"  # with what was exported from them
@@ -276,7 +276,7 @@ class RunDirectory:
         self._check_free()
         remove_unfinished(self.path)
         self.checkpoints.remove()
-        written = [self.path / name for name in (RESULTS, ARRAYS, HISTORY, REPORT, SOURCE_COPY)]
+        written = [self.path / name for name in (RESULTS, ARRAYS, HISTORY, REPORT, CARD, SOURCE_COPY)]
         for path in (*written, *self.path.glob(MODELS)):
             path.unlink(missing_ok=True)
         for folder in (FIGURES, TENSORBOARD, MEMBERS):

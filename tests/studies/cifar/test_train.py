@@ -69,7 +69,7 @@ def test_leaves_a_complete_run_behind(animals, tmp_path, capsys):
     files = {path.relative_to(tmp_path / "run").as_posix() for path in (tmp_path / "run").rglob("*") if path.is_file()}
     figures = ("curves", "confusion_test", "mistakes", "activation_maps", "tsne")
     assert files == {
-        *("config.toml", "history.csv", "results.json", "results.npz", "report.html"),
+        *("config.toml", "history.csv", "results.json", "results.npz", "report.html", "README.md"),
         *("model-seed-4.keras", "model-seed-5.keras"),
         *(f"figures/{name}.{kind}" for name in figures for kind in ("png", "svg")),
     }

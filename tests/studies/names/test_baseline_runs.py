@@ -51,7 +51,15 @@ def test_leaves_a_complete_run_behind(names, tmp_path, model, capsys):
     files = {path.relative_to(out).as_posix() for path in out.rglob("*") if path.is_file()}
     stems = ["confusion_train", "confusion_held_out", "reliability"] + (["reading"] if model != "majority" else [])
     drawn = {f"figures/{stem}.{kind}" for stem in stems for kind in ("png", "svg")}
-    kept = {"config.toml", "results.json", "results.npz", "report.html", "model-seed-3.npz", "model-seed-4.npz"}
+    kept = {
+        "config.toml",
+        "results.json",
+        "results.npz",
+        "report.html",
+        "README.md",
+        "model-seed-3.npz",
+        "model-seed-4.npz",
+    }
     assert files == kept | drawn
     assert BASELINES[model] in capsys.readouterr().out
     assert not {"loss", "loss_step"} & result.arrays.keys()

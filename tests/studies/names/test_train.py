@@ -65,6 +65,7 @@ def test_leaves_a_complete_run_behind(names, tmp_path, cell, capsys):
             for kind in ("png", "svg")
         ),
         "report.html",
+        "README.md",
     }
     assert str(tmp_path / "run") in capsys.readouterr().out
     assert result.arrays["loss"].shape == (2, 3)
