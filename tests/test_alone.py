@@ -8,7 +8,18 @@ import sys
 import pytest
 
 pytestmark = pytest.mark.alone
-ABSENT = ("jax", "tensorflow", "tensorboard", "tensorboardX", "mlflow", "onnx", "onnxruntime", "nbclient", "playwright")
+ABSENT = (
+    "jax",
+    "tensorflow",
+    "distributed",
+    "tensorboard",
+    "tensorboardX",
+    "mlflow",
+    "onnx",
+    "onnxruntime",
+    "nbclient",
+    "playwright",
+)
 
 
 def keras_dnnts(*arguments):
@@ -43,3 +54,21 @@ def test_images_from_training_to_prediction_and_report(tmp_path):
     keras_dnnts("report", run, "--out", tmp_path / "page.html")
     assert (tmp_path / "page.html").read_text(encoding="utf-8").startswith("<!doctype html>")
     assert len([*(run / "figures").iterdir()]) > 4
+
+
+def test_a_cluster_says_what_is_missing(tmp_path):
+    options = (
+        "--model",
+        "majority",
+        "--dataset",
+        "starter",
+        "--cluster",
+        "tcp://127.0.0.1:1",
+        "--out",
+        tmp_path / "run",
+    )
+    command = [sys.executable, "-m", "keras_dnnts", "names", *map(str, options)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert "pip install 'keras_dnnts[cluster]'" in done.stderr and len(done.stderr.splitlines()) == 1
+    assert not (tmp_path / "run").exists()

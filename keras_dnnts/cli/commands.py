@@ -193,7 +193,7 @@ add_options(
             ["--out"], type=click.Path(path_type=Path), help="Folder of the sweep.  [default: a new one under runs/]"
         ),
         cluster_option(),
-        click.Option(["--workers"], type=click.IntRange(min=1), help="Runs at a time.  [default: one a core]"),
+        click.Option(["--workers"], type=click.IntRange(min=1), help="Runs at a time.  [default: one a GPU or core]"),
         click.Option(["--quiet"], is_flag=True, help="Print only the summary, no progress."),
         click.Option(["--dry-run"], is_flag=True, help="Only list the runs."),
         click.Option(["--figures"], is_flag=True, help="Also draw the figures of every run, which takes seconds each."),

@@ -141,7 +141,7 @@ def _on_cluster(
     # What starts processes is not imported for every run.
     open_pool = import_module("keras_dnnts.cli.workers").open_pool
     train_elsewhere = import_module("keras_dnnts.running.seeds_elsewhere").SeedsElsewhere
-    with closing(open_pool(cluster, 1, directory.path, backend)) as pool:
+    with closing(open_pool(cluster, None, config.seeds, directory.path, backend, config.device)) as pool:
         try:
             yield partial(run, elsewhere=train_elsewhere(pool))
         except PassingError as error:

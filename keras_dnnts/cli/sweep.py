@@ -22,7 +22,6 @@ from keras_dnnts.results.sweeps import SweepResult, tabulate_sweep
 from keras_dnnts.running.console import SEPARATOR, fit_line, format_seconds
 from keras_dnnts.running.interruption import EXIT_CODE, Interrupted, Interruption, interruptible
 from keras_dnnts.running.pools import FAILED, FINISHED, Outcome, Standing
-from keras_dnnts.running.run import count_cores
 from keras_dnnts.running.run_directory import keep_out_of_data, next_free_directory
 from keras_dnnts.running.runtime import choose_backend
 from keras_dnnts.sweeping.folders import SweepDirectory
@@ -59,7 +58,8 @@ def sweep_and_summarise(
     directory.check()
     _check_engines(sweep, directory.path)
     conditions = resolve_conditions(sweep)
-    pool = open_pool(cluster, min(workers or count_cores(), len(conditions)), directory.path, _engine_of(sweep))
+    backend, device = _engine_of(sweep)
+    pool = open_pool(cluster, workers, len(conditions), directory.path, backend, device)
     listener = SweepProgress(None if quiet else Console())
     place = Place(directory, pool, Interruption(), listener, None if cluster else os.getpid(), figures)
     again = _command(file, directory.path, cluster)
@@ -93,9 +93,10 @@ def _trained_config(sweep: Sweep) -> Config | None:
     return next((one.config for one in sweep.conditions if sweep.study.trains(one.config.to_dict())), None)
 
 
-def _engine_of(sweep: Sweep) -> str | None:
+def _engine_of(sweep: Sweep) -> tuple[str | None, str]:
+    """The engine that the runs need, or None, and the device."""
     config = _trained_config(sweep)
-    return None if config is None else config.backend
+    return (None, "cpu") if config is None else (config.backend, config.device)
 
 
 def _print_plan(sweep: Sweep) -> None:

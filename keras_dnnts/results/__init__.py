@@ -182,6 +182,8 @@ def _read_fields(path: Path) -> dict[str, Any]:
         raise FormatError(f"it has more than {LARGEST_JSON_BYTES} bytes")
     plain = json.loads(path.read_bytes().decode("utf-8"), parse_constant=_refuse_constant)
     check_fields(plain, {"format_version": int})
+    if plain.get("kind") == "sweep":
+        raise UserError(f"{path}: is a sweep's: name the folder of one of its runs, which lie beside it")
     if (version := plain["format_version"]) not in READ_VERSIONS:
         known = " and ".join(map(str, READ_VERSIONS))
         raise UserError(f"{path}: has format version {version}, this program reads versions {known}")

@@ -4,15 +4,21 @@ A pool gives out :class:`concurrent.futures.Future`; everything else (what waits
 knows nothing of where a run executes.
 """
 
+import contextlib
 import os
+import re
 import signal
+import subprocess
+import tempfile
 from collections import Counter, deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, BrokenExecutor, CancelledError, Future, wait
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Protocol
 
+import filelock
 from joblib.externals import loky
 
 from keras_dnnts.running.interruption import Interruption
@@ -20,6 +26,7 @@ from keras_dnnts.running.interruption import Interruption
 FINISHED, FAILED, INTERRUPTED = "finished", "failed", "interrupted"
 MOST_ATTEMPTS = 3  # of a run whose worker died
 POLL_SECONDS = 0.2
+VISIBLE_GPUS = "CUDA_VISIBLE_DEVICES"
 IDLE_SECONDS = 120  # until a worker without work ends, such as one whose parent was killed
 LINEAR_ALGEBRA_THREADS = (
     "OMP_NUM_THREADS",
@@ -74,16 +81,25 @@ class LocalPool:
     Args:
         workers: how many; the cores are shared out among them.
         cores: how many there are.
+        gpus: those there are, see :func:`visible_gpus`; of several, each worker gets one.
     """
 
-    def __init__(self, workers: int, cores: int) -> None:
+    def __init__(self, workers: int, cores: int, gpus: Sequence[str] = ()) -> None:
         self.size = workers
         self._threads = max(1, cores // workers)
+        self._gpus = tuple(gpus) if len(gpus) > 1 else ()
+        self._locks = tempfile.TemporaryDirectory(prefix="keras-dnnts-")
         self._executor = self._start()
 
     def _start(self) -> Any:
         environment = worker_environment(self._threads)
-        return loky.ProcessPoolExecutor(self.size, timeout=IDLE_SECONDS, initializer=_become_worker, env=environment)
+        return loky.ProcessPoolExecutor(
+            self.size,
+            timeout=IDLE_SECONDS,
+            initializer=_become_worker,
+            initargs=(self._gpus, self._locks.name),
+            env=environment,
+        )
 
     def submit(self, work: Callable[..., Outcome], *arguments: Any) -> "Future[Outcome]":
         """See :class:`Pool`."""
@@ -104,11 +120,40 @@ class LocalPool:
     def close(self) -> None:
         """See :class:`Pool`."""
         self._executor.shutdown(wait=True, kill_workers=True)
+        self._locks.cleanup()
 
 
-def _become_worker() -> None:
+def _become_worker(gpus: Sequence[str], locks: str) -> None:
     # A terminal sends Ctrl-C to all processes; the one that gave out the work says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if gpus:
+        os.environ[VISIBLE_GPUS] = claim_gpu(gpus, Path(locks))
+
+
+def claim_gpu(gpus: Sequence[str], locks: Path) -> str:
+    """A GPU that no other worker has, until this process ends; any, where there are more workers than GPUs."""
+    for gpu in gpus:
+        lock = filelock.FileLock(locks / re.sub(r"\W", "-", gpu))
+        with contextlib.suppress(filelock.Timeout):
+            lock.acquire(blocking=False)
+            _held.append(lock)
+            return gpu
+    return gpus[os.getpid() % len(gpus)]
+
+
+_held: list[Any] = []  # a lock that nothing refers to is released
+
+
+def visible_gpus() -> tuple[str, ...]:
+    """The GPUs that this process may use, as ``CUDA_VISIBLE_DEVICES`` names them; starts no engine."""
+    if (chosen := os.environ.get(VISIBLE_GPUS)) is not None:
+        return tuple(filter(None, map(str.strip, chosen.split(","))))
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=20)
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    found = [line for line in listed.stdout.splitlines() if line.startswith("GPU ")]
+    return tuple(map(str, range(len(found)))) if listed.returncode == 0 else ()
 
 
 def worker_environment(threads: int) -> dict[str, str]:

@@ -1,11 +1,13 @@
 """A sweep's file: what it stands for, and what is refused before anything runs."""
 
+import dataclasses
 import itertools
 import tomllib
 
 import pytest
 
 from keras_dnnts.errors import UserError
+from keras_dnnts.studies import names
 from keras_dnnts.sweeping.plan import read_sweep
 from tests.names_folders import call
 
@@ -134,3 +136,9 @@ def test_dry_run_lists_the_runs_and_writes_nothing(tmp_path, monkeypatch, capsys
     assert lines[-1] == "# 6 runs, 3 seeds each, compared by accuracy on validation names, averaged over languages"
     assert len(lines) == 7
     assert [one.name for one in tmp_path.iterdir()] == ["study.toml"]
+
+
+def test_a_study_without_a_validation_part_cannot_be_swept(tmp_path, monkeypatch):
+    monkeypatch.setattr(names, "STUDY", dataclasses.replace(names.STUDY, selection=None))
+    with pytest.raises(UserError, match="names has no validation part"):
+        read_sweep(written(tmp_path, GRID), {})

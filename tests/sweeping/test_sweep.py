@@ -9,6 +9,7 @@ import pytest
 
 from keras_dnnts.cli import sweep as command
 from keras_dnnts.results import load_result
+from keras_dnnts.running import pools
 from keras_dnnts.running.interruption import Interrupted, Interruption
 from keras_dnnts.running.pools import LocalPool, Outcome, run_all
 from keras_dnnts.sweeping.folders import SweepDirectory
@@ -228,3 +229,30 @@ def test_real_workers_find_what_the_command_finds(tmp_path):
         }
         assert ours.metrics["validation_accuracy"] == theirs.metrics["validation_accuracy"]
         assert ours.config == theirs.config
+
+
+def test_workers_share_out_the_gpus(tmp_path, monkeypatch):
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "2, GPU-a/b,")
+    gpus = pools.visible_gpus()
+    assert gpus == ("2", "GPU-a/b")
+    monkeypatch.setattr(pools, "_held", [])
+    assert [pools.claim_gpu(gpus, tmp_path) for _ in range(2)] == list(gpus)
+    assert pools.claim_gpu(gpus, tmp_path) in gpus  # a third shares one
+    for lock in pools._held:
+        lock.release()
+    monkeypatch.delenv("CUDA_VISIBLE_DEVICES")
+    listed = "GPU 0: NVIDIA H100 (UUID: GPU-1)\n  MIG 1g.10gb Device 0\nGPU 1: NVIDIA H100 (UUID: GPU-2)\n"
+    monkeypatch.setattr(
+        pools.subprocess, "run", lambda *what, **how: pools.subprocess.CompletedProcess(what, 0, listed)
+    )
+    assert pools.visible_gpus() == ("0", "1")
+
+
+def test_a_sweep_is_not_taken_for_a_run(inline, plan, tmp_path, capsys):
+    out = tmp_path / "out"
+    assert call("sweep", plan, "--out", out, "--quiet") == 0
+    capsys.readouterr()
+    assert call("report", out) == 2
+    assert "is a sweep's: name the folder of one of its runs" in capsys.readouterr().err
+    assert call("runs", out) == 0
+    assert capsys.readouterr().out.count("finished") == 4
