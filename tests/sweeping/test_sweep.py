@@ -2,7 +2,9 @@
 
 import json
 import os
+import re
 import tomllib
+from urllib.parse import unquote
 
 import numpy as np
 import pytest
@@ -67,6 +69,8 @@ def test_the_best_on_validation_names_is_chosen_and_it_alone_is_judged(inline, p
     assert f"Chosen: {label(best)}" in printed and "On data that had no part in the choice" in printed
     page = (out / "report.html").read_text(encoding="utf-8")
     assert f"Chosen: {label(best)}" in page and "only the chosen one was judged" in page
+    links = [unquote(link) for link in re.findall(r'href="([^"#:]+/report.html)"', page)]
+    assert len(links) == len(MODELS) + 1 and all((out / link).is_file() for link in links)
     assert (out / "figures" / "model.svg").is_file() and (out / "figures" / "model.png").is_file()
     assert label(best).partition("=")[2] in (out / "sweep.md").read_text(encoding="utf-8")
 
