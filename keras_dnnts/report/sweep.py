@@ -80,6 +80,7 @@ def _rank(condition: ConditionResult, sweep: SweepResult) -> dict[str, Any]:
     row: dict[str, Any] = {
         "label": condition.label,
         "folder": condition.folder,
+        "final_folder": condition.final_folder if condition.final_folder != condition.folder else "",
         "chosen": condition.label == sweep.chosen,
     }
     if condition.state != FINISHED:
