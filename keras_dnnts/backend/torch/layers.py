@@ -63,7 +63,8 @@ class BatchNormalization(layers.BatchNormalization):
             _nchw(inputs),
             self.moving_mean.value,
             self.moving_variance.value,
-            self.gamma.value if self.scale else None,
+            # Without a scale, cuDNN's gradient of the shift fails.
+            self.gamma.value if self.scale else torch.ones_like(self.beta.value),
             self.beta.value,
             training=bool(training and self.trainable),
             momentum=1 - self.momentum,
