@@ -6,6 +6,9 @@ from typing import Any
 import keras
 from keras import ops
 
+NEWTON_SCHULZ = (3.4445, -4.7750, 2.0315)
+"""The coefficients of Muon's iteration, whose slope at zero is the steepest that converges well enough."""
+
 
 @keras.saving.register_keras_serializable("keras_dnnts")
 class Adam(keras.optimizers.Adam):
@@ -101,9 +104,8 @@ class Muon(keras.optimizers.Muon):
 
     def _turn(self, gradient: Any, kernel: keras.Variable, momentum: keras.Variable, rate: Any) -> None:
         self.assign(momentum, self.momentum * momentum + gradient)
-        nesterov = gradient + self.momentum * momentum
-        rows = ops.transpose(nesterov, (3, 0, 1, 2))
-        turned = self.zeropower_via_newtonschulz5(ops.reshape(rows, (kernel.shape[3], -1)), self.ns_steps)
+        rows = ops.transpose(gradient + self.momentum * momentum, (3, 0, 1, 2))
+        turned = orthogonalize(ops.reshape(rows, (kernel.shape[3], -1)), self.ns_steps)
         step = ops.transpose(ops.reshape(turned, rows.shape), (1, 2, 3, 0))
         norm = ops.sqrt(ops.sum(ops.square(kernel)))
         self.assign(kernel, kernel * (math.sqrt(kernel.shape[3]) / norm) - rate * step)
@@ -121,3 +123,25 @@ class Muon(keras.optimizers.Muon):
             "weight_decay": self.other_decay,
             "initial_rate": self.initial_rate,
         }
+
+
+def orthogonalize(matrix: Any, steps: int) -> Any:
+    """Roughly the semi-orthogonal matrix nearest to a matrix (m, n): singular values come to lie about 1.
+
+    Each of Muon's Newton-Schulz steps takes X to p(X Xᵀ) X with the polynomial p(A) = a + b A + c A². As p(A) commutes
+    with A, X Xᵀ goes to A p(A)², so that all steps can be taken in the smaller of the matrix's dimensions, and the
+    matrix itself is multiplied once: for m much smaller than n that takes a third of the operations.
+    """
+    wide = matrix if matrix.shape[0] <= matrix.shape[1] else ops.transpose(matrix)
+    wide = wide / (ops.sqrt(ops.sum(ops.square(wide))) + 1e-7)
+    square = ops.matmul(wide, ops.transpose(wide))
+    identity = ops.eye(wide.shape[0], dtype=wide.dtype)
+    a, b, c = NEWTON_SCHULZ
+    product = None
+    for step in range(steps):
+        polynomial = a * identity + b * square + c * ops.matmul(square, square)
+        product = polynomial if product is None else ops.matmul(polynomial, product)
+        if step < steps - 1:
+            square = ops.matmul(square, ops.matmul(polynomial, polynomial))
+    turned = wide if product is None else ops.matmul(product, wide)
+    return turned if matrix.shape[0] <= matrix.shape[1] else ops.transpose(turned)

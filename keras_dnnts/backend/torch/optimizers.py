@@ -57,4 +57,24 @@ def _flat(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
     return [tensor.as_strided((tensor.numel(),), (1,)) for tensor in tensors]
 
 
-Muon = optimizers.Muon
+@keras.saving.register_keras_serializable("keras_dnnts")
+class Muon(optimizers.Muon):
+    """:class:`keras_dnnts.backend.optimizers.Muon` in place, without a copy of what it changes."""
+
+    def add_variable_from_reference(self, reference_variable: keras.Variable, **kwargs: Any) -> keras.Variable:
+        """Add a variable shaped like another one, and in the same memory order."""
+        variable = super().add_variable_from_reference(reference_variable, **kwargs)
+        variable.value.data = torch.empty_like(reference_variable.value).copy_(variable.value)
+        return variable
+
+    # torch.compile fails on an update in place of views.
+    @torch.compiler.disable
+    @torch.no_grad()
+    def _turn(
+        self, gradient: torch.Tensor, kernel: keras.Variable, momentum: keras.Variable, rate: torch.Tensor
+    ) -> None:
+        weight, filters = kernel.value, kernel.shape[3]
+        moved = momentum.value.mul_(self.momentum).add_(gradient)
+        rows = gradient.add(moved, alpha=self.momentum).permute(3, 0, 1, 2)
+        step = optimizers.orthogonalize(rows.reshape(filters, -1), self.ns_steps).mul_(rate)
+        weight.mul_(filters**0.5 / weight.norm()).sub_(step.view(rows.shape).permute(1, 2, 3, 0))

@@ -114,6 +114,8 @@ def prepare_batch(images: Any, size: int) -> Any:
     """
     pixels = ops.cast(ops.convert_to_tensor(images), "float32") / 127.5 - 1.0
     _, height, width, _ = pixels.shape
+    if height == width == size:
+        return pixels
     row_weights = _engine.beside(pixels, _resize_weights(height, size))
     column_weights = _engine.beside(pixels, _resize_weights(width, size))
     return _engine.resize(pixels, row_weights, column_weights)
