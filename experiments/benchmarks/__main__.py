@@ -3,7 +3,7 @@
     python -m experiments.benchmarks --names-dir NAMES --out benchmarks.json
 
 A process has one engine, so each part runs in a process of its own for every engine that is installed, on one core of
-the CPU; start-up and sweeps keep all cores. Ten minutes on a quiet machine, two with --quick.
+the CPU; start-up, sweeps and the fast recipe's step keep all cores. Ten minutes on a quiet machine, two with --quick.
 """
 
 import importlib.util
@@ -20,8 +20,8 @@ import click
 from experiments.benchmarks.timing import Row, keep_to_one_core, markdown, to_json
 
 ENGINES = ("torch", "jax", "tensorflow")
-PARTS = ("per_example", "cnn_step", "augmentation", "evaluation", "start_up", "memory", "gpu", "sweeps")
-TORCH_ONLY = ("cnn_step", "memory", "gpu", "sweeps")
+PARTS = ("per_example", "cnn_step", "fast_step", "augmentation", "evaluation", "start_up", "memory", "gpu", "sweeps")
+TORCH_ONLY = ("cnn_step", "fast_step", "memory", "gpu", "sweeps")
 
 
 def measure_part(part: str, engine: str, names: Path | None, images: Path | None, quick: bool) -> list[Row]:
@@ -31,7 +31,7 @@ def measure_part(part: str, engine: str, names: Path | None, images: Path | None
         return module.measure(engine, names, images, quick)
     if part == "gpu":
         return module.measure(engine, quick) if _cuda() else []
-    if part == "sweeps":
+    if part in ("sweeps", "fast_step"):
         return module.measure(engine, quick)
     keep_to_one_core()
     _one_thread()
