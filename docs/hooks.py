@@ -5,6 +5,7 @@ Every source keeps its path in the repository, so that one link serves both the 
 
 import base64
 import html
+import inspect
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -86,7 +87,7 @@ def describe_commands() -> str:
 
 def _describe_command(command: click.Command, context: click.Context) -> Iterator[str]:
     yield f"## `keras-dnnts {command.name}`"
-    yield _plain(command.help or "")
+    yield _plain(inspect.cleandoc(command.help or ""))
     yield f"```text\n{command.get_usage(context).removeprefix('Usage: ')}\n```"
     for title, rows in _options_by_section(command, context).items():
         yield f"**{title}**"
@@ -100,7 +101,7 @@ def _options_by_section(command: click.Command, context: click.Context) -> dict[
     sections = getattr(command, "sections", {})
     rows: dict[str, list[tuple[str, str]]] = {}
     for option in command.get_params(context):
-        if record := option.get_help_record(context):
+        if isinstance(option, click.Option) and (record := option.get_help_record(context)):
             rows.setdefault(sections.get(option.name, "Options"), []).append(record)
     return rows
 
@@ -119,7 +120,11 @@ def describe_library() -> str:
     for name, module in sorted(homes.items(), key=lambda item: item[0].lower()):
         group = titles[module.split(".")[1]] if module.startswith("studies.") else "Both studies"
         groups[group].append(f"::: keras_dnnts.{module}.{name}")
-    parts = ["# Library", "Everything here comes from `keras_dnnts` itself: `from keras_dnnts import run_names`."]
+    parts = [
+        "# Library",
+        "Everything here comes from `keras_dnnts` itself: `from keras_dnnts import run_names`. A config has the fields "
+        "that its command has [options](commands.md), spelled with underscores.",
+    ]
     for title, entries in groups.items():
         parts += [f"## {title}", *entries]
     return "\n\n".join(parts)
