@@ -22,6 +22,7 @@ from keras_dnnts.running.saved_models import load_keras_model
 from keras_dnnts.study import SeedOutcome, Study
 
 CLASSES = ("inner", "middle", "outer")
+COLUMNS = ["epoch", "loss"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,6 +83,7 @@ class RingsTraining:
             lambda state: checkpoints.save_training(seed, state),
             config.checkpoint_seconds,
             self.run.interruption,
+            lambda: self.run.offer_history(seed, COLUMNS, lambda: _rows(history)),
         )
         checkpoint.restore(checkpoints.load_training(seed))
         if not checkpoint.finished:
@@ -110,10 +112,14 @@ class RingsTraining:
             },
             confusions={"test": count_confusions(labels, guesses, 3)},
             parameters=model.count_params(),
-            columns=["epoch", "loss"],
-            rows=[(epoch.epoch, epoch.train_loss) for epoch in history.epochs],
+            columns=COLUMNS,
+            rows=_rows(history),
             curves={"loss": losses},
         )
+
+
+def _rows(history: Any) -> list[tuple[float, float]]:
+    return [(epoch.epoch, epoch.train_loss) for epoch in history.epochs]
 
 
 def predict(saved: Any, inputs: Any, file: Any, top: int, backend: Any, device: str) -> Iterator[list[Prediction]]:

@@ -15,13 +15,14 @@ from keras_dnnts.cli.options import spell
 from keras_dnnts.cli.summary import print_summary
 from keras_dnnts.config import Config
 from keras_dnnts.errors import PassingError, UserError
-from keras_dnnts.loggers import log_result
+from keras_dnnts.loggers import Loggers
 from keras_dnnts.registry import find_study
-from keras_dnnts.report import write_report_or_warn
+from keras_dnnts.report import write_live_page, write_report_or_warn
 from keras_dnnts.results import Result, load_result
 from keras_dnnts.running.console import RunProgress
 from keras_dnnts.running.ensembles import load_ensemble
 from keras_dnnts.running.interruption import Interrupted, Interruption, exit_interrupted, interruptible
+from keras_dnnts.running.live import Live
 from keras_dnnts.running.resuming import resumed_config
 from keras_dnnts.running.run import run_study
 from keras_dnnts.running.run_directory import RunDirectory, keep_out_of_data
@@ -114,7 +115,10 @@ def _run_to_the_end(
     cluster: str | None = None,
 ) -> None:
     drawers = Drawers(draw_all=not find_study(config.experiment).trains(config.to_dict()))
-    progress = RunProgress(None if quiet else Console())
+    progress, loggers = RunProgress(None if quiet else Console()), Loggers(log)
+    if directory.resumes:
+        loggers.take_up(directory.path)
+    run = partial(run, live=Live([lambda folder, progress: write_live_page(folder), loggers.follow]))
     with interruptible(lambda: directory.resume_command) as interruption:
         if drawers.leave_a_share:
             run = partial(run, meanwhile=_import_drawing)
@@ -126,7 +130,7 @@ def _run_to_the_end(
         write_report_or_warn(directory.path)
         finish_figures()
     print_summary(result, directory.path)
-    log_result(result, directory.path, log)
+    loggers.finish(result, directory.path)
 
 
 @contextmanager

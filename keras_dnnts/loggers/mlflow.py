@@ -1,4 +1,4 @@
-"""A finished run for MLflow, where MLflow's own settings say: ``MLFLOW_TRACKING_URI``, ``MLFLOW_EXPERIMENT_NAME``, …"""
+"""A run for MLflow, where MLflow's own settings say: ``MLFLOW_TRACKING_URI``, ``MLFLOW_EXPERIMENT_NAME``, …"""
 
 import contextlib
 import logging
@@ -15,31 +15,74 @@ os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import mlflow
 from mlflow.entities import Metric, Param, RunTag
+from mlflow.tracking.context.registry import resolve_tags
 
-from keras_dnnts.loggers.history import read_history
+from keras_dnnts.loggers.history import Points
 from keras_dnnts.results import Result
 from keras_dnnts.running.run_directory import TENSORBOARD
 
-EXPERIMENT_SETTINGS = ("MLFLOW_EXPERIMENT_NAME", "MLFLOW_EXPERIMENT_ID")
 # Seven retries, with ever longer waits between them, are MLflow's own.
 FIRST_REQUEST = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "0", "MLFLOW_HTTP_REQUEST_TIMEOUT": "10"}
 LATER_REQUESTS = {"MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2"}
 METRICS_AT_ONCE, PARAMS_AT_ONCE = 1000, 100  # MLflow's limits
 
 
-def log(result: Result, folder: Path) -> str:
-    """Log one MLflow run and return where it is.
-
-    Parameters are the config. Metrics are the curves, as ``<name>/seed_<seed>``, and the final numbers: ``<name>``, the
-    mean over seeds, and ``<name>_sd`` where there are several. Artefacts are the run's files.
-    """
+def open_log(folder: Path, experiment: str, config: Mapping[str, Any], identity: str | None) -> "MLflowLog":
+    """Begin an MLflow run whose parameters are the config, or go on with it."""
     logging.getLogger("mlflow").setLevel(logging.WARNING)
     logging.getLogger("urllib3").setLevel(logging.ERROR)  # of every retry, it would tell
     client = mlflow.MlflowClient()
     with _settings(FIRST_REQUEST):
         client.search_experiments(max_results=1)
-    with _settings(LATER_REQUESTS):
-        return _log(client, result, folder)
+        identity = identity or os.environ.get("MLFLOW_RUN_ID")
+        if identity:
+            client.update_run(identity, status="RUNNING")
+            return MLflowLog(client, identity, folder)
+        place = _experiment_id(client, f"keras_dnnts {experiment}")
+        run = client.create_run(place, tags=resolve_tags(), run_name=folder.resolve().name)
+        params = [Param(name, "" if value is None else str(value)) for name, value in config.items()]
+        for i in range(0, len(params), PARAMS_AT_ONCE):
+            client.log_batch(run.info.run_id, params=params[i : i + PARAMS_AT_ONCE])
+    return MLflowLog(client, run.info.run_id, folder)
+
+
+class MLflowLog:
+    """See :class:`keras_dnnts.loggers.Log`.
+
+    Metrics are the curves, as ``<name>/seed_<seed>``, and the final numbers: ``<name>``, the mean over seeds, and
+    ``<name>_sd`` where there are several. Artefacts are the run's files.
+    """
+
+    def __init__(self, client: mlflow.MlflowClient, identity: str, folder: Path) -> None:
+        self.identity = identity
+        self._client, self._folder = client, folder
+
+    def add(self, seed: int, points: Points) -> None:
+        """Log points of a seed's curves."""
+        now = _milliseconds()
+        metrics = [
+            Metric(f"{name}/seed_{seed}", value, now, step)
+            for step, numbers in points
+            for name, value in numbers.items()
+        ]
+        with _settings(FIRST_REQUEST):  # a server that has gone down costs no more than that
+            for i in range(0, len(metrics), METRICS_AT_ONCE):
+                self._client.log_batch(self.identity, metrics=metrics[i : i + METRICS_AT_ONCE])
+
+    def finish(self, result: Result, last: Mapping[int, int]) -> str:
+        """Log what the run found, and its files; return where the MLflow run is."""
+        with _settings(LATER_REQUESTS):
+            self._client.log_batch(self.identity, metrics=_final_metrics(result), tags=_tags(result))
+            for path in sorted(self._folder.iterdir()):
+                if path.name != TENSORBOARD and not path.name.startswith("."):
+                    self._client.log_artifact(self.identity, str(path))
+            self._client.set_terminated(self.identity)
+        return f"run {self.identity} at {mlflow.get_tracking_uri()}"
+
+    def stop(self) -> None:
+        """Say that the run was stopped."""
+        with _settings(FIRST_REQUEST):
+            self._client.set_terminated(self.identity, "KILLED")
 
 
 @contextlib.contextmanager
@@ -54,40 +97,13 @@ def _settings(settings: Mapping[str, str]) -> Iterator[None]:
             os.environ.pop(name, None)
 
 
-def _log(client: mlflow.MlflowClient, result: Result, folder: Path) -> str:
-    curves = _curves(folder) if result.study.trains(result.config) else []
-    metrics = curves + _final_metrics(result)
-    params = [Param(name, "" if value is None else str(value)) for name, value in result.config.items()]
-    experiment = _experiment_id(client, f"keras_dnnts {result.experiment}")
-    with mlflow.start_run(experiment_id=experiment, run_name=folder.resolve().name, nested=True) as run:
-        run_id = run.info.run_id
-        for i in range(0, len(params), PARAMS_AT_ONCE):
-            client.log_batch(run_id, params=params[i : i + PARAMS_AT_ONCE])
-        for i in range(0, len(metrics), METRICS_AT_ONCE):
-            client.log_batch(run_id, metrics=metrics[i : i + METRICS_AT_ONCE])
-        client.log_batch(run_id, tags=_tags(result))
-        for path in sorted(folder.iterdir()):
-            if path.name != TENSORBOARD and not path.name.startswith("."):
-                client.log_artifact(run_id, str(path))
-    return f"run {run_id} at {mlflow.get_tracking_uri()}"
-
-
-def _experiment_id(client: mlflow.MlflowClient, name: str) -> str | None:
-    """The experiment of this name, or None where MLflow's settings name one."""
-    if any(setting in os.environ for setting in EXPERIMENT_SETTINGS):
-        return None
+def _experiment_id(client: mlflow.MlflowClient, name: str) -> str:
+    """The experiment of this name, or that which MLflow's settings name."""
+    if identity := os.environ.get("MLFLOW_EXPERIMENT_ID"):
+        return identity
+    name = os.environ.get("MLFLOW_EXPERIMENT_NAME", name)
     experiment = client.get_experiment_by_name(name)
     return experiment.experiment_id if experiment else client.create_experiment(name)
-
-
-def _curves(folder: Path) -> list[Metric]:
-    now = _milliseconds()
-    return [
-        Metric(f"{name}/seed_{seed}", value, now, step)
-        for seed, rows in read_history(folder).items()
-        for step, numbers in rows
-        for name, value in numbers.items()
-    ]
 
 
 def _final_metrics(result: Result) -> list[Metric]:

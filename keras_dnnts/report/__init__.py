@@ -5,16 +5,20 @@ Reads saved results only; needs neither Keras nor the data.
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import MappingProxyType
 
 from keras_dnnts.report.card import write_card
 from keras_dnnts.report.comparison import describe_comparison
+from keras_dnnts.report.live import remove_live_page, write_live_page
 from keras_dnnts.report.page import render
 from keras_dnnts.report.run import describe_run
 from keras_dnnts.results import Result, load_result
 from keras_dnnts.running.run_directory import CARD, REPORT
 from keras_dnnts.whole_files import write_whole_text
+
+__all__ = ["write_comparison", "write_live_page", "write_report", "write_report_or_warn"]
 
 logger = logging.getLogger("keras_dnnts")
 
@@ -57,3 +61,5 @@ def write_report_or_warn(folder: Path) -> None:
         write_report(folder)
     except Exception as error:  # training has taken hours, and its results are saved
         logger.warning("%s: the report cannot be written: %s", folder / REPORT, error)
+        with suppress(OSError):
+            remove_live_page(folder)

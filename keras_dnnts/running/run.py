@@ -3,8 +3,8 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any
 
@@ -18,6 +18,7 @@ from keras_dnnts.registry import find_study
 from keras_dnnts.results import Result, collect_metrics
 from keras_dnnts.running.console import RunProgress
 from keras_dnnts.running.interruption import Interruption
+from keras_dnnts.running.live import Live
 from keras_dnnts.running.run_directory import RunDirectory
 from keras_dnnts.running.runtime import choose_backend, describe_environment, start_engine
 from keras_dnnts.study import SeedOutcome, Study, StudyData, Training
@@ -33,6 +34,7 @@ class Run:
     progress: RunProgress
     interruption: Interruption
     callbacks: tuple[Any, ...] = ()
+    live: Live = field(default_factory=Live)
 
     def label(self, seed: int) -> str:
         """What progress calls a seed; empty for a run of one."""
@@ -41,6 +43,13 @@ class Run:
     def save_history(self, seed: int, columns: Sequence[str], rows: Sequence[Sequence[float | None]]) -> None:
         """Put a seed's rows so far into ``history.csv``."""
         self.directory.write_history(seed, columns, rows)
+        self.live.take(seed, columns, rows)
+
+    def offer_history(
+        self, seed: int, columns: Sequence[str], rows: Callable[[], Sequence[Sequence[float | None]]]
+    ) -> None:
+        """Have a seed's rows so far at hand for those who watch the run; costs nothing where nobody does."""
+        self.live.offer(seed, columns, rows)
 
 
 def run_study(
@@ -54,6 +63,7 @@ def run_study(
     spell: Callable[[str], str] = str,
     threads: int | None = None,
     elsewhere: Callable[[Run, Sequence[int]], None] | None = None,
+    live: Live | None = None,
 ) -> Result:
     """Train the model once a seed, evaluate it, and leave everything in ``directory``.
 
@@ -61,7 +71,7 @@ def run_study(
     the place of the study's own. ``meanwhile`` is called in a thread of its own while the first seed is trained.
     ``spell`` writes the names of options on the console.
     ``threads`` is the most seeds that are trained side by side; None is one a core. ``elsewhere`` trains the seeds it
-    is given on other machines, and leaves what they found in the directory.
+    is given on other machines, and leaves what they found in the directory. ``live`` tells others how the run goes.
 
     Raises:
         UserError: the data, backend, device or folder cannot be used, the data are others than the config names, or
@@ -86,12 +96,12 @@ def run_study(
         start_engine()
     interruption = interruption or Interruption()
     interruption.rows = lambda: progress.rows
-    run = Run(config, data, directory, progress, interruption, tuple(callbacks))
+    run = Run(config, data, directory, progress, interruption, tuple(callbacks), live or Live())
     chosen = (training or study.training)(run)
     progress.plan(chosen.steps * config.seeds, chosen.unit, chosen.round_size, config.seeds)
     progress.stage(_describe_training(study, config, chosen))
     with directory.open(config, content_hash, given):
-        with progress, _beside(meanwhile):
+        with progress, _beside(meanwhile), _followed(run):
             if elsewhere is not None:
                 _train_elsewhere(run, elsewhere)
             outcomes = _run_seeds(run, chosen, threads or count_cores())
@@ -109,6 +119,17 @@ def _beside(work: Callable[[], object]) -> Iterator[None]:
         yield
     finally:
         thread.join()
+
+
+def _followed(run: Run) -> AbstractContextManager[None]:
+    """Let others see how a run goes."""
+    dataset, progress = run.data.dataset, run.progress
+
+    def describe() -> dict[str, Any]:
+        known = {"name": dataset.name, "source": dataset.source, "classes": list(dataset.classes)}
+        return {"dataset": known, "done": progress.done, "total": progress.total, "unit": progress.unit}
+
+    return run.live.follow(describe, run.directory.path, run.directory.checkpoints.before_writing)
 
 
 def _describe_data(study: Study, data: StudyData) -> str:

@@ -232,7 +232,7 @@ def test_a_run_that_cannot_be_logged_is_complete(tmp_path, monkeypatch, capsys):
         raise ConnectionError("no server\nanywhere")
 
     pytest.importorskip("tensorboardX")
-    monkeypatch.setattr("keras_dnnts.loggers.tensorboard.log", fail)
+    monkeypatch.setattr("keras_dnnts.loggers.tensorboard.open_log", fail)
     names = write_names(tmp_path / "names")
     assert call("names", "--data-dir", names, "--out", tmp_path / "run", *SMALL, "--log", "tensorboard") == 0
 

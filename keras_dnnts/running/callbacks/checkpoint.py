@@ -86,6 +86,7 @@ class Checkpoint(keras.callbacks.Callback):
         save: keeps a state.
         seconds: least time between two saves; the first comes that long after training begins.
         interruption: says when to stop.
+        watch: called at the end of every epoch.
 
     Attributes:
         epochs: number of finished epochs.
@@ -101,10 +102,11 @@ class Checkpoint(keras.callbacks.Callback):
         save: Callable[[State], None],
         seconds: float,
         interruption: Interruption,
+        watch: Callable[[], object] = lambda: None,
     ) -> None:
         super().__init__()
         self.learnt, self.parts, self.save = learnt, parts, save
-        self.seconds, self.interruption = seconds, interruption
+        self.seconds, self.interruption, self.watch = seconds, interruption, watch
         self.epochs, self.finished = 0, False
 
     def restore(self, state: State | None) -> None:
@@ -135,6 +137,7 @@ class Checkpoint(keras.callbacks.Callback):
             return
         self.learnt.capture()
         self.epochs = epoch + 1
+        self.watch()
         self.finished = self.model.stop_training or self.epochs == self.params["epochs"]
         if self.finished or time.monotonic() - self._saved_time >= self.seconds:
             self._save()

@@ -164,7 +164,10 @@ class CifarTraining:
             run.directory.checkpoints.save_training(seed, state)
             run.save_history(seed, COLUMNS, _rows(history.epochs))
 
-        checkpoint = Checkpoint(learned, parts, save, config.checkpoint_seconds, run.interruption)
+        def watch() -> None:
+            run.offer_history(seed, COLUMNS, lambda: _rows(history.epochs))
+
+        checkpoint = Checkpoint(learned, parts, save, config.checkpoint_seconds, run.interruption, watch)
         checkpoint.restore(run.directory.checkpoints.load_training(seed))
         if not checkpoint.finished:
             few = OneOfEachShape(prepared.train, _first_epochs_of_sizes(config))

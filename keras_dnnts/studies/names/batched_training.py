@@ -100,7 +100,11 @@ class BatchedTraining:
             run.directory.checkpoints.save_training(seed, state)
             run.save_history(seed, COLUMNS, _rows(history.losses))
 
-        checkpoint = Checkpoint(learned, {"history": history}, save, self.config.checkpoint_seconds, run.interruption)
+        def watch() -> None:
+            run.offer_history(seed, COLUMNS, lambda: _rows(history.losses))
+
+        seconds = self.config.checkpoint_seconds
+        checkpoint = Checkpoint(learned, {"history": history}, save, seconds, run.interruption, watch)
         checkpoint.restore(run.directory.checkpoints.load_training(seed))
         run.progress.skip(checkpoint.epochs * self.round_size, run.label(seed))
         if not checkpoint.finished:

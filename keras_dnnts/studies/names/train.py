@@ -93,8 +93,11 @@ class NamesTraining:
             checkpoints.save_training(seed, state)
             self.run.save_history(seed, self._columns, self._rows(history, samples))
 
+        def watch() -> None:
+            self.run.offer_history(seed, self._columns, lambda: self._rows(history, samples))
+
         parts: dict[str, Stateful] = {"history": history, "samples": samples}
-        checkpoint = Checkpoint(learned, parts, save, self.config.checkpoint_seconds, self.run.interruption)
+        checkpoint = Checkpoint(learned, parts, save, self.config.checkpoint_seconds, self.run.interruption, watch)
         checkpoint.restore(checkpoints.load_training(seed))
         done = min(checkpoint.epochs * CHUNK_SIZE, iterations)
         self.run.progress.skip(done, self.run.label(seed))
