@@ -16,7 +16,7 @@ from keras_dnnts.loggers.history import Points
 from keras_dnnts.results import Result
 from keras_dnnts.running.run_directory import FIGURES, TENSORBOARD
 
-FLUSH_SECONDS = 1  # two minutes are its own
+FLUSH_SECONDS = 0.1  # two minutes are its own; what a killed process has not flushed is lost
 
 
 def open_log(folder: Path, experiment: str, config: Mapping[str, Any], identity: str | None) -> "TensorBoardLog":
