@@ -1,4 +1,4 @@
-"""A training step of the fast recipe: a plain PyTorch loop of the same network, optimizer and augmentation, and `fit`."""
+"""Steps of the fast recipe: a plain PyTorch loop of the same network, optimizer and augmentation, and `fit`."""
 
 from collections.abc import Callable
 

@@ -17,6 +17,7 @@ runs_on_cpu = engine.runs_on_cpu
 describe_device = engine.describe_device
 list_devices = engine.list_devices
 COMPILES_STEPS = engine.COMPILES_STEPS
+batches_of_any_size = engine.batches_of_any_size
 copy_value = engine.copy_value
 seed_engine = engine.seed_engine
 Conv2D = engine.Conv2D

@@ -288,6 +288,7 @@ def test_interrupted_twice(server, whole, tmp_path):
     assert contents(out) == contents(expected)
 
 
+@pytest.mark.one_engine
 def test_fast_recipe_interrupted_within_its_training(server, options, tmp_path):
     """Its rate falls with every step, its images grow, it has no validation, and it ends with an average."""
     expected, out, how = tmp_path / "whole", tmp_path / "run", {"figures": False}

@@ -30,3 +30,8 @@ def copy_value(variable: Any) -> jax.Array:
 
 def seed_engine(seed: int) -> None:
     """Do nothing: all that JAX draws here comes from the layers' seed generators."""
+
+
+def batches_of_any_size(batches: Any) -> Any:
+    """A ``PyDataset`` whose batches' shapes change from epoch to epoch, as ``fit`` takes it: as it is."""
+    return batches

@@ -2,6 +2,7 @@
 
 from keras_dnnts.backend.layers import BatchNormalization, Conv2D, MaxPooling2D
 from keras_dnnts.backend.optimizers import Adam, Muon
+from keras_dnnts.backend.tensorflow.batches import batches_of_any_size
 from keras_dnnts.backend.tensorflow.device import (
     COMPILES_STEPS,
     copy_value,
@@ -21,6 +22,7 @@ __all__ = [
     "MaxPooling2D",
     "Muon",
     "PerExampleTraining",
+    "batches_of_any_size",
     "copy_value",
     "describe_device",
     "list_devices",

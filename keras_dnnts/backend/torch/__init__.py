@@ -2,6 +2,7 @@
 
 from keras_dnnts.backend.torch.device import (
     COMPILES_STEPS,
+    batches_of_any_size,
     copy_value,
     describe_device,
     list_devices,
@@ -21,6 +22,7 @@ __all__ = [
     "MaxPooling2D",
     "Muon",
     "PerExampleTraining",
+    "batches_of_any_size",
     "copy_value",
     "describe_device",
     "list_devices",

@@ -81,7 +81,7 @@ ARCHITECTURES = {
         build=from_module(f"{_MODELS}.airbench:build_airbench"),
         title="Airbench",
         minimum_image_size=17,
-        taps=("whiten", "block1_conv1", "block2_conv1"),
+        taps=("block1_conv1", "block2_conv1", "block3_conv1"),
         any_size=True,
         adapt=from_module(f"{_MODELS}.airbench:whiten_patches"),
     ),

@@ -82,7 +82,7 @@ def name_copies(files: Sequence[Sequence[str]], count: int) -> str:
 def state_training_images(result: Result, count: int) -> str:
     """Say what happened to the training images that are shown before the network got them."""
     steps = complete(result.config)["augmentation"]
-    how = f"random {', '.join(steps)}" if steps else "not augmented"
+    how = f"random {', '.join(steps).replace('_', ' ')}" if steps else "not augmented"
     return f"{count} training images as the network saw them ({how})"
 
 

@@ -11,6 +11,7 @@ import keras
 import numpy as np
 from keras import ops
 
+from keras_dnnts import backend
 from keras_dnnts.analysis import count_confusions, mean_cross_entropy, measure_accuracy, wilson_interval
 from keras_dnnts.datasets.image_dataset import LabelledImages
 from keras_dnnts.datasets.image_split import select_parts, select_test_paths
@@ -169,13 +170,14 @@ class CifarTraining:
 
         checkpoint = Checkpoint(learned, parts, save, config.checkpoint_seconds, run.interruption, watch)
         checkpoint.restore(run.directory.checkpoints.load_training(seed))
+        shaped = backend.batches_of_any_size if config.initial_image_size else lambda batches: batches
         if not checkpoint.finished:
-            few = OneOfEachShape(prepared.train, _first_epochs_of_sizes(config))
+            few = shaped(OneOfEachShape(prepared.train, _first_epochs_of_sizes(config)))
             history.compile_seconds += compile_steps(model, lambda: model.fit(few, shuffle=False, verbose=0))
         done = self.steps if checkpoint.finished else checkpoint.epochs * prepared.train.images
         run.progress.skip(done, run.label(seed))
         model.fit(
-            prepared.train,
+            shaped(prepared.train),
             validation_data=prepared.validation if prepared.validation.images else None,
             initial_epoch=checkpoint.epochs,
             epochs=checkpoint.epochs if checkpoint.finished else config.epochs,
