@@ -15,6 +15,7 @@ ABSENT = (
     "tensorboard",
     "tensorboardX",
     "mlflow",
+    "wandb",
     "onnx",
     "onnxruntime",
     "nbclient",

@@ -35,7 +35,7 @@ Examples:
   keras-dnnts predict runs/gru --csv < names.txt > languages.csv
   keras-dnnts predict runs/alexnet photos/ cat.jpg --top-k 5 --json
 """
-LOGGERS = ("tensorboard", "mlflow")
+LOGGERS = ("tensorboard", "mlflow", "wandb")
 OUTPUT_NAMES = ("out", "overwrite", "quiet", "log", "dry_run", "cluster")
 Log = tuple[str, ...]
 

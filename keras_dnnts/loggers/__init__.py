@@ -19,7 +19,7 @@ from keras_dnnts.whole_files import write_whole_text
 logger = logging.getLogger("keras_dnnts")
 
 # What each needs to be installed; extras have the loggers' names.
-PACKAGES = {"tensorboard": ("tensorboardX",), "mlflow": ("mlflow", "sqlalchemy")}
+PACKAGES = {"tensorboard": ("tensorboardX",), "mlflow": ("mlflow", "sqlalchemy"), "wandb": ("wandb",)}
 
 
 class Log(Protocol):

@@ -26,6 +26,7 @@ USES = {
     "tensorflow": f"{option_name('backend')} tensorflow",
     "tensorboard": f"{option_name('log')} tensorboard",
     "mlflow": f"{option_name('log')} mlflow",
+    "wandb": f"{option_name('log')} wandb",
     "onnx": "keras-dnnts export",
     "cluster": option_name("cluster"),
 }

@@ -182,3 +182,71 @@ def test_mlflow_goes_on_with_its_run(folder, result, tmp_path, monkeypatch):
     for seed, points in read_history(folder).items():
         found = [(m.step, m.value) for m in client.get_metric_history(run.info.run_id, f"loss/seed_{seed}")]
         assert found == [(step, numbers["loss"]) for step, numbers in points]
+
+
+@pytest.fixture
+def offline(tmp_path, monkeypatch):
+    """Where W&B keeps its runs."""
+    wandb = pytest.importorskip("wandb")
+    wandb.teardown()  # it reads its settings once
+    monkeypatch.setenv("WANDB_MODE", "offline")
+    monkeypatch.setenv("WANDB_DIR", str(tmp_path))
+    monkeypatch.setenv("WANDB_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.setenv("WANDB_DATA_DIR", str(tmp_path / "data"))
+    yield tmp_path / "wandb"
+    wandb.teardown()
+
+
+def read_wandb(path):
+    """The records of an offline run: of a header of 7 bytes, and records of 7 bytes with their length and a message."""
+    from wandb.proto import wandb_internal_pb2
+
+    data, at = path.read_bytes(), 7
+    while at < len(data) and at < 32_000:  # of the first block
+        length = int.from_bytes(data[at + 4 : at + 6], "little")
+        yield wandb_internal_pb2.Record.FromString(data[at + 7 : at + 7 + length])
+        at += 7 + length
+
+
+def test_wandb_has_every_point_once_and_the_end(offline, folder, result, capsys):
+    log = Loggers(["wandb"])
+    log.follow(folder, progress(folder, {3: 2, 4: 0}))
+    log.finish(result, folder)
+
+    assert "Logged to wandb" in capsys.readouterr().out
+    (path,) = offline.glob("offline-run-*/run-*.wandb")
+    records = [*read_wandb(path)]
+    logged = [
+        {"/".join(item.nested_key) or item.key: item.value_json for item in record.history.item}
+        for record in records
+        if record.WhichOneof("record_type") == "history"
+    ]
+    for seed, points in read_history(folder).items():
+        prefix = f"seed_{seed}"
+        found = [(row[f"{prefix}/step"], row[f"{prefix}/loss"]) for row in logged if f"{prefix}/step" in row]
+        assert [(int(step), float(loss)) for step, loss in found] == [(s, numbers["loss"]) for s, numbers in points]
+    assert any("curves" in "".join(row) for row in logged)
+    summary = {
+        item.key or "/".join(item.nested_key): item.value_json for record in records for item in record.summary.update
+    }
+    assert float(summary["final_loss"]) == result.metrics["final_loss"].mean
+
+
+def test_wandb_goes_on_with_its_run(offline, folder):
+    log = Loggers(["wandb"])
+    log.follow(folder, progress(folder, {3: 1, 4: 0}))
+    log.follow(folder, progress(folder, {3: 1, 4: 0}, STOPPED))
+    log = Loggers(["wandb"])
+    log.take_up(folder)
+    log.follow(folder, progress(folder, {3: 2, 4: 0}, STOPPED))
+    assert len({path.name for path in offline.glob("offline-run-*/run-*.wandb")}) == 1  # one id
+
+
+def test_wandb_asks_nobody_for_a_key(offline, folder, tmp_path, monkeypatch, caplog):
+    monkeypatch.setenv("WANDB_MODE", "online")
+    monkeypatch.delenv("WANDB_API_KEY", raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    Loggers(["wandb"]).follow(folder, progress(folder, {3: 1, 4: 0}))
+    (record,) = caplog.records
+    assert "WANDB_MODE=offline" in record.getMessage()
