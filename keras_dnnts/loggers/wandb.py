@@ -20,16 +20,17 @@ def open_log(folder: Path, experiment: str, config: Mapping[str, Any], identity:
     Raises:
         ConnectionError: nobody is logged in.
     """
+    os.environ.setdefault("WANDB_SILENT", "true")
     settings = wandb.Settings(silent=True, console="off", init_timeout=SECONDS_TO_BEGIN)
     mode = os.environ.get("WANDB_MODE", "online")
     # W&B would ask for the key on the terminal, in the middle of a run.
-    if mode == "online" and not wandb.api.api_key:
+    if mode == "online" and not wandb.login(prompt=False, verify=False):
         raise ConnectionError("nobody is logged in: wandb login, or set WANDB_MODE=offline")
     run = wandb.init(
         project=os.environ.get("WANDB_PROJECT", f"keras_dnnts-{experiment}"),
         name=folder.resolve().name,
         id=identity,
-        resume="allow",
+        resume="allow" if identity else None,
         config=dict(config),
         settings=settings,
     )
@@ -67,7 +68,7 @@ class WandbLog:
         if figures:
             self._run.log(figures)
         self._run.log_artifact(self._files())
-        where = self._run.url or self._run.dir
+        where = self._run.dir if self._run.offline else self._run.url
         self._run.finish()
         return str(where)
 
@@ -80,6 +81,7 @@ class WandbLog:
         for path in sorted(self._folder.iterdir()):
             if path.name == TENSORBOARD or path.name.startswith("."):
                 continue
-            add = files.add_dir if path.is_dir() else files.add_file
-            add(str(path), name=path.name)
+            for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+                if file.is_file():
+                    files.add_file(str(file), name=file.relative_to(self._folder).as_posix())
         return files
