@@ -120,7 +120,7 @@ def test_network_is_the_plain_one_and_its_loss_holds_the_prior(model):
     found = network.predict_on_batch(padded(ASKED))
     np.testing.assert_allclose(found, expected, atol=2e-5)
     labels = np.arange(len(ASKED)) % 3
-    loss = keras.ops.convert_to_numpy(negative_log_likelihood(labels, found))
+    loss = keras.ops.convert_to_numpy(negative_log_likelihood(labels, keras.ops.convert_to_tensor(found)))
     np.testing.assert_allclose(loss, -expected[np.arange(len(ASKED)), labels], atol=2e-5)
 
 
