@@ -5,7 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -37,8 +37,7 @@ class Drawers:
         self._connections: list[Connection] = []
         if _may_fork():
             with suppress(OSError):  # no memory or too many processes
-                for _ in range(2 if draw_all else 1):
-                    self._connections.append(_fork_drawer(self._connections))
+                self._connections = _fork_drawers(2 if draw_all else 1)
         self.leave_a_share = not (draw_all and self._connections)
 
     def start(self, run: Path, folder: Path) -> None:
@@ -107,24 +106,37 @@ def _may_fork() -> bool:
     )
 
 
-def _fork_drawer(earlier: Sequence[Connection]) -> Connection:
+def _fork_drawers(count: int) -> list[Connection]:
+    """Fork a process that forks the others once it has imported what draws, which takes longer than a figure."""
     context = multiprocessing.get_context("fork")
-    own, other = context.Pipe()
+    pipes = [context.Pipe() for _ in range(count)]
+    owns, others = [own for own, _ in pipes], [other for _, other in pipes]
     try:
-        context.Process(target=_serve, args=([*earlier, own], other), daemon=True).start()
+        context.Process(target=_serve, args=(owns, others), daemon=True).start()
     except OSError:
-        own.close()
+        _close(owns)
         raise
     finally:
-        other.close()
-    return own
+        _close(others)
+    return owns
 
 
-def _serve(parents: Sequence[Connection], own: Connection) -> None:
-    for connection in parents:  # or no drawer would ever be told that the parent has ended
-        connection.close()
+def _serve(parents: Sequence[Connection], connections: Sequence[Connection]) -> None:
+    _close(parents)  # or no drawer would ever be told that the parent has ended
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # that is the parent's to answer
     with suppress(Exception):
         figures = import_module("keras_dnnts.figures")
+        own, *others = connections
+        for number, connection in enumerate(others):
+            if os.fork() == 0:
+                own, others = connection, [*connections[: number + 1], *connections[number + 2 :]]
+                break
+        _close(others)
         run, *where = own.recv()
         own.send(figures.draw_figures(load_result(run), *where))
+    os._exit(0)  # nothing of the parent's is this process's to finish
+
+
+def _close(connections: Iterable[Connection]) -> None:
+    for connection in connections:
+        connection.close()

@@ -52,12 +52,24 @@ def unify(text: str) -> str:
     return " ".join(_spell(text).split())
 
 
+_CHANGING = frozenset(("Pd", "Cf", "Cc", "Zs", "Zl", "Zp", "Mn"))
+"""Unicode's categories of dashes, of what is invisible, of blanks, and of marks, for variation selectors are these."""
+
+
 @lru_cache(maxsize=1)
 def list_spellings() -> dict[str, str]:
     """Every character that :func:`unify` writes in another way, or leaves out, and what it becomes."""
     # Beyond these planes are ideographs, of which each is spelled as it is, and nothing.
     numbers = chain(range(0xD800), range(0xE000, 0x20000), range(0xE0000, 0xE1000))
-    return {letter: spelled for letter in map(chr, numbers) if (spelled := _spell_letter.__wrapped__(letter)) != letter}
+    changing = filter(_may_change, map(chr, numbers))
+    return {letter: spelled for letter in changing if (spelled := _spell_letter.__wrapped__(letter)) != letter}
+
+
+def _may_change(letter: str) -> bool:
+    """Whether :func:`unify` could write a character in another way: quickly no for almost all of them."""
+    if unicodedata.category(letter) in _CHANGING or unicodedata.decomposition(letter):
+        return True
+    return letter in _LIGATURES or letter in _APOSTROPHES or letter in _HYPHENS or letter in _BLANKS
 
 
 def read_name(text: str, alphabet: str, raw: bool = False) -> tuple[str, list[str]]:
