@@ -23,6 +23,7 @@ Parts: the training images of each class are split into 70 % training, 10 %
 validation and 20 % test. If the data have their own test images (CIFAR-10, a
 test/ folder), the last 20 % are set aside. A val/ folder is the validation part;
 20 % of the training images are then the test part, unless there is a test/ folder.
+The fast recipe trains on all of them but the test part.
 \b
 Your own images (--data-dir): image size, batch size, learning rate, epochs,
 patience and rate steps that are not given are chosen from the number of images
@@ -77,7 +78,7 @@ STUDY = Study(
     name="cifar",
     config=CifarConfig,
     question="Image classification",
-    about="Train AlexNet, ResNet50 or a network of your own on CIFAR-10 or your own images from scratch.",
+    about="Train AlexNet, ResNet50, airbench, softmax regression or your own network on CIFAR-10 or your own images.",
     epilog=EPILOG,
     metrics=METRICS,
     parts={"test": "test images"},

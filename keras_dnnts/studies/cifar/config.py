@@ -86,7 +86,7 @@ class CifarConfig(Config):
         "Data",
         at_least=1,
         at_most=LARGEST_IMAGE_SIZE,
-        default="the recipe's, 224, or 32 (linear); your own images: from 32 to 96, by their median side",
+        default="the recipe's, 224, or 32 (linear); your own images: their median side, at most 96",
     )
     train_on: str | None = option(
         None,
@@ -154,7 +154,7 @@ class CifarConfig(Config):
         "not of convolutions (muon).",
         "Training",
         at_least=0,
-        default="the recipe's, 0.01 (adamw), 0 (sgd)",
+        default="the recipe's, 0.01 (adamw), 0 (sgd, muon)",
     )
     schedule: str | None = option(
         None,
@@ -192,7 +192,7 @@ class CifarConfig(Config):
     )
     initial_image_size: int | None = option(
         None,
-        "Image side in the first quarter of the epochs, which grows to the image size by half of them (airbench).",
+        "Image side in the first quarter of the epochs; half-way to the image size in the second, then that (airbench).",
         "Training",
         at_least=1,
         at_most=LARGEST_IMAGE_SIZE,
@@ -234,7 +234,7 @@ class CifarConfig(Config):
     )
     precision: str | None = option(
         None,
-        "Precision of the computation; weights and loss stay float32. auto: bfloat16 where it is known to be faster.",
+        "Precision of the computation; weights and loss stay float32. auto: bfloat16 with torch where the hardware has it.",
         "Engine",
         choices=PRECISIONS,
         default="the recipe's, float32",
@@ -275,7 +275,7 @@ class CifarConfig(Config):
         if self.optimizer == "adam" and self.weight_decay:
             raise UserError(
                 f"{option_name('weight_decay')} is {self.weight_decay}: {option_name('optimizer')} adam takes none: "
-                "use adamw or sgd"
+                "use adamw, sgd or muon"
             )
         self._check_last_rate()
 
