@@ -93,11 +93,22 @@ def run_condition(name: str, changes: Mapping[str, Any], options: Mapping[str, A
     if variant := knobs.pop("variant", None):
         ARCHITECTURES["airbench"] = variants[variant]
     config = CifarConfig(recipe="fast", **{**options, **knobs})
-    if not (folder / "results.json").exists():
+    if not is_finished(folder, config):
         shutil.rmtree(folder, ignore_errors=True)
         run(config, folder)
     result = load_result(folder)
     return {"name": name, **{metric: value.values[0] for metric, value in result.metrics.items()}}
+
+
+def is_finished(folder: Path, config: Any) -> bool:
+    """Whether a folder has a finished run of a config, but for what the data and this machine settle."""
+    from keras_dnnts import load_result
+
+    if not (folder / "results.json").exists():
+        return False
+    known, asked = load_result(folder).config, config.to_dict()
+    settled = ("data_dir", "content_hash", "precision", "batch_size", "device")
+    return all(known.get(name) == value for name, value in asked.items() if name not in settled)
 
 
 def print_table(found: list[dict[str, Any]], metric: str) -> None:

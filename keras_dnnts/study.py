@@ -156,6 +156,7 @@ class Selection:
         part: what counts of the data call the validation part.
         settings: options that let a run measure it and leave the final part alone; empty where every run measures both.
         kept_back: metrics of the final part, where every run measures them.
+        find_problem: of a config, why a run of it cannot be compared; None where it can.
     """
 
     metric: str
@@ -163,6 +164,7 @@ class Selection:
     part: str = "validation"
     settings: Mapping[str, Any] = field(default_factory=dict)
     kept_back: tuple[str, ...] = ()
+    find_problem: Callable[[Any], str | None] = lambda config: None
 
 
 @dataclass(frozen=True)

@@ -107,7 +107,7 @@ class Muon(keras.optimizers.Muon):
         rows = ops.transpose(gradient + self.momentum * momentum, (3, 0, 1, 2))
         turned = orthogonalize(ops.reshape(rows, (kernel.shape[3], -1)), self.ns_steps)
         step = ops.transpose(ops.reshape(turned, rows.shape), (1, 2, 3, 0))
-        norm = ops.sqrt(ops.sum(ops.square(kernel)))
+        norm = ops.maximum(ops.sqrt(ops.sum(ops.square(kernel))), 1e-7)
         self.assign(kernel, kernel * (math.sqrt(kernel.shape[3]) / norm) - rate * step)
 
     def get_config(self) -> dict[str, Any]:

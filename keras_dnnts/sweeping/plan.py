@@ -206,6 +206,8 @@ def _build_conditions(
     for number, values in enumerate(combinations, start=1):
         named = f"{where}: combination {number} ({label_of(values)})"
         config = study.config.from_dict({**base, **values, **study.selection.settings}, named)
+        if problem := study.selection.find_problem(config):
+            raise UserError(f"{named}: {problem}")
         text = config.to_toml()
         if text in seen and seen[text] != label_of(values):
             raise UserError(f"{named}: is the same run as {seen[text]}: leave one out")

@@ -96,6 +96,10 @@ REFUSED = {
     "set above": (BASE + "learning_rate = 0.1\n[sweep]\nlearning_rate = [0.1, 0.2]", "leave one out"),
     "nothing held out": (BASE + "[sweep]\nprotocol = ['sound', 'reference']", "protocol"),
     "measured differently": ('experiment = "cifar"\n[sweep]\nrecipe = ["sound", "reference"]', "measured alike"),
+    "no validation": (
+        'experiment = "cifar"\nrecipe = "fast"\n[sweep]\nepochs = [2, 4]',
+        "combination 1 (epochs=2): --train-on all",
+    ),
     "the same run": (BASE + "[sweep]\nmodel = ['gru']\ncell = ['rnn']", "model"),
     "no draws": (BASE + "[sweep.random]\nlearning_rate = { from = 1.0, to = 2.0 }", "draws"),
     "no ranges": (BASE + "[sweep.random]\ndraws = 3", "draws nothing"),

@@ -77,4 +77,4 @@ class Muon(optimizers.Muon):
         moved = momentum.value.mul_(self.momentum).add_(gradient)
         rows = gradient.add(moved, alpha=self.momentum).permute(3, 0, 1, 2)
         step = optimizers.orthogonalize(rows.reshape(filters, -1), self.ns_steps).mul_(rate)
-        weight.mul_(filters**0.5 / weight.norm()).sub_(step.view(rows.shape).permute(1, 2, 3, 0))
+        weight.mul_(filters**0.5 / weight.norm().clamp_min(1e-7)).sub_(step.view(rows.shape).permute(1, 2, 3, 0))

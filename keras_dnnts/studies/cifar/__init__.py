@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
+from keras_dnnts.errors import option_name
 from keras_dnnts.metrics import MetricKind
 from keras_dnnts.studies.cifar.architectures import title_of_config
 from keras_dnnts.studies.cifar.config import CifarConfig, complete
@@ -16,7 +17,7 @@ Recipes:
              the weights of the epoch with the lowest validation loss are kept.
   reference  as in the notebook: validation and test images are augmented too, with
              the notebook's operations, and the last epoch's weights are kept.
-  fast       a small network (airbench) on images of 32 pixels, in minutes on a laptop;
+  fast       a small network (airbench) on images of 32 pixels, in minutes on two CPU cores;
              all training images are trained on, without validation.
 \b
 Parts: the training images of each class are split into 70 % training, 10 %
@@ -72,6 +73,13 @@ def _note(config: Mapping[str, Any]) -> str:
     if knobs["recipe"] == "reference":
         return "reference recipe"
     return "augmented test images" if knobs["evaluation"] == "augmented" else ""
+
+
+def _lacks_validation(config: CifarConfig) -> str | None:
+    if config.train_on == "part":
+        return None
+    name = option_name("train_on")
+    return f"{name} {config.train_on} leaves no validation images to compare settings on: use {name} part"
 
 
 STUDY = Study(
@@ -148,7 +156,8 @@ STUDY = Study(
     selection=Selection(
         metric="validation_accuracy",
         words="accuracy on validation images",
-        kept_back=("test_accuracy", "test_loss"),
+        kept_back=("test_accuracy", "test_accuracy_multi_crop", "test_loss"),
+        find_problem=_lacks_validation,
     ),
     register_layers=from_module(f"{HERE}.models:register_layers"),
     data_sets=from_module(f"{HERE}.data:list_data_sets"),

@@ -70,6 +70,7 @@ ARCHITECTURES = {
         title="Softmax regression",
         own_recipe={
             "image_size": 32,
+            "optimizer": "adam",
             "learning_rate": 3e-4,
             "schedule": "linear",
             "epochs": 30,

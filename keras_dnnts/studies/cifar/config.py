@@ -192,7 +192,7 @@ class CifarConfig(Config):
     )
     initial_image_size: int | None = option(
         None,
-        "Image side in the first quarter of the epochs; half-way to the image size in the second, then that (airbench).",
+        "Image side in the first quarter of the epochs, half-way to the image size in the second (airbench).",
         "Training",
         at_least=1,
         at_most=LARGEST_IMAGE_SIZE,
@@ -234,7 +234,8 @@ class CifarConfig(Config):
     )
     precision: str | None = option(
         None,
-        "Precision of the computation; weights and loss stay float32. auto: bfloat16 with torch where the hardware has it.",
+        "Precision of the computation; weights and loss stay float32. auto: bfloat16 with torch, where the hardware "
+        "has it.",
         "Engine",
         choices=PRECISIONS,
         default="the recipe's, float32",
@@ -261,8 +262,10 @@ class CifarConfig(Config):
         steps = tuple(step for step in AUGMENTATION_STEPS if step in self.augmentation)
         object.__setattr__(self, "augmentation", steps)
         self._check_steps(steps)
-        self._settle_initial_size(architecture)
-        if self.image_size < architecture.minimum_image_size:
+        # A size that is not given is fitted to a person's own images, and the config is then made again.
+        fitted = self.data_dir is not None and self.recipe != "reference" and not self.is_given("image_size")
+        self._settle_initial_size(architecture, fitted)
+        if not fitted and self.image_size < architecture.minimum_image_size:
             raise UserError(
                 f"{option_name('image_size')} {self.image_size} is too small for {self.arch}: "
                 f"use at least {architecture.minimum_image_size}"
@@ -272,6 +275,11 @@ class CifarConfig(Config):
         self._check_below_one("label_smoothing")
         self._check_below_one("weight_averaging")
         self._check_without_validation()
+        if self.weight_averaging and self.weights == "best":
+            raise UserError(
+                f"{option_name('weight_averaging')} {self.weight_averaging} needs {option_name('weights')} last: the "
+                "average is what is kept"
+            )
         if self.optimizer == "adam" and self.weight_decay:
             raise UserError(
                 f"{option_name('weight_decay')} is {self.weight_decay}: {option_name('optimizer')} adam takes none: "
@@ -302,16 +310,17 @@ class CifarConfig(Config):
             if step in steps and (other := next((one for one in others if one in steps), None)):
                 raise UserError(f"{option_name('augmentation')} {step} goes without {other}: leave one of them out")
 
-    def _settle_initial_size(self, architecture: Architecture) -> None:
+    def _settle_initial_size(self, architecture: Architecture, fitted: bool) -> None:
         size, full = self.initial_image_size, self.image_size
         assert full is not None
         if size is None:
             return
-        if not self.is_given("initial_image_size") and (not architecture.any_size or size >= full):
+        too_large = size >= full and not fitted
+        if not self.is_given("initial_image_size") and (not architecture.any_size or too_large):
             object.__setattr__(self, "initial_image_size", None)
         elif not architecture.any_size:
             raise UserError(f"{option_name('initial_image_size')} {size}: {self.arch} takes images of one size only")
-        elif not architecture.minimum_image_size <= size <= full:
+        elif not (fitted or architecture.minimum_image_size <= size <= full):
             raise UserError(
                 f"{option_name('initial_image_size')} is {size}: it must be from {architecture.minimum_image_size} "
                 f"to the image size, {full}"

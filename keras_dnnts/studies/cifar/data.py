@@ -79,7 +79,7 @@ class CifarData:
                 "of_training_images": self.copies.count_test_copies(),
                 "of_other_classes": self.copies.count_conflicts(self.dataset),
             }
-        if validated := self.copies.count_validation_copies():
+        if len(self._first_split.validation) and (validated := self.copies.count_validation_copies()):
             oddities["copies"]["validation"] = validated
         if across := self.copies.list_across_parts(self.dataset):
             oddities["copies"]["across_parts"] = len(across)
@@ -111,7 +111,7 @@ class CifarData:
             },
             "class_counts": self._count_by_class(),
             **self._describe_oddities(),
-            **({"own_parts": own_parts} if "validation" in own_parts else {}),
+            **({"own_parts": own_parts} if "validation" in own_parts and len(split.validation) else {}),
             **({"left_out": [list(one) for one in dataset.left_out]} if dataset.left_out else {}),
         }
 
@@ -274,7 +274,9 @@ def _count_train_images(config: CifarConfig) -> int:
 
 
 def _share_of_training(config: CifarConfig, counts: Mapping[str, int]) -> int:
-    share = choose_shares("validation" in counts, "test" in counts)[0]
+    share, _, tested = choose_shares("validation" in counts, "test" in counts)
+    if config.train_on == "all":
+        share = 1.0 if "test" in counts else 1.0 - tested
     return min(round(share * counts["train"]), config.train_images or counts["train"])
 
 

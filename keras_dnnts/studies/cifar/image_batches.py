@@ -36,6 +36,7 @@ class ImageBatches(keras.utils.PyDataset):
 
     Attributes:
         images: N.
+        labels: (N,) int32 NumPy array.
 
     >>> from keras_dnnts import ImageBatches, load_image_dataset
     >>> digits = load_image_dataset("digits")
@@ -58,7 +59,7 @@ class ImageBatches(keras.utils.PyDataset):
     ) -> None:
         super().__init__()
         images, labels = data
-        self.images = len(images)
+        self.images, self.labels = len(images), labels
         self.batch_size, self.seed = batch_size, seed
         self._size_of = image_size if callable(image_size) else lambda epoch: image_size
         self.shuffled, self.first_batch = shuffled, first_batch

@@ -69,7 +69,10 @@ RECIPES: dict[str, Mapping[str, Any]] = {
 
 # What neither the recipe nor the network chooses.
 WEIGHT_DECAYS = {"adam": 0.0, "adamw": 0.01, "sgd": 0.0}
+OF_OPTIMIZER = ("learning_rate", "bias_learning_rate", "dense_learning_rate", "momentum", "weight_decay")
+"""Knobs of a recipe that are chosen for its optimizer, and say nothing of another."""
 OTHERWISE: Mapping[str, Any] = {
+    "momentum": 0.9,
     "learning_rate": 1e-3,
     "bias_learning_rate": 0.05,
     "dense_learning_rate": 0.5,
@@ -102,5 +105,7 @@ def resolve(
     (0.01, 0.01, 50)
     """
     chosen = {name: value for name, value in given.items() if value is not None}
+    if {**recipe, **(own or {}), **chosen}.get("optimizer") != recipe.get("optimizer"):
+        recipe = {name: value for name, value in recipe.items() if name not in OF_OPTIMIZER}
     knobs = {**OTHERWISE, **architecture, **recipe, **(own or {}), **chosen}
     return {"weight_decay": WEIGHT_DECAYS.get(knobs["optimizer"], 0.0), **knobs}

@@ -64,6 +64,7 @@ from keras_dnnts.study import SeedOutcome
 
 DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 ADAPTED_TO = 5000  # training images
+ADAPTED_PIXELS = ADAPTED_TO * 32**2  # of large images, fewer
 SHOWN_ACTIVATIONS = 4  # test images, each of a class of its own
 COLUMNS = [field.name for field in dataclasses.fields(Epoch)]
 
@@ -144,8 +145,9 @@ class CifarTraining:
             return
         images, _ = train
         rng = random_stream(seed, Purpose.WHITENING)
-        drawn = np.sort(rng.permutation(len(images))[:ADAPTED_TO])
         assert self.config.image_size is not None
+        count = max(1, min(ADAPTED_TO, ADAPTED_PIXELS // self.config.image_size**2))
+        drawn = np.sort(rng.permutation(len(images))[:count])
         adapt(model, ops.convert_to_numpy(prepare_batch(images[drawn], self.config.image_size)))
 
     def train(self, seed: int, prepared: Prepared) -> Trained:
@@ -262,7 +264,8 @@ class CifarTraining:
                 raise UserError(f"{what}: {self._advise('history and weights')}")
 
     def _advise(self, kept: str) -> str:
-        rate = f"{option_name('learning_rate')} than {self.config.learning_rate}"
+        names = ["dense_learning_rate", "bias_learning_rate"] if self.config.optimizer == "muon" else []
+        rate = ", ".join(f"{option_name(name)} than {getattr(self.config, name)}" for name in [*names, "learning_rate"])
         return f"try a lower {rate}; {self.run.directory.path} keeps {kept}"
 
     def _measure_losses(self, trained: Trained, logits: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
@@ -274,6 +277,8 @@ class CifarTraining:
             "validation_loss": kept.validation_loss,
             "best_epoch": best_epoch,
         }
+        if self.config.weight_averaging and trained.prepared.validation.images:
+            validated |= self._validate(trained)
         return {
             "test_loss": mean_cross_entropy(logits, labels),
             **(validated if trained.prepared.validation.images else {}),
@@ -282,6 +287,14 @@ class CifarTraining:
             "train_seconds": sum(history.training_seconds),
             "compile_seconds": history.compile_seconds,
         }
+
+    def _validate(self, trained: Trained) -> dict[str, float]:
+        """What the average of the weights is worth, where epochs were validated with the weights of their last step."""
+        validation = trained.prepared.validation
+        validation.start_epoch(len(trained.history.epochs) - 1)
+        logits, labels = predict(trained.prepared.model, validation), validation.labels
+        loss, accuracy = mean_cross_entropy(logits, labels), float((logits.argmax(axis=1) == labels).mean())
+        return {"validation_accuracy": accuracy, "validation_loss": loss}
 
     def _illustrate(
         self, seed: int, trained: Trained, logits: np.ndarray

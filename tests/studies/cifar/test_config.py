@@ -121,7 +121,7 @@ def test_flips_can_be_left_out_of_every_recipe(recipe):
         ({"arch": "my_net.py"}, "FILE.py:FUNCTION"),
         ({"recipe": "lucky"}, "lucky"),
         ({"image_size": 62}, "image_size 62 is too small for alexnet: use at least 63"),
-        ({"optimizer": "adam", "weight_decay": 0.1}, "use adamw or sgd"),
+        ({"optimizer": "adam", "weight_decay": 0.1}, "use adamw, sgd or muon"),
         ({"momentum": 1.0}, "less than 1"),
         ({"label_smoothing": 1.0}, "less than 1"),
         ({"augmentation": ("flip", "blur")}, "blur"),
@@ -254,6 +254,7 @@ def test_fast_recipe_and_what_goes_with_it(tmp_path):
         ({"augmentation": ("alternating_flip", "flip")}, "alternating_flip goes without flip"),
         ({"augmentation": ("crop", "shift")}, "shift goes without crop"),
         ({"weight_averaging": 1.0}, "less than 1"),
+        ({"weight_averaging": 0.9}, "weight_averaging 0.9 needs weights last"),
     ],
 )
 def test_knobs_of_the_fast_recipe_that_do_not_fit(knobs, message):
@@ -262,3 +263,21 @@ def test_knobs_of_the_fast_recipe_that_do_not_fit(knobs, message):
     assert message.replace("_", "-").replace(" ", "") in str(error.value).replace("--", "").replace("_", "-").replace(
         " ", ""
     )
+
+
+def test_a_recipes_rates_are_its_optimizers():
+    other = CifarConfig(recipe="fast", optimizer="adamw")
+    assert (other.learning_rate, other.momentum, other.weight_decay) == (0.001, 0.9, 0.01)
+    assert CifarConfig(recipe="fast", optimizer="adam").weight_decay == 0
+    linear = CifarConfig(recipe="fast", arch="linear")
+    assert (linear.optimizer, linear.learning_rate) == ("adam", 3e-4)
+
+
+def test_sizes_are_checked_once_they_are_fitted_to_ones_own_images():
+    own = CifarConfig(recipe="fast", data_dir="photos", initial_image_size=48)
+    assert own.resolved("sha256:0", image_size=96).initial_image_size == 48
+    with pytest.raises(UserError, match="from 17 to the image size, 32"):
+        own.resolved("sha256:0", image_size=32)
+    with pytest.raises(UserError, match="use at least 63"):
+        CifarConfig(recipe="fast", arch="alexnet", data_dir="photos").resolved("sha256:0", image_size=32)
+    assert CifarConfig(recipe="fast", data_dir="photos").resolved("sha256:0", image_size=96).initial_image_size == 24

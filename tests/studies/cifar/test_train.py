@@ -318,3 +318,14 @@ def test_without_test_images_of_their_own_a_fifth_of_them_is_not_trained_on(anim
 def test_fast_recipe_with_validation(animals, tmp_path):
     result = run_fast(animals, tmp_path / "run", "--train-on", "part", "--no-multi-crop", "--epochs", 1)
     assert result.metrics["validation_loss"].mean > 0 and "test_accuracy_multi_crop" not in result.metrics
+
+
+@pytest.mark.one_engine
+def test_the_average_of_the_weights_is_what_is_validated(animals, tmp_path):
+    more = ("--train-on", "part", "--no-multi-crop", "--weight-averaging", 0.9, "--image-size", 32)
+    result, model = run_fast(animals, tmp_path / "run", *more), load_model(tmp_path / "run")
+    _, (images, labels), _ = parts_of(animals, 32)
+    logits = model.predict(prepare_batch(images, 32), verbose=0)
+    assert losses_of(logits, labels).mean() == pytest.approx(result.metrics["validation_loss"].mean, rel=1e-2)
+    last = result.arrays["history_validation_loss"][0, -1]
+    assert abs(last - result.metrics["validation_loss"].mean) > 1e-3, "else this says nothing of the average"
