@@ -24,8 +24,8 @@ def save_figures(result: Result, folder: Path) -> list[Path]:
     >>> from pathlib import Path
     >>> from keras_dnnts import load_result, save_figures
     >>> paths = save_figures(load_result("runs/gru"), Path("pictures"))
-    >>> sorted(path.name for path in paths if path.suffix == ".svg")
-    ['confusion_held_out.svg', 'confusion_train.svg', 'reading.svg', 'reliability.svg', 'training_loss.svg']
+    >>> sorted(path.stem for path in paths if path.suffix == ".svg")
+    ['accuracy_during_training', 'confusion_held_out', 'confusion_train', 'reading', 'reliability', 'training_loss']
     """
     drawn = draw_figures(result, folder)
     for name, _, problem in drawn:

@@ -89,7 +89,7 @@ def test_a_rate_that_falls_by_step_ends_at_zero():
 
 
 def test_averaged_weights_are_those_of_a_plain_average():
-    config = CifarConfig(optimizer="sgd", learning_rate=0.3, momentum=0.0, weight_averaging=0.6)
+    config = CifarConfig(optimizer="sgd", learning_rate=0.3, momentum=0.0, weight_averaging=0.6, weights="last")
     model, rng = small_model(), np.random.default_rng(2)
     compile_model(model, config, steps_per_epoch=4)
     x, y = rng.normal(size=(8, 4)).astype("float32"), rng.integers(0, 3, 8)
