@@ -1,4 +1,4 @@
-"""Adam in one pass over the weights."""
+"""Adam in one pass over the weights, and Muon in place."""
 
 from typing import Any
 
@@ -9,15 +9,19 @@ from keras import ops
 from keras_dnnts.backend import optimizers
 
 
-@keras.saving.register_keras_serializable("keras_dnnts")
-class Adam(optimizers.Adam):
-    """:class:`keras_dnnts.backend.optimizers.Adam` in one operation that reads and writes every array once."""
+class _InReferenceOrder:
+    """An optimizer whose variables lie in the memory order of those they belong to, as updates in place need."""
 
     def add_variable_from_reference(self, reference_variable: keras.Variable, **kwargs: Any) -> keras.Variable:
-        """Add a variable shaped like another one, and in the same memory order, as the fused update needs."""
-        variable = super().add_variable_from_reference(reference_variable, **kwargs)
+        """Add a variable shaped like another one, and in the same memory order."""
+        variable = super().add_variable_from_reference(reference_variable, **kwargs)  # type: ignore[misc]
         variable.value.data = torch.empty_like(reference_variable.value).copy_(variable.value)
         return variable
+
+
+@keras.saving.register_keras_serializable("keras_dnnts")
+class Adam(_InReferenceOrder, optimizers.Adam):
+    """:class:`keras_dnnts.backend.optimizers.Adam` in one operation that reads and writes every array once."""
 
     # torch.compile fails on an update in place of views.
     @torch.compiler.disable
@@ -58,14 +62,8 @@ def _flat(tensors: list[torch.Tensor]) -> list[torch.Tensor]:
 
 
 @keras.saving.register_keras_serializable("keras_dnnts")
-class Muon(optimizers.Muon):
+class Muon(_InReferenceOrder, optimizers.Muon):
     """:class:`keras_dnnts.backend.optimizers.Muon` in place, without a copy of what it changes."""
-
-    def add_variable_from_reference(self, reference_variable: keras.Variable, **kwargs: Any) -> keras.Variable:
-        """Add a variable shaped like another one, and in the same memory order."""
-        variable = super().add_variable_from_reference(reference_variable, **kwargs)
-        variable.value.data = torch.empty_like(reference_variable.value).copy_(variable.value)
-        return variable
 
     # torch.compile fails on an update in place of views.
     @torch.compiler.disable
