@@ -104,6 +104,13 @@ def test_neighbour_accuracy_leaves_each_point_out(rng, count):
 
 
 @pytest.mark.one_engine
+def test_features_that_are_all_alike_have_an_embedding(rng):
+    """Of a network that has learned nothing: t-SNE ended the whole process over them."""
+    features = np.repeat(rng.normal(size=(1, 5)).astype(np.float32), 12, axis=0)
+    np.testing.assert_array_equal(embed(features, seed=0), np.zeros((12, 2)))
+
+
+@pytest.mark.one_engine
 def test_embedding_keeps_clusters_and_repeats(rng):
     labels = np.repeat([0, 1], 25)
     features = (rng.normal(size=(50, 30)) + 20 * labels[:, None]).astype(np.float32)
