@@ -51,7 +51,20 @@ SETTINGS: dict[str, dict[str, Any]] = {
     "width 0.9, 9 epochs": {"width": 0.9, "epochs": 9},
     "width 1.2, 6 epochs": {"width": 1.2, "epochs": 6},
 }
-GROUPS = {"techniques": TECHNIQUES, "settings": SETTINGS}
+# Computation, beside the recipe's: a network of width w takes about w**1.8 times as much an image.
+BUDGETS: dict[str, dict[str, Any]] = {
+    "the recipe": {},
+    "6 epochs": {"epochs": 6},
+    "width 0.85": {"width": 0.85},
+    "width 0.75, 10 epochs": {"width": 0.75, "epochs": 10},
+    "images from 20 pixels, 7 epochs": {"initial_image_size": 20, "epochs": 7},
+    "16 epochs": {"epochs": 16},
+    "24 epochs": {"epochs": 24},
+    "width 1.25, 16 epochs": {"width": 1.25, "epochs": 16},
+    "width 1.25, 16 epochs, label smoothing 0.2": {"width": 1.25, "epochs": 16, "label_smoothing": 0.2},
+    "width 1.5, 11 epochs": {"width": 1.5, "epochs": 11},
+}
+GROUPS = {"techniques": TECHNIQUES, "settings": SETTINGS, "budgets": BUDGETS}
 
 
 def build_random_first_layer(image_size: int, classes: int, width: float, seed: int) -> Any:
