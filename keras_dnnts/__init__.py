@@ -10,7 +10,7 @@ from typing import Any
 
 from keras_dnnts.registry import PUBLIC
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
 
 os.environ.setdefault("KERAS_BACKEND", "torch")
 

@@ -167,7 +167,7 @@ def test_no_scheduler_at_the_address_is_one_line_within_seconds(tmp_path, names,
         assert not (tmp_path / "out").exists()
 
 
-HERE = {"keras_dnnts": "0.1.0", "Python": "3.11", "keras": "3.15.1", "torch": "2.13.0"}
+HERE = {"keras_dnnts": "0.2.0", "Python": "3.11", "keras": "3.15.1", "torch": "2.13.0"}
 GOOD = {"versions": HERE, "running": None, "sees": True}
 PROBLEMS = {
     "other version": (GOOD | {"versions": HERE | {"keras": "3.14.0"}}, 1, "has keras 3.14.0, and here is 3.15.1"),
