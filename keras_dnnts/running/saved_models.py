@@ -72,12 +72,14 @@ def _ends(seeds: range) -> list[int]:
     return sorted({seeds[0], seeds[-1]})
 
 
-def read_arrays(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, np.ndarray]:
-    """Read float32 arrays out of a ``.keras`` file, without Keras.
+def read_arrays(path: Path, shapes: Mapping[str, tuple[int | None, ...]], kind: str = "f") -> dict[str, np.ndarray]:
+    """Read arrays out of a ``.keras`` file, without Keras.
 
     Args:
         path: the file.
-        shapes: the arrays wanted, by their names in the file's HDF5 part, such as ``"layers/dense/vars/0"``.
+        shapes: the arrays wanted, by their names in the file's HDF5 part, such as ``"layers/dense/vars/0"``; None is
+            any length.
+        kind: ``"f"`` for finite numbers, float32, or ``"i"`` for whole ones, int64.
 
     Raises:
         UserError: the file is no Keras model, is damaged, or lacks one of the arrays.
@@ -90,13 +92,13 @@ def read_arrays(path: Path, shapes: Mapping[str, tuple[int, ...]]) -> dict[str, 
                 raise ValueError(f"{WEIGHTS} has more than {LARGEST_WEIGHTS_BYTES} bytes")
             content = io.BytesIO(archive.read(WEIGHTS))
         with h5py.File(content, "r") as weights:
-            return {name: _read_array(weights, name, shape) for name, shape in shapes.items()}
+            return {name: _read_array(weights, name, shape, kind) for name, shape in shapes.items()}
     except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError, EOFError, zipfile.BadZipFile) as error:
         reason = " ".join(str(error).split())
         raise UserError(f"{path}: is damaged or not the model of this run ({reason}); run it again") from error
 
 
-def _read_array(weights: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
+def _read_array(weights: Any, name: str, shape: tuple[int | None, ...], kind: str) -> np.ndarray:
     import h5py
 
     parts = name.split("/")
@@ -108,12 +110,18 @@ def _read_array(weights: Any, name: str, shape: tuple[int, ...]) -> np.ndarray:
     array = weights[name]
     if not isinstance(array, h5py.Dataset) or array.external or array.is_virtual:
         raise ValueError(f"no array {name!r}")
-    if array.shape != shape or array.dtype.kind != "f":
-        raise ValueError(f"array {name!r} is {array.dtype} {array.shape}, not float32 {shape}")
-    values = array[()].astype(np.float32)
+    fits = len(array.shape) == len(shape) and all(map(_fits, shape, array.shape))
+    if not fits or array.dtype.kind != kind:
+        expected = "float32" if kind == "f" else "int32"
+        raise ValueError(f"array {name!r} is {array.dtype} {array.shape}, not {expected} {shape}")
+    values = array[()].astype(np.float32 if kind == "f" else np.int64)
     if not np.isfinite(values).all():
         raise ValueError(f"array {name!r} has numbers that are not finite")
     return values
+
+
+def _fits(wanted: int | None, size: int) -> bool:
+    return wanted is None or wanted == size
 
 
 def load_keras_model(saved: SavedModel, backend: str, device: str = "auto") -> Any:

@@ -68,6 +68,19 @@ REFERENCE_DEFAULTS = NETWORK_DEFAULTS | {"learning_rate": 0.005, "schedule": "co
 BATCHED_DEFAULTS = dataclasses.asdict(BatchedSettings())
 
 
+@dataclass(frozen=True)
+class BatchedSizes:
+    """The layers of networks that are trained in batches: numbers of units, and widths of convolutions in letters."""
+
+    embedding: int = 32
+    filters: int = 96
+    widths: tuple[int, ...] = (1, 2, 3, 4)
+    units: int = 64
+
+
+BATCHED_SIZES = BatchedSizes()
+
+
 def _of_networks(name: str, help: str, section: str, /, **how: Any) -> Any:
     groups = {"": NETWORK_DEFAULTS, " (protocol reference)": REFERENCE_DEFAULTS, " (in batches)": BATCHED_DEFAULTS}
     defaults: dict[str, str] = {}

@@ -7,12 +7,14 @@ from typing import Any
 
 import numpy as np
 
+from keras_dnnts.errors import UserError
 from keras_dnnts.running.ensembles import find_member
 from keras_dnnts.running.saved_models import SavedModel
 from keras_dnnts.studies.names.baselines import load_baseline
 from keras_dnnts.studies.names.baselines.base import Baseline
 from keras_dnnts.studies.names.baselines.letters import Symbols
-from keras_dnnts.studies.names.config import NamesConfig
+from keras_dnnts.studies.names.batched_weights import BatchedWeights, read_batched_weights
+from keras_dnnts.studies.names.config import BATCHED_SIZES, NamesConfig
 from keras_dnnts.studies.names.ensemble import read_ensemble
 from keras_dnnts.studies.names.predict import read_names_weights
 
@@ -51,7 +53,7 @@ class PageModel:
 
 
 def pack_model(saved: SavedModel) -> PageModel:
-    """Return a run's model: one of the cells, a baseline, or several of these put together.
+    """Return a run's model: one of this package's networks, a baseline, or several of these put together.
 
     Raises:
         UserError: a file is missing or damaged, or is not what the run's results describe.
@@ -62,6 +64,8 @@ def pack_model(saved: SavedModel) -> PageModel:
         return _pack_ensemble(saved)
     if config.is_baseline:
         return _pack_baseline(load_baseline(config.model, saved.path, config.alphabet, len(saved.classes)), config)
+    if config.is_batched:
+        return _pack_batched(saved, config)
     recurrent, head = read_names_weights(saved)
     return PageModel(config.model, dict(zip(RECURRENT, [*recurrent, *head], strict=True)))
 
@@ -75,15 +79,47 @@ def _pack_ensemble(saved: SavedModel) -> PageModel:
     return PageModel("together", numbers=numbers, members=members)
 
 
+def _pack_batched(saved: SavedModel, config: NamesConfig) -> PageModel:
+    arrays = saved.result.arrays
+    if "trained_share" not in arrays:
+        raise UserError(f"{saved.path.parent}: does not hold how frequent its classes were")
+    shares = arrays["trained_share"][saved.seed - config.seed].tolist()
+    networks = [_pack_network(network, config, shares) for network in read_batched_weights(saved)]
+    return networks[0] if len(networks) == 1 else PageModel("averaged", members=networks)
+
+
+def _pack_network(network: BatchedWeights, config: NamesConfig, shares: Sequence[float]) -> PageModel:
+    letters, numbers = _pack_symbols(config.alphabet)
+    sizes = {"longest": len(network.ngrams), "shares": shares, "width": network.embedding.shape[1]}
+    layers = list(network.layers.values())
+    if config.model == "char-cnn":
+        of_width = dict(zip(BATCHED_SIZES.widths, zip(layers[::2], layers[1::2], strict=True), strict=True))
+        sizes["widths"] = list(of_width)
+        own = {f"bias{width}": bias for width, (_, bias) in of_width.items()}
+        # (width, E, filters): a row for each place in a filter, and each filter there.
+        rows = {
+            width: np.swapaxes(kernel, 1, 2).reshape(-1, kernel.shape[1]) for width, (kernel, _) in of_width.items()
+        }
+        own |= {f"filters{width}": kernel for width, kernel in rows.items()}
+    else:
+        names = [f"{name}{side}" for side in (1, 2) for name in RECURRENT[:4]]
+        own = dict(zip(names, layers, strict=True))
+    own |= {f"ngrams{length}": ngrams for length, ngrams in enumerate(network.ngrams, start=1)}
+    own |= {"headKernel": network.head_kernel, "headBias": network.head_bias}
+    own |= {"embedding": network.embedding, "weights": network.ngram_weights}
+    return PageModel(config.model, letters | own, numbers | sizes)
+
+
+def _pack_symbols(alphabet: str) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    symbols = Symbols.of_alphabet(alphabet)
+    arrays = {"symbols": symbols.of_letter, "blank": symbols.is_blank.astype(np.int64)}
+    return arrays, {"end": symbols.end, "start": symbols.start, "longest": 0, "starts": 1}
+
+
 def _pack_baseline(model: Baseline, config: NamesConfig) -> PageModel:
-    symbols = Symbols.of_alphabet(config.alphabet)
-    arrays: dict[str, np.ndarray] = {
-        "names": model.names,
-        "symbols": symbols.of_letter,
-        "blank": symbols.is_blank.astype(np.int64),
-    }
+    arrays, numbers = _pack_symbols(config.alphabet)
+    arrays["names"] = model.names
     learned = model.to_arrays()
-    numbers: dict[str, Any] = {"end": symbols.end, "start": symbols.start, "longest": 0, "starts": 1}
     if config.model == "markov":
         ngrams, rows = learned["ngrams"], learned["counted_ngram"]
         arrays |= {"ngrams": ngrams[rows], "class": learned["counted_class"], "count": learned["count"]}

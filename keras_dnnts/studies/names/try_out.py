@@ -14,9 +14,9 @@ from keras_dnnts.errors import UserError
 from keras_dnnts.report import heat
 from keras_dnnts.report.page import render_part
 from keras_dnnts.report.sections import Section
-from keras_dnnts.results import RESULTS, load_result
+from keras_dnnts.results import RESULTS, Result, load_result
 from keras_dnnts.running.saved_models import SavedModel, find_saved_model
-from keras_dnnts.studies.names.config import BASELINES, CELLS, NamesConfig, title_of
+from keras_dnnts.studies.names.config import MODELS, NamesConfig, title_of
 from keras_dnnts.studies.names.decisions import PRIORS, prior_of
 from keras_dnnts.studies.names.members import read_members
 from keras_dnnts.studies.names.page_models import PageModel, pack_model
@@ -31,6 +31,7 @@ class _Run:
 
     label: str
     folder: Path
+    result: Result
     config: NamesConfig
     saved: list[SavedModel] = field(default_factory=list)
     models: list[PageModel] = field(default_factory=list)
@@ -42,12 +43,12 @@ def build_trial(folders: Mapping[str, Path], most_bytes: int) -> Section | None:
     A model that is missing or damaged is left out; of one that is too large for ``most_bytes``, or that the page cannot
     compute beside others, a line says so.
     """
-    runs = [_Run(label, folder, _load_config(folder)) for label, folder in folders.items()]
+    runs = [_load(label, folder) for label, folder in folders.items()]
     known = [run for run in runs if _is_known(run.config)]
     _take_models(known, most_bytes)
     left_out = [_explain(run) for run in runs if run not in known or (run.saved and not run.models)]
     shown = [run for run in runs if run.models]
-    if not any(run.saved for run in runs):
+    if not shown and not left_out:
         return None
     half = sum(model.size(half=False) for run in shown for model in run.models) > most_bytes
     described = [_describe(run, half) for run in shown]
@@ -65,22 +66,23 @@ def build_trial(folders: Mapping[str, Path], most_bytes: int) -> Section | None:
         left_out=left_out,
         half=half,
         several=len(folders) > 1,
-        words=find_words(next(run.saved[0] for run in runs if run.saved).result.dataset),
+        words=find_words(runs[0].result.dataset),
         choices=_list_choices(shown),
         priors=PRIORS if any(run["shifts"] for run in described) else (),
     )
     return Section("Try a name", body, render_part(PACKAGE, "try_out.css"), needs_script=bool(shown))
 
 
-def _load_config(folder: Path) -> NamesConfig:
-    config = config_from_dict(load_result(folder).config, where=str(folder / RESULTS))
+def _load(label: str, folder: Path) -> _Run:
+    result = load_result(folder)
+    config = config_from_dict(result.config, where=str(folder / RESULTS))
     assert isinstance(config, NamesConfig)
-    return config
+    return _Run(label, folder, result, config)
 
 
 def _is_known(config: NamesConfig) -> bool:
     models = [model for _, model in read_members(config.model)] or [config.model]
-    return {*models} <= {*CELLS, *BASELINES}
+    return {*models} <= {*MODELS}
 
 
 def _take_models(runs: Sequence[_Run], most_bytes: int) -> None:
@@ -119,7 +121,7 @@ def _find(run: _Run, seed: int) -> tuple[SavedModel, PageModel] | None:
 
 def _explain(run: _Run) -> str:
     """Why a model is not on the page."""
-    why = "is too large for this page" if run.saved else "cannot be computed on this page"
+    why = "is too large for this page" if run.saved else "has layers of its own, which a page cannot compute"
     title = title_of(run.config.to_dict())
     name = title if run.label == title else f"{run.label} ({title})"
     return f"{name} {why}: use keras-dnnts predict"

@@ -13,6 +13,7 @@ from keras import ops
 
 from keras_dnnts.backend.initializers import InitialWeights
 from keras_dnnts.studies.names.baselines.base import TrainingNames, log_prior
+from keras_dnnts.studies.names.config import BATCHED_SIZES
 from keras_dnnts.studies.names.models.char_rnn import OneHot
 from keras_dnnts.studies.names.models.letter_ngrams import NgramTables, NgramWeights
 from keras_dnnts.studies.names.models.marked_letters import MarkedLetters, UnknownLetters
@@ -20,9 +21,6 @@ from keras_dnnts.studies.names.models.over_time import Backwards, MaxOverTime
 from keras_dnnts.studies.names.models.recurrent import LastOutput, Recurrent
 
 LEAST_NAMES = 2  # that share an n-gram which counts
-EMBEDDING = 32
-FILTERS, WIDTHS = 96, (1, 2, 3, 4)
-GRU_UNITS = 64
 UNKNOWN_RATE, CHANNEL_RATE, FEATURE_RATE, NGRAM_RATE = 0.1, 0.1, 0.3, 0.2
 
 
@@ -109,11 +107,11 @@ def _build(
 
 
 def _embed(symbols: Any, count: int, weights: InitialWeights) -> Any:
-    """Vectors (batch, time, EMBEDDING) of symbols, 0 for padding."""
+    """Vectors (batch, time, E) of symbols, 0 for padding."""
     # A product with one-hot rows: an embedding's gradient on TensorFlow is no tensor.
-    embedded = keras.layers.Dense(EMBEDDING, use_bias=False, kernel_initializer=weights.normal(1.0), name="embedding")(
-        OneHot(count, name="one_hot")(symbols)
-    )
+    embedded = keras.layers.Dense(
+        BATCHED_SIZES.embedding, use_bias=False, kernel_initializer=weights.normal(1.0), name="embedding"
+    )(OneHot(count, name="one_hot")(symbols))
     return keras.layers.SpatialDropout1D(CHANNEL_RATE, name="channel_dropout")(embedded)
 
 
@@ -128,11 +126,11 @@ def _weigh_ngrams(names: TrainingNames, symbols: Any, longest: int) -> Any:
 
 def _convolve(embedded: Any, sizes: Any, weights: InitialWeights) -> Any:
     features = []
-    for width in WIDTHS:
+    for width in BATCHED_SIZES.widths:
         padded = keras.layers.ZeroPadding1D((0, width - 1), name=f"padding_{width}")(embedded)
-        fan_in = width * EMBEDDING
+        fan_in = width * BATCHED_SIZES.embedding
         maps = keras.layers.Conv1D(
-            FILTERS,
+            BATCHED_SIZES.filters,
             width,
             activation="relu",
             kernel_initializer=weights.torch_default(fan_in),
@@ -147,7 +145,7 @@ def _recur(embedded: Any, sizes: Any, weights: InitialWeights) -> Any:
     features = []
     backwards = Backwards(name="backwards")(embedded, sizes)
     for direction, inputs in (("forward", embedded), ("backward", backwards)):
-        states = Recurrent("gru", GRU_UNITS, seed=weights.seed_layer(), name=f"gru_{direction}")(inputs)
+        states = Recurrent("gru", BATCHED_SIZES.units, seed=weights.seed_layer(), name=f"gru_{direction}")(inputs)
         features += [LastOutput(name=f"last_{direction}")(states, sizes)]
         features += [MaxOverTime(name=f"maximum_{direction}")(states, sizes)]
     return keras.layers.Concatenate(name="features")(features)

@@ -41,7 +41,7 @@ function namesReader(data) {
     rnn: (units, input, own) => ({ hidden: input.map((x, i) => Math.tanh(x + own[i])) }),
     gru: (units, input, own, { hidden }) => ({
       hidden: hidden.map((before, i) => {
-        const [reset, update] = [i, units + i].map((row) => sigmoid(input[row] + own[row]));
+        const reset = sigmoid(input[i] + own[i]), update = sigmoid(input[units + i] + own[units + i]);
         const candidate = Math.tanh(input[2 * units + i] + reset * own[2 * units + i]);
         return candidate + update * (before - candidate);
       }),
@@ -53,22 +53,32 @@ function namesReader(data) {
     },
   };
 
+  function cell(kind, kernel, bias) {
+    const rows = bias.length, units = kernel.length / rows;
+    return (input, state) => {
+      const own = new Float64Array(rows), hidden = state.hidden;
+      for (let row = 0; row < rows; row++) {
+        let sum = bias[row];
+        for (let i = 0, from = row * units; i < units; i++) sum += kernel[from + i] * hidden[i];
+        own[row] = sum;
+      }
+      return steps[kind](units, input, own, state);
+    };
+  }
+
+  const nothingRead = (units) => ({ hidden: new Float64Array(units), cell: new Float64Array(units) });
+
+  /* A dense layer; its kernel is (features, classes). */
+  const answer = (features, kernel, bias, classes) => Array.from(bias, (first, k) =>
+    features.reduce((sum, value, i) => sum + value * kernel[i * classes + k], first));
+
   function recurrent({ kind }, a, classes) {
-    const rows = a.stateBias.length, units = a.headKernel.length / classes, width = a.inputKernel.length / rows;
+    const width = a.inputKernel.length / a.inputBias.length, next = cell(kind, a.recurrentKernel, a.stateBias);
     return {
-      start: () => ({ hidden: new Float64Array(units), cell: new Float64Array(units) }),
-      step(state, letter) {
-        const input = new Float64Array(rows), own = new Float64Array(rows);
-        for (let row = 0; row < rows; row++) {
-          let sum = a.stateBias[row];
-          for (let i = 0, from = row * units; i < units; i++) sum += a.recurrentKernel[from + i] * state.hidden[i];
-          own[row] = sum;
-          input[row] = a.inputKernel[row * width + letter] + a.inputBias[row];
-        }
-        return steps[kind](units, input, own, state);
-      },
-      logits: ({ hidden }) => Array.from(a.headBias, (bias, k) =>
-        hidden.reduce((sum, value, i) => sum + value * a.headKernel[i * classes + k], bias)),
+      start: () => nothingRead(a.headKernel.length / classes),
+      step: (state, letter) =>
+        next(Float64Array.from(a.inputBias, (bias, row) => a.inputKernel[row * width + letter] + bias), state),
+      logits: ({ hidden }) => answer(hidden, a.headKernel, a.headBias, classes),
     };
   }
 
@@ -114,6 +124,82 @@ function namesReader(data) {
     }, kind === "ngram-logistic" ? { ...a, names: a.names.map(() => 1) } : a, numbers, classes);
   }
 
+  /* Networks that are trained in batches read a name with both its ends marked, beside weights of n-grams. */
+  function batched(model, a, classes) {
+    const { kind, numbers } = model, beside = bag(model, { ...a, names: numbers.shares }, classes);
+    const layers = { "char-cnn": convolutions, "bi-gru": bothWays }[kind](a, numbers);
+    return {
+      start: () => ({ sums: beside.start(), read: layers.add(layers.start, numbers.start) }),
+      step(state, letter) {
+        const sums = beside.step(state.sums, letter), known = state.sums.symbols.length;
+        const added = Array.from(sums.symbols.slice(known), (symbol) => symbol.charCodeAt(0));
+        return { sums, read: added.reduce(layers.add, state.read) };
+      },
+      logits({ sums, read }) {
+        const features = layers.features(layers.add(read, numbers.end));
+        const found = answer(features, a.headKernel, a.headBias, classes);
+        return beside.logits(sums).map((sum, k) => sum + found[k]);
+      },
+    };
+  }
+
+  /* What a kernel (rows, width) makes of the vector of a symbol, plus a bias; computed once for each symbol. */
+  function project(kernel, { embedding }, width, bias) {
+    const known = [];
+    return (symbol) => (known[symbol] ??= Float64Array.from({ length: kernel.length / width }, (_, row) => {
+      let sum = bias?.[row] ?? 0;
+      for (let i = 0; i < width; i++) sum += kernel[row * width + i] * embedding[symbol * width + i];
+      return sum;
+    }));
+  }
+
+  /* The largest output of each filter, at least 0; filters also see what stretches beyond the end of a name. */
+  function convolutions(a, { width, widths }) {
+    const layers = widths.map((size) => ({ size, bias: a["bias" + size], of: project(a["filters" + size], a, width) }));
+    const apply = ({ bias, of }, most, symbols) => {
+      const outputs = Float64Array.from(bias);
+      symbols.forEach((symbol, place) => {
+        const part = of(symbol).subarray(place * outputs.length);
+        for (let f = 0; f < outputs.length; f++) outputs[f] += part[f];
+      });
+      return outputs.map((output, f) => Math.max(output, most[f]));
+    };
+    return {
+      start: { most: layers.map(({ bias }) => new Float64Array(bias.length)), last: [] },
+      add({ most, last }, symbol) {
+        const symbols = [...last, symbol];
+        const after = layers.map((layer, i) =>
+          symbols.length < layer.size ? most[i] : apply(layer, most[i], symbols.slice(-layer.size)));
+        return { most: after, last: symbols.slice(1 - Math.max(...widths)) };
+      },
+      features: ({ most, last }) => layers.flatMap((layer, i) => {
+        let all = most[i];
+        for (let left = 1; left < layer.size && left <= last.length; left++) all = apply(layer, all, last.slice(-left));
+        return [...all];
+      }),
+    };
+  }
+
+  /* Of a GRU in either direction the last state and the largest value of each unit. */
+  function bothWays(a, { width }) {
+    const [forwards, backwards] = [1, 2].map((side) => {
+      const of = project(a["inputKernel" + side], a, width, a["inputBias" + side]);
+      const next = cell("gru", a["recurrentKernel" + side], a["stateBias" + side]);
+      return (before, symbol) => {
+        const { hidden } = next(of(symbol), before);
+        return { hidden, most: before.most.map((value, i) => Math.max(value, hidden[i])) };
+      };
+    });
+    const units = a.stateBias1.length / 3, { hidden } = nothingRead(units);
+    const start = { hidden, most: hidden.map(() => -Infinity) };
+    return {
+      start: { forward: start, symbols: [] },
+      add: ({ forward, symbols }, symbol) => ({ forward: forwards(forward, symbol), symbols: [...symbols, symbol] }),
+      features: ({ forward, symbols }) => [forward, symbols.reduceRight(backwards, start)]
+        .flatMap(({ hidden, most }) => [...hidden, ...most]),
+    };
+  }
+
   function logProbabilities(a, size, alpha, classes) {
     const counts = new Float64Array(size * classes).fill(alpha), totals = new Float64Array(classes).fill(alpha * size);
     let row = 0;
@@ -152,19 +238,25 @@ function namesReader(data) {
     }, a, numbers, classes);
   }
 
-  function together({ numbers, members }, _, classes) {
+  /* Several models answer with the product of their probabilities, each to the power of its weight, or the mean. */
+  function several(members, classes, combine) {
     const models = members.map((member) => build(member, classes));
     return {
       start: () => models.map((model) => model.start()),
       step: (states, letter) => states.map((state, i) => models[i].step(state, letter)),
-      logits: (states) => states.map((state, i) => logSoftmax(models[i].logits(state)).map((value, k) =>
-        numbers.weights[i] * (value - numbers.logShares[i][k]))).reduce((a, b) => a.map((value, k) => value + b[k])),
+      logits: (states) => combine(states.map((state, i) => logSoftmax(models[i].logits(state)))),
     };
   }
 
+  const together = ({ numbers, members }, _, classes) => several(members, classes, (said) => said[0].map((_, k) =>
+    said.reduce((sum, each, i) => sum + numbers.weights[i] * (each[k] - numbers.logShares[i][k]), 0)));
+
+  const averaged = ({ members }, _, classes) => several(members, classes, (said) => said[0].map((_, k) =>
+    Math.log(said.reduce((sum, each) => sum + Math.exp(each[k]), 0) / said.length)));
+
   const kinds = {
-    rnn: recurrent, gru: recurrent, lstm: recurrent, markov, together,
-    "naive-bayes": bag, "ngram-logistic": bag, majority: bag,
+    rnn: recurrent, gru: recurrent, lstm: recurrent, markov, together, averaged,
+    "naive-bayes": bag, "ngram-logistic": bag, majority: bag, "char-cnn": batched, "bi-gru": batched,
   };
 
   function build(model, classes) {
