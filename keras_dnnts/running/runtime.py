@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from keras_dnnts.errors import UserError, option_name
-from keras_dnnts.running.surroundings import ignore_environment
+from keras_dnnts.light_imports import light_imports
+from keras_dnnts.running.surroundings import ignore_environment, is_own_process
 
 DEVICE = option_name("device")
 EXTRAS = {"torch": "", "jax": "[jax]", "tensorflow": "[tensorflow]"}
@@ -53,9 +54,10 @@ def start_engine() -> None:
     try:
         if backend == "tensorflow":
             _import_tensorflow_quietly()
-        else:
+        with light_imports(backend, is_own_process()):
+            importlib.import_module("keras")
+        if backend != "tensorflow":
             _keep_tensorflow_out()
-        importlib.import_module("keras")
         _reset_settings(backend)
     # An engine of which a part is missing fails in its own way, and so does Keras over a value in its keras.json.
     except Exception as error:
@@ -119,7 +121,8 @@ def _import_tensorflow_quietly() -> None:
     silence = os.open(os.devnull, os.O_WRONLY)
     try:
         os.dup2(silence, 2)
-        importlib.import_module("tensorflow")
+        with light_imports("tensorflow", is_own_process()):  # it imports Keras
+            importlib.import_module("tensorflow")
         # It warns of functions that it traces anew, as those of a second seed's model must be.
         logging.getLogger("tensorflow").setLevel(logging.ERROR)
     finally:
@@ -142,7 +145,8 @@ def _choose_torch(device: str) -> None:
 
 
 def _torch_has(device: str) -> bool:
-    import torch
+    with light_imports("torch", is_own_process()):
+        import torch
 
     there = {"cpu": True, "cuda": torch.cuda.is_available(), "mps": torch.backends.mps.is_available()}
     return there.get(device.partition(":")[0], False)

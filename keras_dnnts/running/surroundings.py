@@ -22,6 +22,8 @@ IGNORED = (
 KEPT_OF_NUMBA = {"NUMBA_CACHE_DIR", "NUMBA_CPU_NAME", "NUMBA_CPU_FEATURES"}
 THREADS = re.compile(r"\s*[1-9]\d*(\s*,\s*[1-9]\d*)*\s*")
 
+_own_process = False
+
 
 def settle_surroundings() -> None:
     """Let a program run where there is no screen and no home folder, and where warnings were made errors.
@@ -29,6 +31,8 @@ def settle_surroundings() -> None:
     Raises:
         UserError: the working folder has been removed.
     """
+    global _own_process
+    _own_process = True
     os.environ["MPLBACKEND"] = "agg"  # figures go to files, with or without a screen
     # It finds itself a folder where it may not write, and reads past what it does not know in a matplotlibrc.
     logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -45,6 +49,11 @@ def settle_surroundings() -> None:
         Path.cwd()
     except OSError as error:
         raise UserError(f"the working folder cannot be used ({error.strerror}): change to another one") from error
+
+
+def is_own_process() -> bool:
+    """Whether this process does nothing but what this package does: it is a command's, or a worker's."""
+    return _own_process
 
 
 def ignore_environment() -> None:

@@ -7,6 +7,7 @@ import torch
 from keras import ops
 
 from keras_dnnts.backend import optimizers
+from keras_dnnts.light_imports import never_compiled
 
 
 class _InReferenceOrder:
@@ -24,7 +25,7 @@ class Adam(_InReferenceOrder, optimizers.Adam):
     """:class:`keras_dnnts.backend.optimizers.Adam` in one operation that reads and writes every array once."""
 
     # torch.compile fails on an update in place of views.
-    @torch.compiler.disable
+    @never_compiled
     @torch.no_grad()
     def _backend_update_step(
         self, grads: list[torch.Tensor], trainable_variables: list[keras.Variable], learning_rate: Any
@@ -66,7 +67,7 @@ class Muon(_InReferenceOrder, optimizers.Muon):
     """:class:`keras_dnnts.backend.optimizers.Muon` in place, without a copy of what it changes."""
 
     # torch.compile fails on an update in place of views.
-    @torch.compiler.disable
+    @never_compiled
     @torch.no_grad()
     def _turn(
         self, gradient: torch.Tensor, kernel: keras.Variable, momentum: keras.Variable, rate: torch.Tensor

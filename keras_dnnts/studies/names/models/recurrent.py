@@ -83,3 +83,9 @@ class LastOutput(keras.layers.Layer):
     def call(self, outputs: Any, lengths: Any) -> Any:
         """Return ``outputs[i, lengths[i] - 1]`` for every sequence i."""
         return backend.pick(outputs, lengths - 1)
+
+    def compute_output_shape(
+        self, outputs_shape: tuple[int | None, ...], lengths_shape: tuple[int | None, ...]
+    ) -> tuple[int | None, ...]:
+        """(batch, units)."""
+        return (outputs_shape[0], *outputs_shape[2:])
