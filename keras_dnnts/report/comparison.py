@@ -81,7 +81,7 @@ def _compare_by(results: Mapping[str, Result], name: str, what: str) -> dict[str
     ranking = (state_ranking(results, name) or "").partition(": ")[2]  # the heading above says of what
     return {
         "what": what + ("" if kind is None else kind.weighting),
-        "ranking_said": ranking[0].upper() + ranking[1:] if ranking.startswith(("no run", "which run")) else ranking,
+        "ranking_said": ranking[0].upper() + ranking[1:] if ranking.startswith("no run") else ranking,
         "differences": [describe_difference(difference) for difference in differences],
         "method": describe_method(differences),
         "reach": _reach(differences),

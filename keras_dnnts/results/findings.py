@@ -183,7 +183,7 @@ def state_ranking(results: Mapping[str, Result], name: str | None = None) -> str
         said = state_difference(leads[0])
     elif any(lead.interval_95 is None for lead in leads):
         unknown = next(lead for lead in leads if lead.interval_95 is None)
-        said = f"which run is ahead cannot be determined: {_why_unknown(unknown)}"
+        said = f"no run is shown to be ahead of all others; {_why_unknown(unknown)}"
     elif len({lead.first for lead in leads}) == 1 and all(lead.is_shown for lead in leads):
         said = f"{shorten_label(leads[0].first)} is ahead of all others"
     else:

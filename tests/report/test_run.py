@@ -150,7 +150,7 @@ def test_examples_of_a_cell_are_sorted_by_confidence(tmp_path):
 
 def test_mistakes_say_where_the_guess_holds_too(tmp_path):
     page = read(illustrated_names(("A", "B", "C")), tmp_path)
-    assert "1 of these 4 names also occur in the guessed language" in page.text
+    assert "1 of these 4 names also occurs in the guessed language" in page.text
     assert "Wrong1held_out" in page.text
     assert page.text.count("also occurs there") == 2  # one on each side
 

@@ -47,7 +47,7 @@ def list_bins(reliability: Reliability) -> list[dict[str, str]]:
     return [
         {
             "ends": f"{100 * i / bins:.0f}–{100 * (i + 1) / bins:.0f}{PER_CENT}",
-            "count": f"{count[i]:,.0f}",
+            "count": "<1" if 0 < count[i] < 1 else f"{count[i]:,.0f}",
             "confidence": "–" if np.isnan(confidence[i]) else percent(confidence[i]),
             "accuracy": "–" if np.isnan(accuracy[i]) else percent(accuracy[i]),
         }
