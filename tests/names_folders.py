@@ -51,7 +51,7 @@ def call(*arguments: str | Path, figures: bool = False) -> int:
     Args:
         figures: whether runs draw them, which takes longer than all the rest of a small one.
     """
-    undrawn = mock.patch("keras_dnnts.cli.experiment.start_figures", lambda *what: lambda: None)
+    undrawn = mock.patch("keras_dnnts.cli.finishing.draw_here", lambda *what: None)
     with nullcontext() if figures else undrawn, pytest.raises(SystemExit) as exit_:
         main([str(argument) for argument in arguments])
     return int(exit_.value.code or 0)

@@ -4,10 +4,18 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy import stats
+from scipy import special, stats
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix, precision_recall_fscore_support
 
-from keras_dnnts.analysis import count_confusions, measure_accuracy, most_frequent_confusions, score_classes
+from keras_dnnts.analysis import (
+    Z_95,
+    count_confusions,
+    log_softmax,
+    measure_accuracy,
+    most_frequent_confusions,
+    score_classes,
+    softmax,
+)
 from keras_dnnts.studies.names import evaluate
 from keras_dnnts.studies.names.models import build_char_rnn, load_torch_weights
 from tests.plain_torch import PlainClassifier, Sizes, random_stream
@@ -128,3 +136,10 @@ def test_names_of_all_lengths_are_predicted_as_one_by_one(monkeypatch):
     for count in (43, 3, 1):
         predicted = evaluate.predict_log_probabilities(model, *stream[:count].x)
         np.testing.assert_allclose(predicted, plain.predict(stream[:count]), rtol=0, atol=1e-5)
+
+
+def test_what_is_computed_without_scipy_is_scipy_s():
+    logits = np.random.default_rng(7).normal(scale=9, size=(5, 3, 4))
+    np.testing.assert_array_equal(softmax(logits), special.softmax(logits, axis=-1))
+    np.testing.assert_allclose(log_softmax(logits), special.log_softmax(logits, axis=-1), rtol=1e-14, atol=1e-14)
+    assert special.ndtri(0.975) == Z_95

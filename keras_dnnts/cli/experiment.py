@@ -10,14 +10,14 @@ from typing import Any
 
 from rich.console import Console
 
-from keras_dnnts.cli.drawing import Drawers, start_figures
+from keras_dnnts.cli.finishing import Finishers
 from keras_dnnts.cli.options import spell
 from keras_dnnts.cli.summary import print_summary
 from keras_dnnts.config import Config
 from keras_dnnts.errors import PassingError, UserError
 from keras_dnnts.loggers import Loggers
 from keras_dnnts.registry import find_study
-from keras_dnnts.report import write_live_page, write_report_or_warn
+from keras_dnnts.report import write_live_page
 from keras_dnnts.results import Result, load_result
 from keras_dnnts.running.console import RunProgress
 from keras_dnnts.running.ensembles import load_ensemble
@@ -114,21 +114,19 @@ def _run_to_the_end(
     run: Callable[..., Result] = run_study,
     cluster: str | None = None,
 ) -> None:
-    drawers = Drawers(draw_all=not find_study(config.experiment).trains(config.to_dict()))
+    finishers = Finishers(type(config).__module__.rpartition(".")[0])
     progress, loggers = RunProgress(None if quiet else Console()), Loggers(log)
     if directory.resumes:
         loggers.take_up(directory.path)
     run = partial(run, live=Live([lambda folder, progress: write_live_page(folder), loggers.follow]))
     with interruptible(lambda: directory.resume_command) as interruption:
-        if drawers.leave_a_share:
+        if not finishers.there_are_some:
             run = partial(run, meanwhile=_import_drawing)
         with _on_cluster(run, config, directory, cluster) as run:
             result = _run_unless_finished(config, directory, progress.console, interruption, run)
         progress.stage("drawing the figures")
-        finish_figures = start_figures(result, directory.path, drawers)
         progress.stage("writing the report")
-        write_report_or_warn(directory.path)
-        finish_figures()
+        finishers.finish(result, directory.path)
     print_summary(result, directory.path)
     loggers.finish(result, directory.path)
 

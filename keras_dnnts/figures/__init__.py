@@ -1,7 +1,8 @@
 """Draws saved results: what every study has; a study's own figures stand in its folder."""
 
+import itertools
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -35,12 +36,24 @@ def save_figures(result: Result, folder: Path) -> list[Path]:
 
 
 @styled
-def draw_figures(result: Result, folder: Path, share: int = 0, shares: int = 1) -> list[Drawn]:
-    """Do as :func:`save_figures`, but return problems; of a run's figures, draw one of several equal shares."""
+def draw_figures(
+    result: Result, folder: Path, places: Iterable[int] | None = None, already: Container[str] = ()
+) -> list[Drawn]:
+    """Do as :func:`save_figures`, but return problems.
+
+    Args:
+        result: of a finished run.
+        folder: where the figures go.
+        places: which figures to draw, counted from the last; None for all. Ends at the first that there is not.
+        already: the names of figures that are left out.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     figures = list(_list_figures(result).items())
-    begin, end = (len(figures) * place // shares for place in (share, share + 1))
-    return [_draw(name, draw, folder) for name, draw in figures[begin:end]]
+    if places is not None:
+        # The last ones are the largest: several processes that begin with them end together.
+        there = itertools.takewhile(lambda place: place < len(figures), places)
+        return [_draw(*figures[-1 - place], folder) for place in there]
+    return [_draw(name, draw, folder) for name, draw in figures if name not in already]
 
 
 def _list_figures(result: Result) -> Mapping[str, Callable[[], Any]]:

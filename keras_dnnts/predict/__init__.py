@@ -44,9 +44,3 @@ def most_probable(
         tuple((classes[label], probability) for label, probability in zip(labels, row, strict=True))
         for labels, row in zip(order.tolist(), probabilities.round(7).tolist(), strict=True)
     ]
-
-
-def log_softmax(logits: np.ndarray) -> np.ndarray:
-    """Return log-probabilities of (..., K) logits."""
-    logits = logits - logits.max(axis=-1, keepdims=True)
-    return logits - np.log(np.exp(logits).sum(axis=-1, keepdims=True))

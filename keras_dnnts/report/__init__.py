@@ -18,7 +18,7 @@ from keras_dnnts.results import Result, load_result
 from keras_dnnts.running.run_directory import CARD, REPORT
 from keras_dnnts.whole_files import write_whole_text
 
-__all__ = ["write_comparison", "write_live_page", "write_report", "write_report_or_warn"]
+__all__ = ["warn_of_report", "write_comparison", "write_live_page", "write_report", "write_report_or_warn"]
 
 logger = logging.getLogger("keras_dnnts")
 
@@ -60,6 +60,11 @@ def write_report_or_warn(folder: Path) -> None:
     try:
         write_report(folder)
     except Exception as error:  # training has taken hours, and its results are saved
-        logger.warning("%s: the report cannot be written: %s", folder / REPORT, error)
-        with suppress(OSError):
-            remove_live_page(folder)
+        warn_of_report(folder, str(error))
+
+
+def warn_of_report(folder: Path, problem: str) -> None:
+    """Say why the page of a run that has just finished could not be written, and remove the one that followed it."""
+    logger.warning("%s: the report cannot be written: %s", folder / REPORT, problem)
+    with suppress(OSError):
+        remove_live_page(folder)

@@ -21,9 +21,7 @@ def render(template: str, page: Any) -> str:
 
 def render_text(template: str, page: Any) -> str:
     """Fill a template of Markdown with what it says; ``md`` keeps a text from being taken for Markdown or HTML."""
-    environment = _environment(PACKAGE).overlay(autoescape=False)
-    environment.filters["md"] = _escape_markdown
-    return environment.get_template(template).render(page=page)
+    return _environment(PACKAGE, autoescape=False).get_template(template).render(page=page)
 
 
 def _escape_markdown(value: Any) -> str:
@@ -35,6 +33,15 @@ def render_part(package: str, template: str, **values: Any) -> Markup:
     return Markup(_environment(package).get_template(template).render(**values))
 
 
+def compile_templates(package: str) -> None:
+    """Compile the templates of a run's page, and those in the folder ``templates`` of a package, ahead of their use."""
+    for name, environment in ((PACKAGE, _environment(PACKAGE)), (package, _environment(package))):
+        for template in jinja2.PackageLoader(name).list_templates():
+            if template.endswith(".html.jinja"):
+                environment.get_template(template)
+    _environment(PACKAGE, autoescape=False).get_template("card.md.jinja")
+
+
 def sprite_style(identity: str, sprite: Sprite | None) -> Markup:
     """The CSS by which thumbnails of class ``sprite-<identity>`` show pictures of a sprite; empty without one."""
     parts: Any = _environment(PACKAGE).get_template("parts.html.jinja").module
@@ -42,12 +49,14 @@ def sprite_style(identity: str, sprite: Sprite | None) -> Markup:
 
 
 @functools.cache
-def _environment(package: str) -> jinja2.Environment:
+def _environment(package: str, autoescape: bool = True) -> jinja2.Environment:
     packages = dict.fromkeys((package, PACKAGE))
-    return jinja2.Environment(
+    environment = jinja2.Environment(
         loader=jinja2.ChoiceLoader([jinja2.PackageLoader(name) for name in packages]),
-        autoescape=True,
+        autoescape=autoescape,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.filters["md"] = _escape_markdown
+    return environment

@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
-from scipy import special  # not stats, which takes a second to import
 
 from keras_dnnts.results import Metric, Result
 
@@ -62,7 +61,7 @@ def interval_over_seeds(metric: Metric) -> tuple[float, float] | None:
     count = len(metric.values)
     if metric.sd is None:
         return None
-    reach = float(special.stdtrit(count - 1, 1 - ALPHA / 2)) * metric.sd / math.sqrt(count)
+    reach = _t_quantile(count - 1, 1 - ALPHA / 2) * metric.sd / math.sqrt(count)
     return metric.mean - reach, metric.mean + reach
 
 
@@ -167,12 +166,22 @@ def _adjust(differences: list[Difference]) -> list[Difference]:
         failed = failed or raw[i] > level
         highest = max(highest, min(1.0, raw[i] * rest))
         one = differences[i]
-        reach = float(special.stdtrit(one.freedom, 1 - level / 2)) * (one.spread or 0.0)
+        reach = _t_quantile(one.freedom, 1 - level / 2) * (one.spread or 0.0)
         adjusted[i] = replace(one, interval_95=(one.value - reach, one.value + reach), p_value=highest)
     return adjusted
+
+
+def _t_quantile(freedom: float, share: float) -> float:
+    """Below it is this share of Student's t distribution."""
+    # Not stats, which takes a second to import; special takes a fifth, and runs of one seed need neither.
+    from scipy import special
+
+    return float(special.stdtrit(freedom, share))
 
 
 def _p_value(difference: Difference) -> float:
     if not difference.spread:
         return 1.0
+    from scipy import special
+
     return float(2 * special.stdtr(difference.freedom, -abs(difference.value) / difference.spread))

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from keras_dnnts.analysis import log_softmax
 from keras_dnnts.datasets.archives import UnusableFileError, iterate_members, read_file
 from keras_dnnts.datasets.image_folders import (
     IMAGE_SUFFIXES,
@@ -18,7 +19,7 @@ from keras_dnnts.datasets.image_folders import (
     strict_decoding,
 )
 from keras_dnnts.errors import UserError, option_name
-from keras_dnnts.predict import STDIN, Prediction, log_softmax, most_probable
+from keras_dnnts.predict import STDIN, Prediction, most_probable
 from keras_dnnts.running.saved_models import SavedModel, load_keras_model
 from keras_dnnts.studies.cifar.config import CifarConfig
 

@@ -7,7 +7,7 @@ with those of the data (``"natural"``) the share of all names that are answered 
 
 import numpy as np
 
-from keras_dnnts.predict import log_softmax
+from keras_dnnts.analysis import log_softmax
 
 PRIORS = ("even", "natural")
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from keras_dnnts.analysis import log_softmax
 from keras_dnnts.errors import UserError
-from keras_dnnts.predict import log_softmax
 from keras_dnnts.studies.names.config import BATCHED_DEFAULTS, NETWORK_DEFAULTS, NamesConfig
 from keras_dnnts.studies.names.decisions import change_prior
 from keras_dnnts.studies.names.members import name_members

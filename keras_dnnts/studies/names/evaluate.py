@@ -4,8 +4,8 @@ from typing import Any, Protocol
 
 import keras
 import numpy as np
-from scipy import special
 
+from keras_dnnts.analysis import softmax
 from keras_dnnts.studies.names.config import CELLS
 from keras_dnnts.studies.names.models import HEAD, RECURRENT
 from keras_dnnts.studies.names.models.recurrent import Recurrent
@@ -96,7 +96,7 @@ def read_letter_by_letter(model: keras.Model, letters: np.ndarray, lengths: np.n
     if any(layer.name == RECURRENT and isinstance(layer, Recurrent) for layer in model.layers):
         logits = model.get_layer(HEAD)(model.get_layer(RECURRENT).output)
         reader = keras.Model(model.inputs[0], logits)
-        probabilities = special.softmax(np.asarray(reader.predict(letters, batch_size=2048, verbose=0)), axis=-1)
+        probabilities = softmax(np.asarray(reader.predict(letters, batch_size=2048, verbose=0)))
     else:
         probabilities = _read_beginnings(model, letters, lengths)
     probabilities[np.arange(letters.shape[1]) >= lengths[:, None]] = np.nan

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from keras_dnnts.predict import log_softmax
+from keras_dnnts.analysis import log_softmax
 
 # Rows of a matrix product: enough to be fast, few enough that the gates of all of them stay in the cache.
 BATCH_SIZE = 512

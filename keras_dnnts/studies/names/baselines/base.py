@@ -6,8 +6,8 @@ from typing import Self
 
 import numpy as np
 
+from keras_dnnts.analysis import log_softmax
 from keras_dnnts.datasets import NamesDataset
-from keras_dnnts.predict import log_softmax
 from keras_dnnts.studies.names.baselines.arrays import Arrays
 from keras_dnnts.studies.names.baselines.letters import Symbols
 
