@@ -1,4 +1,4 @@
-"""What the site has beside its pages: files of the repository, the tutorial, and references made from the code.
+"""What the site has beside its pages: files of the repository, the tutorials, and references made from the code.
 
 Every source keeps its path in the repository, so that one link serves both the site and whoever reads the files.
 """
@@ -21,7 +21,7 @@ from keras_dnnts.cli.commands import cli
 ROOT = Path(__file__).parents[1]
 PAGES = "docs/pages"
 SHOWN = ("*.md", "*.cff", "experiments/*.md", "experiments/*.toml", "experiments/*.png", "experiments/cluster/*")
-TUTORIAL = "experiments/tutorial.ipynb"
+TUTORIALS = ("experiments/tutorial.ipynb", "experiments/tutorial_images.ipynb")
 
 
 class Notebook(File):
@@ -41,10 +41,11 @@ def on_files(files: Files, config: MkDocsConfig) -> Files:
         files.append(moved)
     for path in sorted(path for pattern in SHOWN for path in ROOT.glob(pattern)):
         files.append(File.generated(config, path.relative_to(ROOT).as_posix(), abs_src_path=str(path)))
-    text, pictures = convert_notebook(json.loads((ROOT / TUTORIAL).read_text(encoding="utf-8")))
-    files.append(Notebook.generated(config, TUTORIAL, content=text))
-    for name, picture in pictures.items():
-        files.append(File.generated(config, f"experiments/{name}", content=picture))
+    for tutorial in TUTORIALS:
+        text, pictures = convert_notebook(ROOT / tutorial)
+        files.append(Notebook.generated(config, tutorial, content=text))
+        for name, picture in pictures.items():
+            files.append(File.generated(config, f"experiments/{name}", content=picture))
     for name, text in (("commands", describe_commands()), ("api", describe_library())):
         page = File.generated(config, f"{PAGES}/{name}.md", content=text)
         page.dest_uri = f"{name}.html"
@@ -57,16 +58,16 @@ def on_page_markdown(markdown: str, **kwargs: Any) -> str:
     return markdown.replace("<details>", "<details markdown>")
 
 
-def convert_notebook(notebook: dict) -> tuple[str, dict[str, bytes]]:
+def convert_notebook(path: Path) -> tuple[str, dict[str, bytes]]:
     """Convert a notebook with its outputs to Markdown and PNG pictures by file name."""
     parts, pictures = [], {}
-    for cell in notebook["cells"]:
+    for cell in json.loads(path.read_text(encoding="utf-8"))["cells"]:
         source = "".join(cell["source"])
         parts.append(source if cell["cell_type"] == "markdown" else f"~~~python\n{source}\n~~~")
         for output in cell.get("outputs", ()):
             data = output.get("data", {})
             if "image/png" in data:
-                name = f"tutorial-{len(pictures) + 1}.png"
+                name = f"{path.stem}-{len(pictures) + 1}.png"
                 pictures[name] = base64.b64decode("".join(data["image/png"]))
                 parts.append(f"![Figure {len(pictures)}: what the code above draws]({name})")
             elif text := "".join(output.get("text", data.get("text/plain", ()))):

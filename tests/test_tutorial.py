@@ -1,4 +1,4 @@
-"""The tutorial notebook runs from top to bottom, and what it stores is what a reader gets."""
+"""The tutorial notebooks run from top to bottom, and what they store is what a reader gets."""
 
 import os
 from pathlib import Path
@@ -8,7 +8,8 @@ import nbformat
 import pytest
 from nbclient import NotebookClient
 
-TUTORIAL = Path(__file__).parents[1] / "experiments" / "tutorial.ipynb"
+EXPERIMENTS = Path(__file__).parents[1] / "experiments"
+PICTURES = {"tutorial.ipynb": 3, "tutorial_images.ipynb": 6}
 
 
 def stored_outputs(notebook):
@@ -20,28 +21,29 @@ def count_pictures(notebook):
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(keras.backend.backend() != "torch", reason="the tutorial runs on the default backend")
-def test_runs_and_shows_what_it_stores(tmp_path, monkeypatch):
+@pytest.mark.skipif(keras.backend.backend() != "torch", reason="the tutorials run on the default backend")
+@pytest.mark.parametrize("tutorial", PICTURES)
+def test_runs_and_shows_what_it_stores(tutorial, tmp_path, monkeypatch):
     for name in ("IPYTHONDIR", "JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR"):
         monkeypatch.setenv(name, str(tmp_path / name))
     monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, [os.environ.get("PYTHONPATH"), str(Path.cwd())])))
     # A notebook's own backend for figures, not the tests'.
     monkeypatch.delenv("MPLBACKEND", raising=False)
-    stored, run = (nbformat.read(TUTORIAL, as_version=4) for _ in range(2))
+    stored, run = (nbformat.read(EXPERIMENTS / tutorial, as_version=4) for _ in range(2))
     NotebookClient(run, timeout=500, resources={"metadata": {"path": str(tmp_path)}}).execute()
 
     assert not [output for output in stored_outputs(run) if output.output_type == "error"]
-    assert count_pictures(run) == count_pictures(stored) == 3
+    assert count_pictures(run) == count_pictures(stored) == PICTURES[tutorial]
     for before, after in zip(stored.cells, run.cells, strict=True):
         assert [output.output_type for output in before.get("outputs", ())] == [
             output.output_type for output in after.get("outputs", ())
         ]
 
 
-def test_stores_nothing_of_the_machine_it_ran_on():
-    text = TUTORIAL.read_text(encoding="utf-8")
+@pytest.mark.parametrize("tutorial", PICTURES)
+def test_stores_nothing_of_the_machine_it_ran_on(tutorial):
+    text = (EXPERIMENTS / tutorial).read_text(encoding="utf-8")
     assert len(text) < 500_000
     assert not [folder for folder in ("/tmp", "/home", "/root", "/Users", "site-packages") if folder in text]
-    assert [cell.execution_count for cell in nbformat.reads(text, as_version=4).cells if cell.cell_type == "code"] == [
-        *range(1, 11)
-    ]
+    cells = [cell for cell in nbformat.reads(text, as_version=4).cells if cell.cell_type == "code"]
+    assert [cell.execution_count for cell in cells] == [*range(1, len(cells) + 1)]

@@ -198,7 +198,8 @@ def _describe_training(config: Mapping[str, Any], words: Words = LANGUAGES) -> s
 
 
 def _ask(words: Words) -> str:
-    return f"Which {words.one} is this {words.name} from?"
+    origin, belongs = f"is this {words.name} from", f"does this {words.name} belong to"
+    return f"Which {words.one} {origin if words == LANGUAGES else belongs}?"
 
 
 def _select_by(words: Words) -> Selection:

@@ -72,7 +72,9 @@ def state_lengths(names: Mapping[str, Any]) -> str:
 
 
 def state_bound(by_class: float, overall: float, part: str, words: Words) -> str:
-    """Say what the best answers could score on a part of the data."""
+    """Say what the best answers could score on a part of the data; empty where all can be right."""
+    if min(by_class, overall) == 1:
+        return ""
     return (
         f"As a name may occur in several {words.several}, the best possible answers are right for {percent(by_class)} "
         f"of {part} averaged over {words.several}, and for {percent(overall)} over all names"

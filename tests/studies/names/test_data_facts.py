@@ -5,7 +5,7 @@ import dataclasses
 from keras_dnnts.datasets.letters import names_dataset
 from keras_dnnts.report import write_report
 from keras_dnnts.results import load_result
-from keras_dnnts.studies.names.data_facts import describe_names, state_copies, state_lengths, state_shared
+from keras_dnnts.studies.names.data_facts import describe_names, state_bound, state_copies, state_lengths, state_shared
 from keras_dnnts.studies.names.data_page import build_data_section
 from keras_dnnts.studies.names.words import CATEGORIES, LANGUAGES
 from tests.finished_runs import names_result
@@ -45,6 +45,13 @@ def test_copies_are_counted():
         "28 of 80 lines repeat a name of their category, most in B, whose 30 lines hold 3 distinct names"
     )
     assert state_copies({"lines": {"A": 5}, "distinct_names": {"A": 5}}, CATEGORIES) == ""
+
+
+def test_a_bound_is_stated_only_where_not_all_can_be_right():
+    assert state_bound(1.0, 1.0, "held-out names", CATEGORIES) == ""
+    assert "for 99.9\xa0% of held-out names averaged over categories" in state_bound(
+        0.999, 1.0, "held-out names", CATEGORIES
+    )
 
 
 def test_a_dry_run_and_the_page_say_the_same(tmp_path, capsys):
