@@ -13,12 +13,15 @@ from keras_dnnts.light_imports import DYNAMO, never_compiled
 ENGINE = keras.backend.backend()
 # Prints which of the heavy modules there are after a start of the engine, and after what needs them.
 START = """
-import json, sys
-from keras_dnnts.running.runtime import choose_backend, start_engine
+import json, logging, sys
+from keras_dnnts.running.runtime import choose_backend, progress_logger, start_engine
 from keras_dnnts.running.surroundings import settle_surroundings
 if sys.argv[2] == "command":
     settle_surroundings()
 choose_backend(sys.argv[1], "auto")
+logging.basicConfig(format="said: %(message)s")
+progress_logger.setLevel(logging.INFO)
+start_engine()
 start_engine()
 import keras_dnnts.backend, keras_dnnts.studies.names.models, keras_dnnts.studies.cifar.models
 heavy = ["sklearn", "matplotlib", "jax", "tensorflow", "torch", "torch._dynamo"]
@@ -37,6 +40,7 @@ assert sys.modules["torch._dynamo"].__file__
 def start(program, *arguments):
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+    assert done.stderr.count("said: starting") == 1
     return json.loads(done.stdout)
 
 

@@ -231,7 +231,9 @@ def ensemble(runs: tuple[Path, ...], weights: tuple[float, ...] | None, **option
     """
     moved = {name: value for name in MOVABLE if (value := options.pop(name)) is not None}
     be_patient()
-    _experiment(options["quiet"]).put_together_and_summarise(runs, weights, moved, **options)
+    _experiment(options["quiet"], f"{len(runs)} runs together").put_together_and_summarise(
+        runs, weights, moved, **options
+    )
 
 
 MOVABLE = ("data_dir", "backend", "device")
@@ -387,9 +389,9 @@ def _summary() -> Any:
     return importlib.import_module("keras_dnnts.cli.summary")
 
 
-def _experiment(quiet: bool) -> Any:
+def _experiment(quiet: bool, what: str) -> Any:
     if not quiet:  # imports take seconds
-        print("reading the data", flush=True)
+        print(f"{what}: reading the data", flush=True)
     return importlib.import_module("keras_dnnts.cli.experiment")
 
 
@@ -406,7 +408,9 @@ def _run(
         importlib.import_module("keras_dnnts.cli.dry_run").print_plan(config)
         return
     be_patient()
-    _experiment(quiet).run_and_summarise(config, out, overwrite, quiet, log, cluster)
+    study, values = find_study(config.experiment), config.to_dict()
+    what = ", ".join(filter(None, [study.model_title(values), study.use(values)]))
+    _experiment(quiet, what).run_and_summarise(config, out, overwrite, quiet, log, cluster)
 
 
 def _resume(
@@ -424,4 +428,4 @@ def _resume(
         refused = ", ".join(map(spell, ("out", "overwrite")))
         raise UserError(f"{spell('resume')} {path}: cannot be combined with {refused} or {spell('dry_run')}")
     be_patient()
-    _experiment(quiet).resume_and_summarise(path, study.name, given, quiet, log, cluster)
+    _experiment(quiet, f"{path}, resumed").resume_and_summarise(path, study.name, given, quiet, log, cluster)

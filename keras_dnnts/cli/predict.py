@@ -2,6 +2,7 @@
 
 import contextlib
 import itertools
+import logging
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ import click
 
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.predict.output import WRITERS
+from keras_dnnts.running.runtime import progress_logger
 from keras_dnnts.running.saved_models import find_saved_model
 
 AS_TRAINED = "as trained"
@@ -52,6 +54,8 @@ def predict_and_print(
     Raises:
         UserError: the run or an input cannot be used.
     """
+    if output == "table":
+        progress_logger.setLevel(logging.INFO)
     saved = find_saved_model(run, seed, code)
     top = min(top, len(saved.classes))
     predict, how = saved.result.study.predict, {} if prior is None else {"prior": prior}

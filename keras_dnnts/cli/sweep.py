@@ -57,6 +57,8 @@ def sweep_and_summarise(
     directory = SweepDirectory(out or next_free_directory(f"sweep-{file.stem}"))
     directory.check()
     _check_engines(sweep, directory.path)
+    if not quiet:
+        print(f"{_describe(sweep)}: {directory.path}", flush=True)
     conditions = resolve_conditions(sweep)
     backend, device = _engine_of(sweep)
     pool = open_pool(cluster, workers, len(conditions), directory.path, backend, device)
@@ -103,9 +105,14 @@ def _print_plan(sweep: Sweep) -> None:
     """Print the runs of a sweep."""
     for condition in sweep.conditions:
         print(condition.label)
+    print(f"# {_describe(sweep)}")
+
+
+def _describe(sweep: Sweep) -> str:
+    """What a sweep does, in a few words."""
     first = sweep.conditions[0].config
     seeds = f"{first.seeds} seeds each" if first.seeds > 1 else "one seed each"
-    print(f"# {len(sweep.conditions)} runs, {seeds}, compared by {sweep.selection.words}")
+    return f"{len(sweep.conditions)} runs, {seeds}, compared by {sweep.selection.words}"
 
 
 def _command(file: Path, folder: Path, cluster: str | None) -> str:

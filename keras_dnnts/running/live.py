@@ -17,7 +17,8 @@ from keras_dnnts.whole_files import write_whole_text
 logger = logging.getLogger("keras_dnnts")
 
 PROGRESS = "progress.json"  # beside the checkpoints, and gone with them
-SECONDS = 10.0  # between two records; shorter runs have none
+FIRST_SECONDS = 2.0  # until the first record; shorter trainings have none
+SECONDS = 10.0  # between two records
 RUNNING, STOPPED = "running", "stopped"
 
 Rows = Sequence[Sequence[float | None]]
@@ -74,11 +75,14 @@ class Live:
     Args:
         listeners: called with the run's folder and its progress, which is saved there. One that fails costs a warning
             and is called no more.
-        seconds: between two calls; the first comes that long after the run began.
+        seconds: between two calls.
+        first: seconds until the first call.
     """
 
-    def __init__(self, listeners: Sequence[Listener] = (), seconds: float = SECONDS) -> None:
-        self._listeners, self._seconds = list(listeners), seconds
+    def __init__(
+        self, listeners: Sequence[Listener] = (), seconds: float = SECONDS, first: float = FIRST_SECONDS
+    ) -> None:
+        self._listeners, self._seconds, self._first = list(listeners), seconds, min(first, seconds)
         self._columns: list[str] = []
         self._rows: dict[int, Rows] = {}
         self._heard: set[int] = set()
@@ -125,11 +129,15 @@ class Live:
                 self._try(describe, folder, check, state, note)
 
     def _follow(self, describe: Callable[[], dict[str, Any]], folder: Path, check: Callable[[], None]) -> None:
-        gathering = min(1.0, self._seconds / 10)
-        while not self._ended.wait(self._seconds - gathering):
+        wait = self._first
+        while True:
+            gathering = min(1.0, wait / 10)
+            if self._ended.wait(wait - gathering):
+                return
             self._heard.clear()
             if self._ended.wait(gathering) or not self._try(describe, folder, check, RUNNING):
                 return
+            wait = self._seconds
 
     def _try(
         self,

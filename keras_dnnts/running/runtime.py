@@ -13,6 +13,10 @@ from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.light_imports import light_imports
 from keras_dnnts.running.surroundings import ignore_environment, is_own_process
 
+# Says what takes seconds; silent unless a command asks for it.
+progress_logger = logging.getLogger("keras_dnnts.progress")
+progress_logger.setLevel(logging.WARNING)
+
 DEVICE = option_name("device")
 EXTRAS = {"torch": "", "jax": "[jax]", "tensorflow": "[tensorflow]"}
 
@@ -51,6 +55,8 @@ def start_engine() -> None:
         UserError: Keras or the engine cannot be imported.
     """
     backend = os.environ["KERAS_BACKEND"]
+    if "keras" not in sys.modules:
+        progress_logger.info("starting %s", backend)
     try:
         if backend == "tensorflow":
             _import_tensorflow_quietly()

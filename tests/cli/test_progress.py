@@ -12,7 +12,7 @@ from keras_dnnts.running.interruption import ERASE_LINE, ERASE_LINE_ABOVE, Inter
 from tests.names_folders import call, write_names
 
 STAGES = [
-    "reading the data",
+    "GRU, sound protocol: reading the data",
     "read 31 names, 3 categories, from ",
     "starting ",
     "training GRU with ",

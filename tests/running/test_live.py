@@ -63,6 +63,13 @@ def test_rows_are_collected_only_for_the_next_telling(folder):
     Live().offer(0, ["step"], lambda: pytest.fail("nobody watches"))
 
 
+def test_the_first_telling_comes_early(folder):
+    listener = Listener()
+    with Live([listener], seconds=3600, first=0.02).follow(describe, folder, nothing):
+        assert listener.heard.wait(10)
+    assert len(listener.told) == 1
+
+
 def test_a_short_run_tells_nobody(folder):
     listener = Listener()
     with Live([listener]).follow(describe, folder, nothing):

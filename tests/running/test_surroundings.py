@@ -100,3 +100,12 @@ def test_warnings_are_no_errors_of_a_run():
         warnings.simplefilter("error")
         surroundings.settle_surroundings()
         warnings.warn("of some library", stacklevel=1)
+
+
+def test_threads_wait_passively_unless_told_otherwise(monkeypatch):
+    monkeypatch.delenv("OMP_WAIT_POLICY", raising=False)
+    surroundings.settle_surroundings()
+    assert os.environ["OMP_WAIT_POLICY"] == "PASSIVE"
+    monkeypatch.setenv("OMP_WAIT_POLICY", "ACTIVE")
+    surroundings.settle_surroundings()
+    assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
