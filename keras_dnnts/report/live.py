@@ -19,6 +19,7 @@ from keras_dnnts.study import Study
 from keras_dnnts.whole_files import write_whole_text
 
 LATE_SECONDS = 60  # without news, several times the time between two pages
+LAST = ("learning_rate", "seconds")  # columns that tell least of how the run goes
 MARK = 'id="as-of"'  # of no other page
 
 
@@ -72,12 +73,12 @@ def describe_live(progress: Progress, folder: Path) -> dict[str, Any]:
 
 
 def _chart_columns(study: Study, columns: Sequence[str], rows: Mapping[int, Rows]) -> list[dict[str, Any]]:
-    """A chart of every column that has values, by the first."""
+    """A chart of every column that has values, by the first; rates and times come last."""
     charts = []
-    for place, name in enumerate(columns[1:], start=1):
+    for place, name in sorted(enumerate(columns[1:], start=1), key=lambda column: column[1] in LAST):
         steps, values = _curve(rows, place)
         if len(steps):
-            title = name.replace("_", " ")
+            title = name.replace("_", " ").replace("train ", "training ")
             kind = study.kind(name)
             form = percent if kind is not None and kind.is_share else "{:,.4g}".format
             series = Series(title, steps, values, colour=0)

@@ -41,6 +41,14 @@ def test_a_run_that_goes_is_shown_as_far_as_it_has_come(tmp_path):
     assert "As of" in text
 
 
+def test_losses_come_before_rates_and_times(tmp_path):
+    save_progress(tmp_path)
+    columns, rows = ["epoch", "learning_rate", "train_loss", "seconds"], {0: [(1, 0.5, 2.5, 7.0), (2, 0.4, 2.25, 7.5)]}
+    Progress(RUNNING, time.time(), DATASET, 1, 2, "epochs", columns, rows).save(tmp_path)
+    page = live_page.describe_live(Progress.load(tmp_path), tmp_path)
+    assert [chart["title"] for chart in page["charts"]] == ["Training loss", "Learning rate", "Seconds"]
+
+
 def test_a_run_that_stopped_says_why_and_how_to_go_on(tmp_path):
     save_progress(tmp_path, STOPPED, note="the loss is not finite")
     text = write_live_page(tmp_path).read_text(encoding="utf-8")
