@@ -19,6 +19,7 @@ class Section:
         first: whether it stands before the numbers of the page of one run.
         needs_script: whether it stays hidden until its own script has shown that it works, by removing ``hidden`` from
             everything on the page that has ``data-needs-script``.
+        short: what the list of contents calls it, where the heading is a finding; else as the heading.
     """
 
     title: str
@@ -26,3 +27,4 @@ class Section:
     style: Markup = field(default_factory=Markup)
     first: bool = False
     needs_script: bool = False
+    short: str = ""

@@ -224,6 +224,8 @@ def test_long_pages_have_contents_and_comparisons_link_to_their_runs(opened):
     page = opened("compared-names")
     links = page.locator(".contents a")
     assert links.all_inner_texts() == page.locator("main h2:visible").all_inner_texts()
+    images = opened("cifar").locator(".contents a").all_inner_texts()
+    assert {"Most confident mistakes", "t-SNE maps", "Training images", "Metrics"} <= {*images}
     links.last.click()
     assert page.locator("main h2").last.bounding_box()["y"] < DESK["height"]
     linked = page.locator(".runs a")

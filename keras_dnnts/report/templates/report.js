@@ -215,7 +215,8 @@
     const headings = [...document.querySelectorAll("main h2")].filter((heading) => heading.offsetParent);
     const items = headings.map((heading, i) => {
       heading.id ||= "part" + (i + 1);
-      return element("li", {}, element("a", { href: "#" + heading.id }, element("bdi", { textContent: heading.textContent })));
+      const title = element("bdi", { textContent: heading.dataset.short ?? heading.textContent });
+      return element("li", {}, element("a", { href: "#" + heading.id }, title));
     });
     const list = element("nav", { className: "contents", ariaLabel: "Contents" }, element("ul", {}, ...items));
     document.querySelector("main > header").append(list);

@@ -23,10 +23,12 @@ def build_data_sections(result: Result) -> list[Section]:
         body = render_part(
             PACKAGE, "augmented.html.jinja", images=_list_images(result, seen), seed=text.name_seed(result)
         )
-        sections.append(Section(state_training_images(result, len(seen.image)), body))
+        sections.append(
+            Section(state_training_images(result, len(seen.image)), body, first=True, short="Training images")
+        )
     if "class_counts" in result.dataset:
         body = render_part(PACKAGE, "counts.html.jinja", **_tabulate(result), seed=seed)
-        sections.append(Section(state_class_counts(result), body))
+        sections.append(Section(state_class_counts(result), body, first=True, short="Images per class"))
     return sections
 
 

@@ -46,20 +46,20 @@ def build_curves(results: Mapping[str, Result]) -> list[dict[str, Any]]:
 
 
 def build_sections(result: Result) -> list[Section]:
-    """The images a model was wrong about most confidently, its t-SNE maps, what its layers see, and its data."""
+    """The images it was wrong about most confidently, t-SNE maps, what its layers see; its data, which are shown first."""
     sections, seed = [], text.name_seed(result)
     mistakes = ImageMistakes.from_arrays(result.arrays, MISTAKE)
     if mistakes is not None:
         shown = _list_mistakes(result, mistakes)
         body = render_part(PACKAGE, "mistakes.html.jinja", mistakes=shown, seed=seed)
-        sections.append(Section(state_mistakes(result, mistakes), body))
+        sections.append(Section(state_mistakes(result, mistakes), body, short="Most confident mistakes"))
     if embedding := _describe_embedding(result, "embedding", MOST_BYTES):
         sections.append(_embedding_section(embedding, with_intro=True))
     activations = Activations.from_arrays(result.arrays, ACTIVATION)
     if activations is not None:
         images = _list_activations(result, activations)
         body = render_part(PACKAGE, "activations.html.jinja", activations=images, seed=seed)
-        sections.append(Section(state_activations(result, activations), body))
+        sections.append(Section(state_activations(result, activations), body, short="Activation maps"))
     return sections + build_data_sections(result)
 
 
@@ -137,7 +137,8 @@ def _list_activations(result: Result, activations: Activations) -> list[dict[str
 
 def _embedding_section(embedding: dict[str, Any], with_intro: bool) -> Section:
     body = render_part(PACKAGE, "embedding.html.jinja", one=embedding, with_intro=with_intro)
-    return Section(embedding["finding"], body, sprite_style(embedding["id"], embedding["sprite"]))
+    style = sprite_style(embedding["id"], embedding["sprite"])
+    return Section(embedding["finding"], body, style, short="t-SNE maps")
 
 
 def _describe_embedding(result: Result, identity: str, most_bytes: int) -> dict[str, Any] | None:

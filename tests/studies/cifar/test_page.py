@@ -108,7 +108,9 @@ def test_training_images_are_shown_and_counted():
     result.dataset["class_counts"]["train"] = [7, 7, 7]
     assert build_sections(result)[4].title == "7 training images of each of 3 classes"
     result.dataset["class_counts"]["train"] = [7, 1200, 6]
-    assert build_sections(result)[4].title == "Training images per class: from 6 (owl) to 1,200 (cow)"
+    counts = build_sections(result)[4]
+    assert counts.title == "Training images per class: from 6 (owl) to 1,200 (cow)"
+    assert counts.first  # of the data a reader learns before the numbers
     assert len(build_sections(cifar_result())) == 3  # an older result
 
 
