@@ -46,7 +46,7 @@ def build_curves(results: Mapping[str, Result]) -> list[dict[str, Any]]:
 
 
 def build_sections(result: Result) -> list[Section]:
-    """The images it was wrong about most confidently, t-SNE maps, what its layers see; its data, which are shown first."""
+    """The most confident mistakes, t-SNE maps, what layers see; and the data, which are shown first."""
     sections, seed = [], text.name_seed(result)
     mistakes = ImageMistakes.from_arrays(result.arrays, MISTAKE)
     if mistakes is not None:
