@@ -105,6 +105,8 @@ def _be_the_command(
     os.dup2(output, 1)
     os.dup2(output, 2)
     writes = _note_writes(watched, fault_at, fault) if watched else []
+    # Or a run would write more the longer it takes.
+    sys.modules["keras_dnnts.running.live"].FIRST_SECONDS = 60.0
     if largest_file is not None:
         import resource
 

@@ -3,7 +3,8 @@
     python -m experiments.benchmarks --names-dir NAMES --out benchmarks.json
 
 A process has one engine, so each part runs in a process of its own for every engine that is installed, on one core of
-the CPU; start-up, sweeps and the fast recipe's step keep all cores. Ten minutes on a quiet machine, two with --quick.
+the CPU; start-up, whole commands, sweeps and the fast recipe's step keep all cores. A quarter of an hour on a quiet
+machine, a few minutes with --quick.
 """
 
 import importlib.util
@@ -20,7 +21,18 @@ import click
 from experiments.benchmarks.timing import Row, keep_to_one_core, markdown, to_json
 
 ENGINES = ("torch", "jax", "tensorflow")
-PARTS = ("per_example", "cnn_step", "fast_step", "augmentation", "evaluation", "start_up", "memory", "gpu", "sweeps")
+PARTS = (
+    "per_example",
+    "cnn_step",
+    "fast_step",
+    "augmentation",
+    "evaluation",
+    "start_up",
+    "prompt",
+    "memory",
+    "gpu",
+    "sweeps",
+)
 TORCH_ONLY = ("cnn_step", "fast_step", "memory", "gpu", "sweeps")
 
 
@@ -29,6 +41,8 @@ def measure_part(part: str, engine: str, names: Path | None, images: Path | None
     module: Any = importlib.import_module(f"experiments.benchmarks.{part}")
     if part == "start_up":
         return module.measure(engine, names, images, quick)
+    if part == "prompt":
+        return module.measure(engine, names, quick)
     if part == "gpu":
         return module.measure(engine, quick) if _cuda() else []
     if part in ("sweeps", "fast_step"):

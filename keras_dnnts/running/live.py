@@ -76,13 +76,14 @@ class Live:
         listeners: called with the run's folder and its progress, which is saved there. One that fails costs a warning
             and is called no more.
         seconds: between two calls.
-        first: seconds until the first call.
+        first: seconds until the first call; None is ``FIRST_SECONDS``, or ``seconds`` where that is less.
     """
 
     def __init__(
-        self, listeners: Sequence[Listener] = (), seconds: float = SECONDS, first: float = FIRST_SECONDS
+        self, listeners: Sequence[Listener] = (), seconds: float = SECONDS, first: float | None = None
     ) -> None:
-        self._listeners, self._seconds, self._first = list(listeners), seconds, min(first, seconds)
+        self._listeners, self._seconds = list(listeners), seconds
+        self._first = min(FIRST_SECONDS, seconds) if first is None else first
         self._columns: list[str] = []
         self._rows: dict[int, Rows] = {}
         self._heard: set[int] = set()

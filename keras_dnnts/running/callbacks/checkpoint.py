@@ -132,14 +132,15 @@ class Checkpoint(keras.callbacks.Callback):
         self._stop_if_asked()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Capture the epoch, and save it where it is the last, or time."""
+        """Capture the epoch, and save it where it is time."""
         if any(getattr(part, "failed", False) for part in self.parts.values()):
             return
         self.learnt.capture()
         self.epochs = epoch + 1
         self.watch()
         self.finished = self.model.stop_training or self.epochs == self.params["epochs"]
-        if self.finished or time.monotonic() - self._saved_time >= self.seconds:
+        # The last epoch too: writing all that Adam keeps can take longer than what comes after training.
+        if time.monotonic() - self._saved_time >= self.seconds:
             self._save()
         if not self.finished:
             self._stop_if_asked()
