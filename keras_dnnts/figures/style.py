@@ -41,6 +41,8 @@ STYLE: dict[Any, Any] = {
     "axes.grid": True,
     "grid.alpha": 0.25,
     "axes.axisbelow": True,
+    # Where titles are must not be found anew, from all that is beside them, whenever a figure is measured or drawn.
+    "axes.titley": 1.0,
     # A class may be called $x$.
     "text.parse_math": False,
     # Text stays text: it can be searched, read aloud and drawn in whatever script. Nothing depends on the day.

@@ -14,6 +14,7 @@ from keras_dnnts.studies.names.illustrations import Reading
 from keras_dnnts.studies.names.reading import ReadName, summarise_reading
 
 LONGEST_TITLE = 36  # letters
+ABOVE_LETTERS = 17  # points from the axes to a name's title, the letters between them
 
 
 @styled
@@ -71,4 +72,9 @@ def _plot_name(ax: Axes, one: ReadName, classes: list[str]) -> None:
     ax.get_yticklabels()[one.labels.index(one.truth)].set_fontweight("bold")
     truth = "✓" if one.guess == one.truth else f"(truth: {shorten(classes[one.truth], 12)})"
     title = f"{shorten(one.name)} → {shorten(classes[one.guess], 12)} {truth}"
-    ax.set_title(title if len(title) <= LONGEST_TITLE else f"{shorten(one.name)} {truth}", fontsize=8, loc="left")
+    ax.set_title(
+        title if len(title) <= LONGEST_TITLE else f"{shorten(one.name)} {truth}",
+        fontsize=8,
+        loc="left",
+        pad=ABOVE_LETTERS,
+    )

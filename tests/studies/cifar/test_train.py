@@ -199,7 +199,7 @@ def test_loss_that_is_not_finite_ends_the_run_with_what_it_had(animals, tmp_path
 
 @pytest.mark.one_engine
 def test_results_are_saved_before_figures_are_drawn(animals, tmp_path, monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise MemoryError
 
     monkeypatch.setattr("keras_dnnts.figures.draw_figures", fail)
