@@ -18,6 +18,7 @@ from keras_dnnts.running.ensembles import load_ensemble
 from keras_dnnts.running.resuming import resumed_config
 from keras_dnnts.running.run import run_study
 from keras_dnnts.running.run_directory import RunDirectory
+from keras_dnnts.running.together import directory_class
 
 NAMES = {"out": "folder"}  # arguments that have another name than the command's option
 
@@ -70,13 +71,13 @@ def _directory(folder: str | Path | None, label: str, overwrite: bool, resume: b
         if resume:
             raise UserError(f"{option_name('resume')} needs a {option_name('folder')}")
         with tempfile.TemporaryDirectory(prefix="keras-dnnts-") as temporary:
-            yield RunDirectory.new(Path(temporary) / "run", label)
+            yield directory_class().new(Path(temporary) / "run", label)
     elif resume:
         if overwrite:
             raise UserError(f"give either {option_name('resume')} or {option_name('overwrite')}")
-        yield RunDirectory.resumed(Path(folder))
+        yield directory_class().resumed(Path(folder))
     else:
-        yield RunDirectory.new(Path(folder), label, overwrite)
+        yield directory_class().new(Path(folder), label, overwrite)
 
 
 @contextlib.contextmanager

@@ -220,6 +220,7 @@ class Study:
         metrics: all that is measured, in the order of tables.
         parts: the parts of the data that models are judged on, in words, the most telling first.
         parts_of: those of them that a run of a config has.
+        one_device: why a run computes on one device only, in words; empty where it can on several.
         trains: whether a config's model is trained step by step on an engine; otherwise it is fitted at once, in NumPy:
             no engine starts, there is neither loss nor history, and its file is no Keras model.
         unused: of a config, options that it has and that change nothing, with the reason in words.
@@ -272,6 +273,7 @@ class Study:
     metrics: tuple[MetricKind, ...]
     parts: Mapping[str, str]
     parts_of: Callable[[Mapping[str, Any]], tuple[str, ...]]
+    one_device: str = "this study trains on one device"
     trains: Callable[[Mapping[str, Any]], bool] = lambda config: True
     unused: Callable[[Mapping[str, Any]], Mapping[str, str]] = lambda config: {}
     training_loss: str | None = None

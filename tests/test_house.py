@@ -8,7 +8,7 @@ import pytest
 PACKAGE = Path(__file__).parents[1] / "keras_dnnts"
 # From the ground up. A module may import from its own floor and from those below.
 FLOORS = (
-    ("errors", "random_streams", "whole_files", "metrics", "registry", "light_imports"),
+    ("errors", "ranks", "random_streams", "whole_files", "metrics", "registry", "light_imports"),
     ("config", "own_models", "own_model_checks", "study"),
     ("analysis", "datasets", "backend"),
     ("results",),

@@ -103,12 +103,16 @@ class BatchNormalization(keras.layers.BatchNormalization):
         if not training:
             return super().call(inputs, training=False)
         inputs = ops.cast(inputs, "float32")
-        mean, variance = ops.moments(inputs, axes=(0, 1, 2))
-        count = ops.cast(ops.size(inputs[..., 0]), "float32")
+        mean, variance, count = self._measure(inputs)
         self._follow(self.moving_mean, mean)
         self._follow(self.moving_variance, variance * count / (count - 1))
         outputs = ops.batch_normalization(inputs, mean, variance, -1, self.beta, self.gamma, self.epsilon)
         return ops.cast(outputs, self.compute_dtype)
+
+    def _measure(self, inputs: Any) -> tuple[Any, Any, Any]:
+        """Mean (C,), biased variance (C,) and number of pixels of maps (N, H, W, C) float32."""
+        mean, variance = ops.moments(inputs, axes=(0, 1, 2))
+        return mean, variance, ops.cast(ops.size(inputs[..., 0]), "float32")
 
     def _follow(self, moving: keras.Variable, batch_statistic: Any) -> None:
         moving.assign(self.momentum * moving + (1 - self.momentum) * batch_statistic)

@@ -13,10 +13,12 @@ from keras_dnnts.cli.commands import cli
 from keras_dnnts.cli.options import spell
 from keras_dnnts.cli.output import CLOSED_PIPE_EXIT_CODE, OutputError, noticed_output
 from keras_dnnts.errors import UserError
+from keras_dnnts.ranks import may_speak
 from keras_dnnts.running.interruption import EXIT_CODE
 from keras_dnnts.running.surroundings import settle_surroundings
 
 LONGEST_COMPLAINT = 800  # characters
+COMPLAINT_EXIT_CODE = 2
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
@@ -51,9 +53,9 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         code = cli.main(arguments, prog_name="keras-dnnts", standalone_mode=False)
         return code if isinstance(code, int) else 0  # of a command that exits by itself
     except click.ClickException as error:
-        return _complain(error.format_message())
+        return _complain(error.format_message()) if may_speak() else COMPLAINT_EXIT_CODE
     except UserError as error:
-        return _complain(error.spelled(spell))
+        return _complain(error.spelled(spell)) if may_speak() else COMPLAINT_EXIT_CODE
     except click.Abort as error:
         # Click takes the end of any file for a Ctrl-D, and then for an interruption.
         if isinstance(error.__cause__, EOFError):
@@ -81,7 +83,7 @@ def _complain(message: str) -> int:
     # What was wrong may be as long as the user's input; what to do stands at the end.
     half = LONGEST_COMPLAINT // 2
     _tell(line if len(line) <= LONGEST_COMPLAINT else f"{line[:half]}…{line[-half:]}")
-    return 2
+    return COMPLAINT_EXIT_CODE
 
 
 def _tell(line: str) -> None:

@@ -25,6 +25,7 @@ from keras_dnnts.cli.output import be_patient
 from keras_dnnts.config import BACKENDS, DEVICES, Config, OtherDataError, config_class, config_from_dict, read_toml
 from keras_dnnts.errors import UserError
 from keras_dnnts.own_models import check_allowed
+from keras_dnnts.ranks import find_ranks
 from keras_dnnts.registry import find_study, study_names
 from keras_dnnts.study import Study
 
@@ -390,7 +391,7 @@ def _summary() -> Any:
 
 
 def _experiment(quiet: bool, what: str) -> Any:
-    if not quiet:  # imports take seconds
+    if not quiet and not find_ranks().follows:  # imports take seconds
         print(f"{what}: reading the data", flush=True)
     return importlib.import_module("keras_dnnts.cli.experiment")
 
@@ -405,7 +406,8 @@ def _run(
     cluster: str | None,
 ) -> None:
     if dry_run:
-        importlib.import_module("keras_dnnts.cli.dry_run").print_plan(config)
+        if not find_ranks().follows:
+            importlib.import_module("keras_dnnts.cli.dry_run").print_plan(config)
         return
     be_patient()
     study, values = find_study(config.experiment), config.to_dict()

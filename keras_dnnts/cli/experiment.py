@@ -16,6 +16,7 @@ from keras_dnnts.cli.summary import print_summary
 from keras_dnnts.config import Config
 from keras_dnnts.errors import PassingError, UserError
 from keras_dnnts.loggers import Loggers
+from keras_dnnts.ranks import find_ranks, may_speak
 from keras_dnnts.registry import find_study
 from keras_dnnts.report import write_live_page
 from keras_dnnts.results import Result, load_result
@@ -27,6 +28,7 @@ from keras_dnnts.running.resuming import resumed_config
 from keras_dnnts.running.run import run_study
 from keras_dnnts.running.run_directory import RunDirectory, keep_out_of_data
 from keras_dnnts.running.runtime import explain_engine_failure
+from keras_dnnts.running.together import check_launch, directory_class, ending_with, refuse_launch
 
 
 def run_and_summarise(
@@ -44,7 +46,7 @@ def run_and_summarise(
     Raises:
         UserError: something in what the user gave cannot be used.
     """
-    directory = RunDirectory.new(out, f"{config.experiment}-{_file_name(config.model)}", overwrite)
+    directory = directory_class().new(out, f"{config.experiment}-{_file_name(config.model)}", overwrite)
     keep_out_of_data(config, directory.path)
     _run_to_the_end(config, directory, quiet, log, cluster=cluster)
 
@@ -69,6 +71,7 @@ def put_together_and_summarise(
     Raises:
         UserError: the runs, the weights, the data or ``out`` cannot be used.
     """
+    refuse_launch("an ensemble")
     ensemble = load_ensemble(runs, weights, moved)
     directory = RunDirectory.new(out, f"{ensemble.config.experiment}-ensemble", overwrite)
     ensemble.check_kept_apart(directory.path)
@@ -102,7 +105,7 @@ def resume_and_summarise(
     Raises:
         UserError: there is no such run, or an option would change its results.
     """
-    directory = RunDirectory.resumed(path)
+    directory = directory_class().resumed(path)
     _run_to_the_end(resumed_config(directory, experiment, given), directory, quiet, log, cluster=cluster)
 
 
@@ -114,12 +117,18 @@ def _run_to_the_end(
     run: Callable[..., Result] = run_study,
     cluster: str | None = None,
 ) -> None:
+    check_launch(find_study(config.experiment), config)
+    if cluster is not None:
+        refuse_launch(spell("cluster"))
+    if find_ranks().follows:
+        _follow(config, directory, run)
+        return
     finishers = Finishers(type(config).__module__.rpartition(".")[0])
     progress, loggers = RunProgress(None if quiet else Console()), Loggers(log)
     if directory.resumes:
         loggers.take_up(directory.path)
     run = partial(run, live=Live([lambda folder, progress: write_live_page(folder), loggers.follow]))
-    with interruptible(lambda: directory.resume_command) as interruption:
+    with interruptible(lambda: directory.resume_command) as interruption, ending_with(directory):
         if not finishers.there_are_some:
             run = partial(run, meanwhile=_import_drawing)
         with _on_cluster(run, config, directory, cluster) as run:
@@ -129,6 +138,13 @@ def _run_to_the_end(
         finishers.finish(result, directory.path)
     print_summary(result, directory.path)
     loggers.finish(result, directory.path)
+
+
+def _follow(config: Config, directory: RunDirectory, run: Callable[..., Result]) -> None:
+    """Do this process's part of a run that another one leads."""
+    with ending_with(directory):
+        if not directory.is_finished:
+            _run_unless_finished(config, directory, None, Interruption(), run)
 
 
 @contextmanager
@@ -164,6 +180,7 @@ def _run_unless_finished(
     try:
         return run(config, directory, console, interruption, spell=spell)
     except Interrupted:
+        may_speak()  # or other processes would speak of this one's end
         exit_interrupted(directory.resume_command)
     except OSError as error:
         raise _stopped_by(f"{directory.path}: {error.strerror or error}", directory) from error

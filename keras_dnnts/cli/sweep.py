@@ -24,6 +24,7 @@ from keras_dnnts.running.interruption import EXIT_CODE, Interrupted, Interruptio
 from keras_dnnts.running.pools import FAILED, FINISHED, Outcome, Standing
 from keras_dnnts.running.run_directory import keep_out_of_data, next_free_directory
 from keras_dnnts.running.runtime import choose_backend
+from keras_dnnts.running.together import refuse_launch
 from keras_dnnts.sweeping.folders import SweepDirectory
 from keras_dnnts.sweeping.output import save_sweep
 from keras_dnnts.sweeping.plan import Condition, Sweep, read_sweep
@@ -49,6 +50,7 @@ def sweep_and_summarise(
     Raises:
         UserError: something in what the user gave cannot be used; nothing is left then.
     """
+    refuse_launch("a sweep")
     sweep = read_sweep(file, given)
     _check_models(sweep, own_model)
     if dry_run:

@@ -21,6 +21,7 @@ from keras_dnnts.running.interruption import Interruption
 from keras_dnnts.running.live import Live
 from keras_dnnts.running.run_directory import RunDirectory
 from keras_dnnts.running.runtime import choose_backend, describe_environment, start_engine
+from keras_dnnts.running.together import check_launch, check_same_data, share
 from keras_dnnts.study import SeedOutcome, Study, StudyData, Training
 
 
@@ -79,6 +80,7 @@ def run_study(
         Interrupted: ``interruption`` was requested; ``directory`` can be resumed.
     """
     study = find_study(config.experiment)
+    check_launch(study, config)
     trains = study.trains(config.to_dict())
     if trains:
         choose_backend(config.backend, config.device)
@@ -98,9 +100,11 @@ def run_study(
     interruption.rows = lambda: progress.rows
     run = Run(config, data, directory, progress, interruption, tuple(callbacks), live or Live())
     chosen = (training or study.training)(run)
+    check_same_data(content_hash)
     progress.plan(chosen.steps * config.seeds, chosen.unit, chosen.round_size, config.seeds)
     progress.stage(_describe_training(study, config, chosen))
     with directory.open(config, content_hash, given):
+        directory.path = share(directory.path)  # of a numbered one, the others could not know
         with progress, _beside(meanwhile), _followed(run):
             if elsewhere is not None:
                 _train_elsewhere(run, elsewhere)
@@ -158,7 +162,7 @@ def _run_seeds(run: Run, training: Training, threads: int) -> list[SeedOutcome]:
 
     Seeds share nothing, so that each finds what it would find alone.
     """
-    found = {seed: run.directory.checkpoints.load_outcome(seed) for seed in run.config.all_seeds}
+    found = share({seed: run.directory.checkpoints.load_outcome(seed) for seed in run.config.all_seeds})
     missing = [seed for seed in found if found[seed] is None]
     # A person's callbacks know nothing of threads.
     workers = 1 if run.callbacks else min(training.side_by_side, len(missing), threads)

@@ -14,6 +14,7 @@ import filelock
 from keras_dnnts.config import Config, config_from_dict, load_config
 from keras_dnnts.errors import PassingError, UserError, option_name
 from keras_dnnts.own_models import SOURCE_COPY, keep_code
+from keras_dnnts.ranks import find_ranks
 from keras_dnnts.registry import find_study
 from keras_dnnts.results import ARRAYS, RESULTS, Result
 from keras_dnnts.results.unfinished import CHECKPOINTS, CONFIG, resume_command
@@ -115,7 +116,8 @@ class RunDirectory:
         identity = self.checkpoints.identity() if (self.path / CONFIG).is_file() else None
         if identity is None:
             return ""
-        return f"resume with: {resume_command(self.path, config_from_dict(identity['config'], str(self.path)))}"
+        command = resume_command(self.path, config_from_dict(identity["config"], str(self.path)))
+        return f"resume with: {find_ranks().spell(command)}"
 
     def writer(self) -> str | None:
         """What writes to the folder at this moment, in words; None where nothing does."""

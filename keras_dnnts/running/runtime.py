@@ -11,6 +11,7 @@ from typing import Any
 
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.light_imports import light_imports
+from keras_dnnts.ranks import find_ranks
 from keras_dnnts.running.surroundings import ignore_environment, is_own_process
 
 # Says what takes seconds; silent unless a command asks for it.
@@ -18,6 +19,7 @@ progress_logger = logging.getLogger("keras_dnnts.progress")
 progress_logger.setLevel(logging.WARNING)
 
 DEVICE = option_name("device")
+LOST = "another process of this run has ended"
 EXTRAS = {"torch": "", "jax": "[jax]", "tensorflow": "[tensorflow]"}
 
 
@@ -42,7 +44,9 @@ def choose_backend(backend: str, device: str) -> None:
     ignore_environment()
     if device != "auto":
         _DEVICES[backend](device)
-    elif backend == "torch" and (chosen := os.environ.get("KERAS_TORCH_DEVICE")):
+    if backend == "torch" and find_ranks().count > 1:
+        _choose_own_device(device)
+    elif device == "auto" and backend == "torch" and (chosen := os.environ.get("KERAS_TORCH_DEVICE")):
         _check_torch_device(chosen)
 
 
@@ -150,6 +154,25 @@ def _choose_torch(device: str) -> None:
     os.environ["KERAS_TORCH_DEVICE"] = device
 
 
+def _choose_own_device(device: str) -> None:
+    """The device of one of several processes: a GPU each, where there are any."""
+    import torch
+
+    ranks = find_ranks()
+    if device == "mps":
+        raise UserError(f"{DEVICE} mps: several processes compute on CUDA or on CPUs: choose another {DEVICE}")
+    if device == "cpu" or not torch.cuda.is_available():
+        os.environ["KERAS_TORCH_DEVICE"] = "cpu"
+        return
+    if ranks.local_rank >= (gpus := torch.cuda.device_count()):
+        raise UserError(
+            f"{ranks.local_count} processes were started on a machine of {gpus} GPUs: start one a GPU, or use "
+            f"{DEVICE} cpu"
+        )
+    torch.cuda.set_device(ranks.local_rank)
+    os.environ["KERAS_TORCH_DEVICE"] = f"cuda:{ranks.local_rank}"
+
+
 def _torch_has(device: str) -> bool:
     with light_imports("torch", is_own_process()):
         import torch
@@ -199,6 +222,8 @@ def explain_engine_failure(error: Exception) -> str | None:
     if isinstance(error, MemoryError) or kind in _OUT_OF_MEMORY or any(sign in message for sign in _NO_MEMORY_SIGNS):
         smaller = ", ".join(map(option_name, ("batch_size", "image_size", "width", "hidden_units")))
         return f"out of memory: free some, or start a new run with a lower value of one of {smaller}"
+    if find_ranks().count > 1 and any(sign in message for sign in _NO_OTHER_SIGNS):
+        return LOST
     if kind in _DEVICE_FAILED or any(sign in message for sign in _NO_DEVICE_SIGNS):
         reason = message.strip().partition("\n")[0]
         return f"the device stopped working ({reason}): see that it is there, or use {DEVICE} cpu in a new run"
@@ -209,6 +234,7 @@ def explain_engine_failure(error: Exception) -> str | None:
 _OUT_OF_MEMORY = {"OutOfMemoryError", "ResourceExhaustedError"}
 _NO_MEMORY_SIGNS = ("RESOURCE_EXHAUSTED", "out of memory", "not enough memory", "can't allocate memory")
 _DEVICE_FAILED = {"AcceleratorError"}
+_NO_OTHER_SIGNS = ("Connection closed by peer", "Connection reset by peer", "gloo", "NCCL", "ProcessGroup")
 _NO_DEVICE_SIGNS = ("CUDA error", "CUDA_ERROR", "HIP error", "MPS backend")
 
 _DEVICES = {"torch": _choose_torch, "jax": _choose_jax, "tensorflow": _choose_tensorflow}
@@ -233,7 +259,8 @@ def describe_environment(with_engine: bool = True) -> dict[str, Any]:
 def _describe_device() -> str:
     from keras_dnnts import backend
 
-    return backend.describe_device()
+    count = backend.count_devices()
+    return f"{count} × {backend.describe_device()}" if count > 1 else backend.describe_device()
 
 
 def _version(package: str) -> str | None:

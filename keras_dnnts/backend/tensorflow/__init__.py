@@ -1,6 +1,6 @@
 """The TensorFlow engine's side of the contract in :mod:`keras_dnnts.backend`."""
 
-from keras_dnnts.backend.layers import BatchNormalization, Conv2D, MaxPooling2D
+from keras_dnnts.backend.layers import Conv2D, MaxPooling2D
 from keras_dnnts.backend.optimizers import Adam, Muon
 from keras_dnnts.backend.tensorflow.batches import batches_of_any_size
 from keras_dnnts.backend.tensorflow.device import (
@@ -11,6 +11,15 @@ from keras_dnnts.backend.tensorflow.device import (
     runs_on_cpu,
     seed_engine,
 )
+from keras_dnnts.backend.tensorflow.distribution import (
+    count_devices,
+    distribute,
+    on_all_devices,
+    part_of,
+    share,
+    start_devices,
+)
+from keras_dnnts.backend.tensorflow.layers import BatchNormalization
 from keras_dnnts.backend.tensorflow.per_example import PerExampleTraining
 from keras_dnnts.backend.tensorflow.recurrent import pick, recurrent_outputs
 
@@ -24,10 +33,16 @@ __all__ = [
     "PerExampleTraining",
     "batches_of_any_size",
     "copy_value",
+    "count_devices",
     "describe_device",
+    "distribute",
     "list_devices",
+    "on_all_devices",
+    "part_of",
     "pick",
     "recurrent_outputs",
     "runs_on_cpu",
     "seed_engine",
+    "share",
+    "start_devices",
 ]

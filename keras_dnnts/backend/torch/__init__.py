@@ -9,6 +9,14 @@ from keras_dnnts.backend.torch.device import (
     runs_on_cpu,
     seed_engine,
 )
+from keras_dnnts.backend.torch.distribution import (
+    count_devices,
+    distribute,
+    on_all_devices,
+    part_of,
+    share,
+    start_devices,
+)
 from keras_dnnts.backend.torch.layers import BatchNormalization, Conv2D, MaxPooling2D
 from keras_dnnts.backend.torch.optimizers import Adam, Muon
 from keras_dnnts.backend.torch.per_example import PerExampleTraining
@@ -24,10 +32,16 @@ __all__ = [
     "PerExampleTraining",
     "batches_of_any_size",
     "copy_value",
+    "count_devices",
     "describe_device",
+    "distribute",
     "list_devices",
+    "on_all_devices",
+    "part_of",
     "pick",
     "recurrent_outputs",
     "runs_on_cpu",
     "seed_engine",
+    "share",
+    "start_devices",
 ]

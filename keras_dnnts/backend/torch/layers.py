@@ -12,6 +12,7 @@ from keras import ops
 from torch.nn import functional as F
 
 from keras_dnnts.backend import layers
+from keras_dnnts.backend.torch import distribution
 
 
 @keras.saving.register_keras_serializable("keras_dnnts")
@@ -59,18 +60,29 @@ class BatchNormalization(layers.BatchNormalization):
 
     def call(self, inputs: torch.Tensor, training: bool | None = None) -> torch.Tensor:
         """Normalise (N, H, W, C) maps: by their own statistics in training, else by the moving ones."""
+        # Without a scale, cuDNN's gradient of the shift fails.
+        scale = self.gamma.value if self.scale else torch.ones_like(self.beta.value)
+        training = bool(training and self.trainable)
+        if training and distribution.synchronises_statistics():
+            return _activate(self.activation, self._normalise_together(inputs, scale))
         outputs = F.batch_norm(
             _nchw(inputs),
             self.moving_mean.value,
             self.moving_variance.value,
-            # Without a scale, cuDNN's gradient of the shift fails.
-            self.gamma.value if self.scale else torch.ones_like(self.beta.value),
+            scale,
             self.beta.value,
-            training=bool(training and self.trainable),
+            training=training,
             momentum=1 - self.momentum,
             eps=self.epsilon,
         )
         return _activate(self.activation, _nhwc(outputs))
+
+    def _normalise_together(self, inputs: torch.Tensor, scale: torch.Tensor) -> torch.Tensor:
+        outputs, mean, variance = distribution.BatchNorm.apply(_nchw(inputs), scale, self.beta.value, self.epsilon)
+        with torch.no_grad():
+            self.moving_mean.value.lerp_(mean, 1 - self.momentum)
+            self.moving_variance.value.lerp_(variance, 1 - self.momentum)
+        return _nhwc(outputs)
 
 
 def _nchw(maps: torch.Tensor) -> torch.Tensor:

@@ -7,6 +7,7 @@ import torch
 from keras import ops
 
 from keras_dnnts.backend import optimizers
+from keras_dnnts.backend.torch.distribution import in_order_of
 from keras_dnnts.light_imports import never_compiled
 
 
@@ -32,7 +33,7 @@ class Adam(_InReferenceOrder, optimizers.Adam):
     ) -> None:
         indices = [self._get_variable_index(variable) for variable in trainable_variables]
         weights = [variable.value for variable in trainable_variables]
-        gradients = [_in_order_of(weight, gradient) for weight, gradient in zip(weights, grads, strict=True)]
+        gradients = [in_order_of(weight, gradient) for weight, gradient in zip(weights, grads, strict=True)]
         step = (self.iterations + 1).to(torch.float32)
         torch._fused_adam_(
             _flat(weights),
@@ -49,12 +50,6 @@ class Adam(_InReferenceOrder, optimizers.Adam):
             amsgrad=False,
             maximize=False,
         )
-
-
-def _in_order_of(weight: torch.Tensor, gradient: torch.Tensor) -> torch.Tensor:
-    if gradient.stride() == weight.stride():
-        return gradient
-    return torch.empty_like(weight).copy_(gradient)
 
 
 def _flat(tensors: list[torch.Tensor]) -> list[torch.Tensor]:

@@ -9,6 +9,7 @@ from keras_dnnts.running.callbacks.epochs import (
     EpochStart,
     FirstEpochSnapshot,
     LearningRateLog,
+    SharedLogs,
 )
 
 __all__ = [
@@ -21,5 +22,6 @@ __all__ = [
     "FirstEpochSnapshot",
     "LearningRateLog",
     "ModelState",
+    "SharedLogs",
     "Stateful",
 ]

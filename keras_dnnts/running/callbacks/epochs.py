@@ -14,6 +14,7 @@ from keras_dnnts.metrics import percent
 from keras_dnnts.running.callbacks.checkpoint import ModelState, assign_values, copy_values, to_host
 from keras_dnnts.running.console import RunProgress, format_seconds
 from keras_dnnts.running.seeding import seed_epoch
+from keras_dnnts.running.together import share
 
 LONG_RUN_SECONDS = 3600
 TIMED_BATCHES = 5
@@ -97,6 +98,20 @@ class LearningRateLog(keras.callbacks.Callback):
         logs["learning_rate"] = self.rate_of(epoch)
 
 
+class SharedLogs(keras.callbacks.Callback):
+    """What is logged of an epoch, as the first of several processes has it: all of them decide alike.
+
+    Stands before the callbacks that decide.
+    """
+
+    async_safe = True
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Take the first process's numbers."""
+        assert logs is not None
+        logs.update(share({name: float(value) for name, value in logs.items()}))
+
+
 class EpochHistory(keras.callbacks.Callback):
     """Keep every epoch's numbers. Needs ``LearningRateScheduler`` or :class:`LearningRateLog` before it.
 
@@ -105,6 +120,7 @@ class EpochHistory(keras.callbacks.Callback):
 
     Args:
         learnt: what the model had learnt at the end of the last epoch.
+        stops_within_epoch: whether training stops at once, rather than at the end of the epoch.
 
     Attributes:
         epochs: every finished epoch.
@@ -115,9 +131,9 @@ class EpochHistory(keras.callbacks.Callback):
 
     async_safe = True
 
-    def __init__(self, learnt: ModelState) -> None:
+    def __init__(self, learnt: ModelState, stops_within_epoch: bool = True) -> None:
         super().__init__()
-        self.learnt = learnt
+        self.learnt, self.stops_within_epoch = learnt, stops_within_epoch
         self.epochs: list[Epoch] = []
         self.training_seconds: list[float] = []
         self.compile_seconds = 0.0
@@ -143,7 +159,7 @@ class EpochHistory(keras.callbacks.Callback):
         """Note a mean loss that is not finite any more. Runs in another thread, which must not touch the model."""
         assert logs is not None
         if not math.isfinite(logs["loss"]):
-            self._finite = False
+            self._finite = not self.stops_within_epoch
 
     def on_train_batch_begin(self, batch: int, logs: dict[str, Any] | None = None) -> None:
         """Stop after such a loss."""

@@ -91,6 +91,7 @@ STUDY = Study(
     metrics=METRICS,
     parts={"test": "test images"},
     parts_of=lambda config: ("test",),
+    one_device="",
     training_loss="history_train_loss",
     finding=from_module(f"{HERE}.findings:state_headline"),
     example=("images", "images"),

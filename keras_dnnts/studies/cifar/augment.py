@@ -42,6 +42,11 @@ class AugmentParameters:
     angle: np.ndarray
     reflect: bool = False
 
+    def take(self, part: slice) -> "AugmentParameters":
+        """Those of some of the images."""
+        arrays = self.flip, self.dx, self.dy, self.angle
+        return AugmentParameters(*(array[part] for array in arrays), reflect=self.reflect)
+
 
 def draw_parameters(
     count: int,

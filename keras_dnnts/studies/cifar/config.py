@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-from keras_dnnts.config import Config, option
+from keras_dnnts.config import Config, option, shown
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.studies.cifar.architectures import ARCHITECTURES, Architecture, find_architecture
 from keras_dnnts.studies.cifar.recipes import (
@@ -33,6 +33,7 @@ MOST_EPOCHS = 1_000_000
 LARGEST_WIDTH = 8
 LARGEST_IMAGE_SIZE = 4_096
 OF_RECIPE = "the recipe's"
+STATISTICS = ("synchronised", "per-device")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -240,6 +241,19 @@ class CifarConfig(Config):
         choices=PRECISIONS,
         default="the recipe's, float32",
     )
+    devices: str | int | None = option(
+        None,
+        "Devices that share every batch: a number, or all. With torch, start as many processes by torchrun instead.",
+        "Engine",
+        default="as many as torchrun starts, else 1",
+        results_depend=False,  # but for rounding
+    )
+    batch_statistics: str = option(
+        "synchronised",
+        "What batch normalisation takes its statistics over: the batch of all devices, or each device's part of it.",
+        "Engine",
+        choices=STATISTICS,
+    )
     embedding_images: int = option(2000, "Maximum number of test images in the t-SNE maps.", "Output", at_least=2)
     checkpoint_seconds: float = option(
         300.0, "Minimum seconds between checkpoints.", "Output", at_least=0, results_depend=False
@@ -286,6 +300,18 @@ class CifarConfig(Config):
                 "use adamw, sgd or muon"
             )
         self._check_last_rate()
+        self._settle_devices()
+
+    def _settle_devices(self) -> None:
+        if isinstance(self.devices, str) and self.devices.isascii() and self.devices.isdigit():
+            object.__setattr__(self, "devices", int(self.devices))
+        if self.devices not in (None, "all") and (isinstance(self.devices, str) or self.devices < 1):
+            raise UserError(f"{option_name('devices')} is {shown(self.devices)}: use a number from 1 on, or all")
+        if self.batch_statistics == "per-device" and self.backend == "jax":
+            raise UserError(
+                f"{option_name('batch_statistics')} per-device: jax computes as if on one device: use synchronised, or "
+                f"another {option_name('backend')}"
+            )
 
     def _leave_flips_out(self, given: Sequence[str] | None, steps: Sequence[str]) -> tuple[str, ...]:
         if flips := list(filter(is_flip, given or ())):

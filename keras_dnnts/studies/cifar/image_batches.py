@@ -1,12 +1,14 @@
 """Batches of images for ``fit``, ``evaluate`` and ``predict``, made where the model computes."""
 
+import copy
 from collections.abc import Callable, Collection, Sequence
-from typing import Any
+from typing import Any, Self
 
 import keras
 import numpy as np
 from keras import ops
 
+from keras_dnnts.backend import part_of
 from keras_dnnts.datasets.image_dataset import LabelledImages
 from keras_dnnts.random_streams import Purpose, random_stream
 from keras_dnnts.studies.cifar.augment import (
@@ -22,7 +24,8 @@ class ImageBatches(keras.utils.PyDataset):
     """Labelled images in batches as the models take them: normalised float32 (n, S, S, 3) with int32 labels (n,).
 
     The images lie on the device as bytes from the start; a batch is cut from them there. What is random is a pure
-    function of seed, epoch and batch, so that a batch can be asked for twice, in any order.
+    function of seed, epoch and batch, so that a batch can be asked for twice, in any order. Where several processes
+    share a batch, images are those of this process's part, and labels those of the whole batch.
 
     Args:
         data: images (N, H, W, 3) uint8 and labels (N,) int32.
@@ -33,6 +36,7 @@ class ImageBatches(keras.utils.PyDataset):
         augmentation: steps of :func:`keras_dnnts.studies.cifar.augment.draw_parameters`; none for images as they are.
         resampling: as for :func:`keras_dnnts.studies.cifar.augment.augment_batch`.
         first_batch: number of the first batch among all that augmentation with this seed sees.
+        whole: whether batches are whole in every process.
 
     Attributes:
         images: N.
@@ -56,13 +60,14 @@ class ImageBatches(keras.utils.PyDataset):
         augmentation: Collection[str] = (),
         resampling: str = "smooth",
         first_batch: int = 0,
+        whole: bool = False,
     ) -> None:
         super().__init__()
         images, labels = data
         self.images, self.labels = len(images), labels
         self.batch_size, self.seed = batch_size, seed
         self._size_of = image_size if callable(image_size) else lambda epoch: image_size
-        self.shuffled, self.first_batch = shuffled, first_batch
+        self.shuffled, self.first_batch, self.whole = shuffled, first_batch, whole
         self.augmentation, self.resampling = augmentation, resampling
         self._flipped = draw_flipped(self.images, seed) if "alternating_flip" in augmentation else None
         self._images, self._labels = ops.convert_to_tensor(images), ops.convert_to_tensor(labels)
@@ -78,6 +83,12 @@ class ImageBatches(keras.utils.PyDataset):
         # The whole order at once: an index less to send with every batch.
         self._order = ops.convert_to_tensor(order)
 
+    def as_whole(self) -> Self:
+        """The same batches, whole in every process."""
+        twin = copy.copy(self)
+        twin.whole = True
+        return twin
+
     def __len__(self) -> int:
         """Number of batches."""
         return -(-self.images // self.batch_size)
@@ -85,7 +96,12 @@ class ImageBatches(keras.utils.PyDataset):
     def take(self, index: int) -> tuple[Any, Any]:
         """Return the images (n, H, W, 3) uint8 and labels of a batch of this epoch as they are."""
         chosen = self._order[index * self.batch_size : (index + 1) * self.batch_size]
-        return ops.take(self._images, chosen, axis=0), ops.take(self._labels, chosen, axis=0)
+        own = chosen[self.part_of(len(chosen))]
+        return ops.take(self._images, own, axis=0), ops.take(self._labels, chosen, axis=0)
+
+    def part_of(self, count: int) -> slice:
+        """Of a batch of ``count`` images, those that come here."""
+        return slice(0, count) if self.whole else part_of(count)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
         """Return the images and labels of a batch of this epoch."""
@@ -95,8 +111,9 @@ class ImageBatches(keras.utils.PyDataset):
             return prepare_batch(images, self.image_size), labels
         number = self.first_batch + index
         flipped = None if self._flipped is None else self._flipped[self._numbers[batch]]
-        parameters = draw_parameters(len(images), self.seed, self._epoch, number, self.augmentation, flipped)
-        return augment_batch(images, parameters, self.image_size, self.resampling), labels
+        drawn = draw_parameters(len(labels), self.seed, self._epoch, number, self.augmentation, flipped)
+        own = drawn.take(self.part_of(len(labels)))
+        return augment_batch(images, own, self.image_size, self.resampling), labels
 
 
 class FixedViews(keras.utils.PyDataset):

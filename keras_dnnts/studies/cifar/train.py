@@ -18,6 +18,7 @@ from keras_dnnts.datasets.image_split import select_parts, select_test_paths
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.own_models import describe_code, is_own_model
 from keras_dnnts.random_streams import Purpose, random_stream
+from keras_dnnts.ranks import find_ranks
 from keras_dnnts.running.callbacks import (
     Checkpoint,
     EarlyStopping,
@@ -28,11 +29,13 @@ from keras_dnnts.running.callbacks import (
     FirstEpochSnapshot,
     LearningRateLog,
     ModelState,
+    SharedLogs,
 )
 from keras_dnnts.running.callbacks.checkpoint import Stateful
 from keras_dnnts.running.compilation import compile_steps
 from keras_dnnts.running.run import Run
 from keras_dnnts.running.seeding import seed_all
+from keras_dnnts.running.together import share
 from keras_dnnts.studies.cifar import HISTORY
 from keras_dnnts.studies.cifar.architectures import find_architecture, find_taps
 from keras_dnnts.studies.cifar.augment import prepare_batch
@@ -110,6 +113,9 @@ class CifarTraining:
         assert self.config.epochs is not None
         self.round_size = self.data.train_images
         self.steps = self.config.epochs * self.data.train_images
+        assert self.config.batch_size is not None
+        per_device = self.config.batch_statistics == "per-device"
+        backend.start_devices(self.config.devices, per_device, self.config.batch_size)
         self._built: dict[int, keras.Model] = {}
         self._pretrained = load_pretrained(self.config)
         if self._pretrained is not None or is_own_model(str(self.config.arch)):
@@ -127,15 +133,19 @@ class CifarTraining:
         config = self.config
         train, validation, test = select_parts(self.data.dataset, self.data.splits[seed])
         batches = _make_batches(config, train, validation, test, seed)
-        model = self._built.pop(seed, None)
-        if model is None:
-            model = self._build(seed)
-        if config.pretrained is None:
-            self._adapt(model, train, seed)
-        compile_model(model, config, len(batches[0]))
+        with backend.on_all_devices():
+            model = self._built.pop(seed, None)
+            if model is None:
+                model = self._build(seed)
+            if config.pretrained is None:
+                self._adapt(model, train, seed)
+            model = backend.distribute(model)
+            compile_model(model, config, len(batches[0]))
         test_images = ImageSet(*test, select_test_paths(self.data.dataset, self.data.splits[seed]))
         embedded = draw(test_images, config.embedding_images, seed)
-        extractor = build_feature_extractor(model) if has_features(model) else None
+        # Only the first process shows images.
+        shows_features = has_features(model) and not find_ranks().follows
+        extractor = build_feature_extractor(model) if shows_features else None
         return Prepared(model, *batches, test_images, extractor, embedded)
 
     def _adapt(self, model: keras.Model, train: LabelledImages, seed: int) -> None:
@@ -154,7 +164,8 @@ class CifarTraining:
         """Train the epochs that are left."""
         config, run, model = self.config, self.run, prepared.model
         learned = ModelState(model)
-        history = EpochHistory(learned)
+        # Processes would notice a loss that is not finite at different steps, and wait for each other.
+        history = EpochHistory(learned, stops_within_epoch=find_ranks().count == 1)
         stopping = EarlyStopping(config.patience or 0, restore_best=config.weights == "best")
         snapshot = None
         if prepared.extractor is not None:
@@ -171,7 +182,7 @@ class CifarTraining:
             run.offer_history(seed, COLUMNS, lambda: _rows(history.epochs))
 
         checkpoint = Checkpoint(learned, parts, save, config.checkpoint_seconds, run.interruption, watch)
-        checkpoint.restore(run.directory.checkpoints.load_training(seed))
+        checkpoint.restore(share(run.directory.checkpoints.load_training(seed)))
         shaped = backend.batches_of_any_size if config.initial_image_size else lambda batches: batches
         if not checkpoint.finished:
             few = shaped(OneOfEachShape(prepared.train, _first_epochs_of_sizes(config)))
@@ -188,6 +199,7 @@ class CifarTraining:
             callbacks=[
                 EpochStart(seed, [prepared.train, prepared.validation]),
                 _schedule(config),
+                *([SharedLogs()] if find_ranks().count > 1 else []),
                 history,
                 EpochProgress(run.progress, run.label(seed), prepared.train, history),
                 *([snapshot] if snapshot is not None else []),
@@ -214,7 +226,8 @@ class CifarTraining:
             metrics["test_accuracy_multi_crop"] = _measure_accuracy(labels == views.argmax(axis=1), copies)
         metrics["images_per_second"] = prepared.train.images * history.epochs_per_second
         self._check_finite(seed, metrics)
-        arrays, details = self._illustrate(seed, trained, logits) if seed == self.config.seed else ({}, {})
+        is_shown = seed == self.config.seed and not find_ranks().follows
+        arrays, details = self._illustrate(seed, trained, logits) if is_shown else ({}, {})
         return SeedOutcome(
             metrics=metrics,
             confusions={"test": count_confusions(labels, guesses, classes)},
@@ -240,7 +253,7 @@ class CifarTraining:
     def _extract_features(self, prepared: Prepared) -> np.ndarray:
         assert self.config.batch_size is not None and self.config.image_size is not None
         embedded = prepared.embedded.images, prepared.embedded.labels
-        batches = ImageBatches(embedded, self.config.batch_size, self.config.image_size)
+        batches = ImageBatches(embedded, self.config.batch_size, self.config.image_size, whole=True)
         return predict(prepared.extractor, batches)
 
     def _save(self, seed: int, model: keras.Model, history: EpochHistory) -> None:
@@ -308,7 +321,7 @@ class CifarTraining:
             **show_mistakes(prepared.test_images, logits),
             **show_activations(prepared.model, taps, shown, config.image_size),
             **show_images(prepared.test_images, logits),
-            **show_augmented(prepared.train),
+            **show_augmented(prepared.train.as_whole()),
         }
         details: dict[str, Any] = {"neighbour_accuracy": {}}
         if mistakes := list_mistakes(arrays, self.data.dataset.classes):

@@ -235,6 +235,7 @@ STUDY = Study(
     parts_of=_parts_of,
     trains=trains,
     unused=_list_unused,
+    one_device="updates on names follow one another (seeds and sweeps are what runs side by side)",
     training_loss="loss",
     finding=from_module(f"{HERE}.findings:state_headline"),
     has_copies=True,

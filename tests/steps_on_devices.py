@@ -1,0 +1,144 @@
+"""Trains small networks on one device and on several, and saves what came of it: ``python -m … ENGINE FILE``.
+
+For torch, several processes run this under torchrun; for JAX and TensorFlow, one process with two devices.
+"""
+
+import os
+import sys
+
+ENGINE, FILE = sys.argv[1:3]
+os.environ["KERAS_BACKEND"] = ENGINE
+if ENGINE == "jax":
+    os.environ["XLA_FLAGS"] = "--xla_force_host_platform_device_count=2 --xla_cpu_multi_thread_eigen=false"
+if ENGINE == "tensorflow":
+    import tensorflow as tf
+
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+
+import keras  # noqa: E402
+import numpy as np  # noqa: E402
+
+from keras_dnnts import CifarConfig, UserError, run  # noqa: E402
+from keras_dnnts.backend import BatchNormalization, Conv2D, Muon, distribute, on_all_devices, start_devices  # noqa: E402
+from keras_dnnts.ranks import find_ranks  # noqa: E402
+from keras_dnnts.running.callbacks import EpochStart  # noqa: E402
+from keras_dnnts.studies.cifar.image_batches import ImageBatches  # noqa: E402
+from keras_dnnts.studies.cifar.models.alexnet import build_alexnet  # noqa: E402
+from keras_dnnts.studies.cifar.models.resnet50 import build_resnet50  # noqa: E402
+
+CLASSES, BATCH_SIZE, IMAGES = 3, 16, 21  # so that the last batch is another one, and uneven
+
+
+def build_small(image_size, classes, width, seed):
+    """What batches can be told apart by: normalisation over them, and dropout."""
+    keras.utils.set_random_seed(seed)
+    images = keras.Input((image_size, image_size, 3))
+    maps = BatchNormalization("relu")(Conv2D(6, 3, strides=2, padding=1, use_bias=False)(images))
+    features = keras.layers.Dropout(0.5)(keras.layers.Flatten(data_format="channels_last")(maps))
+    return keras.Model(images, keras.layers.Dense(classes)(features))
+
+
+# At the smallest size of their images; in single precision, the order of a batch alone changes ResNet50's first gradient
+# by per cents.
+NETWORKS = {"small": (build_small, 9, "float32")}
+if ENGINE == "torch":
+    NETWORKS |= {"alexnet": (build_alexnet, 63, "float64"), "resnet50": (build_resnet50, 33, "float64")}
+OPTIMIZERS = {
+    "sgd": lambda: keras.optimizers.SGD(1e-3, momentum=0.9),
+    "adam": lambda: keras.optimizers.Adam(1e-3, use_ema=True, ema_momentum=0.9),
+    "muon": lambda: Muon(1e-3),
+}
+
+
+def make_batches(size, count, batch_size=BATCH_SIZE, **how):
+    rng = np.random.default_rng(count)
+    images = rng.integers(0, 256, (count, 12, 12, 3), dtype=np.uint8)
+    labels = rng.integers(0, CLASSES, count).astype(np.int32)
+    return ImageBatches((images, labels), batch_size, size, seed=4, shuffled=True, **how)
+
+
+def train(name, optimizer, epochs, images=IMAGES):
+    """History, gradients of the first step, predictions and variables."""
+    build, size, precision = NETWORKS[name]
+    keras.config.set_dtype_policy(precision)
+    with on_all_devices():
+        model = distribute(build(image_size=size, classes=CLASSES, width=0.05, seed=1))
+        keras.config.set_dtype_policy("float32")
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile(OPTIMIZERS[optimizer](), loss=loss, metrics=["accuracy"])
+    batches = make_batches(size, images, augmentation=("flip", "crop", "rotate"))
+    validation = make_batches(size, 19, first_batch=len(batches))
+    found = {}
+    if optimizer == "sgd":
+        first = make_batches(size, BATCH_SIZE)
+        rate = float(model.optimizer.learning_rate)
+        model.optimizer.learning_rate = 1e-30  # the weights stay, and momentum keeps the gradient
+        model.fit(first, shuffle=False, verbose=0, callbacks=[EpochStart(5, [first])])
+        found = {f"gradient_{i}": to_numpy(m) / -1e-30 for i, m in enumerate(model.optimizer.momentums)}
+        for momentum in model.optimizer.momentums:
+            momentum.assign(np.zeros(momentum.shape))
+        model.optimizer.learning_rate = rate
+    history = model.fit(
+        batches,
+        validation_data=validation,
+        epochs=epochs,
+        shuffle=False,
+        verbose=0,
+        callbacks=[EpochStart(5, [batches, validation])],
+    ).history
+    weights = [v for v in model.variables if "seed" not in v.name]
+    return found | {
+        **{name: np.array(values) for name, values in history.items()},
+        "predictions": np.asarray(model.predict(validation, verbose=0), np.float64),
+        **{f"variable_{i}": to_numpy(v) for i, v in enumerate(weights)},
+    }
+
+
+def to_numpy(variable):
+    return np.asarray(keras.ops.convert_to_numpy(variable), np.float64)
+
+
+def train_all(found, prefix):
+    for name in NETWORKS:
+        found[name] = train(name, "sgd", epochs=10)
+    found["adam"] = train("small", "adam", epochs=10)
+    found["muon"] = train("small", "muon", epochs=2)
+    found["one_left"] = train("small", "sgd", epochs=3, images=BATCH_SIZE + 1)
+    return {f"{prefix}/{name}/{key}": value for name, values in found.items() for key, value in values.items()}
+
+
+def run_study(devices):
+    config = CifarConfig(
+        dataset="digits", arch="linear", backend=ENGINE, train_images=120, batch_size=16, epochs=2, embedding_images=9
+    )
+    if ENGINE != "torch":
+        config = CifarConfig.from_dict({**config_values(config), "devices": devices}, "test")
+    result = run(config)
+    return {f"run_{name}": np.array(metric.values) for name, metric in result.metrics.items()}
+
+
+def config_values(config):
+    return {name: value for name, value in config.to_dict().items() if name in config.options() and value is not None}
+
+
+def main():
+    several = find_ranks().count if ENGINE == "torch" else 2
+    if ENGINE != "torch":
+        start_devices(1, False, BATCH_SIZE)
+    saved = train_all({}, "one")
+    start_devices(several, False, BATCH_SIZE)
+    saved |= train_all({}, "several")
+    if ENGINE != "jax":
+        start_devices(several, True, BATCH_SIZE)
+        saved |= {f"apart/{name}": value for name, value in train("small", "sgd", epochs=10).items()}
+    else:
+        saved |= {f"{when}/{name}": v for when, n in (("one", 1), ("several", 2)) for name, v in run_study(n).items()}
+    try:
+        start_devices(several + 1, False, 12 * BATCH_SIZE)
+    except UserError as error:
+        saved["refusal"] = np.array(str(error))
+    np.savez(f"{FILE}-{find_ranks().rank}.npz", **saved)
+
+
+main()
