@@ -75,15 +75,15 @@ def test_predictions_and_statistics(found, network):
 
 def test_processes_have_the_same_numbers(found):
     assert len(found) == (2 if ENGINE == "torch" else 1)
-    for name, value in found[0].items():
-        np.testing.assert_array_equal(found[-1][name], value, err_msg=name)
+    for name, value in found[-1].items():
+        np.testing.assert_array_equal(found[0][name], value, err_msg=name)
 
 
 @pytest.mark.skipif(ENGINE == "jax", reason="JAX computes as if on one device")
 def test_statistics_per_device_are_others(found):
     one, apart = found[0]["one/small/val_loss"], found[0]["apart/val_loss"]
     assert np.isfinite(apart).all()
-    assert np.abs(apart / one - 1).max() > 1e-3
+    assert np.abs(apart / one - 1).max() > 1e-4
 
 
 @pytest.mark.skipif(ENGINE != "jax", reason="of the others, whole runs are tested elsewhere")

@@ -44,8 +44,7 @@ class AugmentParameters:
 
     def take(self, part: slice) -> "AugmentParameters":
         """Those of some of the images."""
-        arrays = self.flip, self.dx, self.dy, self.angle
-        return AugmentParameters(*(array[part] for array in arrays), reflect=self.reflect)
+        return AugmentParameters(self.flip[part], self.dx[part], self.dy[part], self.angle[part], self.reflect)
 
 
 def draw_parameters(

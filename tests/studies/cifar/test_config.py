@@ -281,3 +281,19 @@ def test_sizes_are_checked_once_they_are_fitted_to_ones_own_images():
     with pytest.raises(UserError, match="use at least 63"):
         CifarConfig(recipe="fast", arch="alexnet", data_dir="photos").resolved("sha256:0", image_size=32)
     assert CifarConfig(recipe="fast", data_dir="photos").resolved("sha256:0", image_size=96).initial_image_size == 24
+
+
+@pytest.mark.parametrize(("given", "devices"), [("2", 2), (3, 3), ("all", "all"), (None, None)])
+def test_devices(given, devices):
+    assert CifarConfig(devices=given).devices == devices
+
+
+@pytest.mark.parametrize("devices", ["0", 0, "some", "-1", "2.5"])
+def test_devices_that_are_none(devices):
+    with pytest.raises(UserError, match="devices is .*: use a number from 1 on, or all"):
+        CifarConfig(devices=devices)
+
+
+def test_jax_has_no_statistics_per_device():
+    with pytest.raises(UserError, match="batch_statistics per-device: jax computes as if on one device"):
+        CifarConfig(backend="jax", batch_statistics="per-device")
