@@ -290,7 +290,7 @@ def test_devices(given, devices):
 
 @pytest.mark.parametrize("devices", ["0", 0, "some", "-1", "2.5"])
 def test_devices_that_are_none(devices):
-    with pytest.raises(UserError, match="devices is .*: use a number from 1 on, or all"):
+    with pytest.raises(UserError, match=r"devices is .*: use a number from 1 on, or all"):
         CifarConfig(devices=devices)
 
 
