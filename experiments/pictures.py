@@ -39,6 +39,7 @@ class View:
         size: of the window.
         dark: whether colours are dark.
         cell: what a cell of the confusion matrix says that is chosen, such as ``truck guessed as automobile``.
+        typed: the name that is typed into the box.
     """
 
     page: Path
@@ -46,6 +47,7 @@ class View:
     size: tuple[int, int] = DESK
     dark: bool = False
     cell: str | None = None
+    typed: str = ""
 
 
 def run_names(data_dir: Path, runs: Path) -> dict[str, Path]:
@@ -94,9 +96,9 @@ def names_pictures(folders: dict[str, Path]) -> dict[str, Sequence[View] | Path]
         "names_comparison": folders["names"] / "comparison.png",
         "names_reading": folders["gru"] / "figures" / "reading.png",
         "report_names": [
-            View(gru),
+            View(gru, typed="Kowalska"),
             View(gru, CONFUSION, cell="English guessed as Scottish"),
-            View(gru, "section:has(.readings) h2", PHONE, dark=True),
+            View(gru, 'h2:has-text("Letter by letter")', PHONE, dark=True),
         ],
         "report_comparison": [View(together), View(together, 'h2:has-text("Training curves")')],
     }
@@ -140,6 +142,9 @@ def take_picture(browser: Any, view: View) -> Image.Image:
     if view.cell:
         page.locator(f'.matrix button[aria-label^="{view.cell}"]').first.click()
         page.mouse.move(0, 0)
+    if view.typed:
+        page.locator(".try-out input").fill(view.typed)
+        page.evaluate("document.activeElement.blur()")
     if view.top:
         page.locator(view.top).first.evaluate(
             "element => scrollTo(0, element.getBoundingClientRect().top + scrollY - 32)"
