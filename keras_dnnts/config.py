@@ -162,6 +162,11 @@ class Config:
         return getattr(self, self.model_option)
 
     @property
+    def automatic_device(self) -> str | None:
+        """What the device ``"auto"`` means in a process of this package's; None: an accelerator if there is one."""
+        return None
+
+    @property
     def all_seeds(self) -> range:
         """The seed of every run."""
         return range(self.seed, self.seed + self.seeds)

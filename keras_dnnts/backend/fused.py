@@ -1,8 +1,9 @@
 """Exact per-example SGD for the package's recurrent models as one compiled CPU kernel, for every engine.
 
 One driver runs forward pass, softmax head, back-propagation through time and update for a whole chunk of examples; a
-cell adds a forward and a backward of a few lines. An example of T letters streams the recurrent matrix about 2T times
-through the caches, so the matrix is read four rows a pass, and its T rank-one updates are applied four at a time.
+cell adds a forward and a backward of a few lines. An example of T letters streams the recurrent matrix 2T - 3 times
+through the caches: T - 1 times forwards, and as often backwards, the last of which also applies its T - 1 rank-one
+updates. A product reads four rows at a time, an update changes two.
 
 Two rules keep it fast: constants are float32 (``1 - x`` would promote to float64), and sizes are ints in the kernel's
 closure, known when it compiles. The closure holds nothing else, or Numba's disk cache would never hit.
@@ -23,7 +24,10 @@ from keras_dnnts.backend.cells import CELLS
 # Reassociation and fused multiply-adds vectorise the loops. "nnan" and "ninf" stay out: a loss that is not finite must
 # come out as such.
 FAST = {"fastmath": {"reassoc", "contract", "arcp", "nsz", "afn"}, "error_model": "numpy"}
-ROWS = 4  # rows of the recurrent matrix in one pass, and time steps in one update
+ROWS = 4  # of the recurrent matrix, in one pass of a product
+UPDATED = 32  # rows that stay in the L1 cache while they are updated, two at a time
+LANES = 8  # hidden units are filled up to a multiple of this: float32 in an AVX register
+TERMS = 3  # time steps whose outer products an update adds in one pass, after a first of up to one more
 ALIGNMENT = 64  # bytes: a cache line and an AVX-512 register
 
 logger = logging.getLogger("keras_dnnts")
@@ -208,28 +212,60 @@ def add_product_transposed(out, matrix, vector, rows, columns):
 
 
 @included
-def update_recurrent(matrix, work, block, steps, rate, rows, columns):
-    """matrix -= rate * sum over t of outer(state[t - 1], gradient[t]), four steps by four rows a pass."""
-    work[steps + 1 : steps + ROWS, block : block + columns] = f32(0)
-    for k in range(0, rows, ROWS):
-        m0, m1, m2, m3 = matrix[k], matrix[k + 1], matrix[k + 2], matrix[k + 3]
-        for t in range(2, steps + 1, ROWS):
-            g0, g1 = work[t, block : block + columns], work[t + 1, block : block + columns]
-            g2, g3 = work[t + 2, block : block + columns], work[t + 3, block : block + columns]
-            h = work[t - 1, k : k + ROWS]
-            a0, a1, a2, a3 = rate * h[0], rate * h[1], rate * h[2], rate * h[3]
-            h = work[t, k : k + ROWS]
-            b0, b1, b2, b3 = rate * h[0], rate * h[1], rate * h[2], rate * h[3]
-            h = work[t + 1, k : k + ROWS]
-            c0, c1, c2, c3 = rate * h[0], rate * h[1], rate * h[2], rate * h[3]
-            h = work[t + 2, k : k + ROWS]
-            d0, d1, d2, d3 = rate * h[0], rate * h[1], rate * h[2], rate * h[3]
-            for j in range(columns):
-                p, q, r, s = g0[j], g1[j], g2[j], g3[j]
-                m0[j] -= a0 * p + b0 * q + c0 * r + d0 * s
-                m1[j] -= a1 * p + b1 * q + c1 * r + d1 * s
-                m2[j] -= a2 * p + b2 * q + c2 * r + d2 * s
-                m3[j] -= a3 * p + b3 * q + c3 * r + d3 * s
+def update_rows(matrix, sums, work, block, first, last, t, terms, rate, columns):
+    """Rows first to last -= rate * ``terms`` outer products, from time step t on; before, sums += rows @ gradient[t].
+
+    ``sums`` may be empty, where nothing is wanted of them. ``terms`` is a number in the caller's code, from 1 to 4:
+    what depends on it is left out when that is compiled.
+    """
+    g0, g1 = work[t, block : block + columns], work[t + 1, block : block + columns]
+    g2, g3 = work[t + 2, block : block + columns], work[t + 3, block : block + columns]
+    h0, h1, h2, h3 = work[t - 1], work[t], work[t + 1], work[t + 2]
+    for k in range(first, last, 2):
+        a0, a1, a2, a3 = rate * h0[k], rate * h1[k], rate * h2[k], rate * h3[k]
+        b0, b1, b2, b3 = rate * h0[k + 1], rate * h1[k + 1], rate * h2[k + 1], rate * h3[k + 1]
+        row0, row1 = matrix[k], matrix[k + 1]
+        s0, s1 = f32(0), f32(0)
+        for j in range(columns):
+            x, y, g = row0[j], row1[j], g0[j]
+            s0 += x * g
+            s1 += y * g
+            x -= a0 * g
+            y -= b0 * g
+            if terms > 1:
+                x -= a1 * g1[j]
+                y -= b1 * g1[j]
+            if terms > 2:
+                x -= a2 * g2[j]
+                y -= b2 * g2[j]
+            if terms > 3:
+                x -= a3 * g3[j]
+                y -= b3 * g3[j]
+            row0[j] = x
+            row1[j] = y
+        if len(sums):
+            sums[k] += s0
+            sums[k + 1] += s1
+
+
+@included
+def last_product_and_update(matrix, work, block, steps, rate, units, columns):
+    """d state[1] += matrix @ gradient[2]; matrix -= rate * sum over t of outer(state[t - 1], gradient[t])."""
+    d_state, nothing = work[1, 2 * units : 3 * units], work[1, :0]
+    terms = steps - 1
+    first_terms = terms if terms <= TERMS + 1 else (terms - 2) % TERMS + 2
+    for k in range(0, units, UPDATED):
+        last = min(k + UPDATED, units)
+        if first_terms == 1:
+            update_rows(matrix, d_state, work, block, k, last, 2, 1, rate, columns)
+        elif first_terms == 2:
+            update_rows(matrix, d_state, work, block, k, last, 2, 2, rate, columns)
+        elif first_terms == 3:
+            update_rows(matrix, d_state, work, block, k, last, 2, 3, rate, columns)
+        else:
+            update_rows(matrix, d_state, work, block, k, last, 2, 4, rate, columns)
+        for t in range(2 + first_terms, steps + 1, TERMS):
+            update_rows(matrix, nothing, work, block, k, last, t, TERMS, rate, columns)
 
 
 @included
@@ -261,6 +297,76 @@ def head_step(state, d_state, kernel, bias, logits, label, rate, units):
     return loss, guess
 
 
+@included
+def offsets(gates, units):
+    """Floats of all gates, where from_state begins, and of a whole row of the workspace; from_input begins at 4 H."""
+    columns = gates * units
+    from_state = 4 * units + (columns if gates == 3 else 0)
+    return columns, from_state, from_state + columns
+
+
+@included
+def run_forward(name, steps, kernel, recurrent, bias, recurrent_bias, work, gates, units):
+    """Fill the workspace with the states of an example, and the activations that lead to them."""
+    columns, from_state, row = offsets(gates, units)
+    flat = work.ravel()
+    for t in range(1, steps + 1):
+        a = work[t, 4 * units : 4 * units + columns]
+        b = work[t, from_state : from_state + columns]
+        weights = kernel[name[t - 1]]
+        for j in range(columns):
+            if gates == 3:
+                a[j] = weights[j] + bias[j]
+                b[j] = recurrent_bias[j]
+            else:
+                a[j] = weights[j] + bias[j] + recurrent_bias[j]
+        if t > 1:
+            add_product(b, work[t - 1, :units], recurrent, units, columns)
+        pair = flat[(t - 1) * row : (t + 1) * row]
+        if gates == 1:
+            rnn_forward(pair, row, units)
+        elif gates == 3:
+            gru_forward(pair, row, units)
+        else:
+            lstm_forward(pair, row, units)
+
+
+@included
+def run_backward(steps, rate, recurrent, work, gates, units):
+    """Turn the activations into the gradients of the pre-activations, and update the recurrent matrix on the way."""
+    columns, from_state, row = offsets(gates, units)
+    flat = work.ravel()
+    work[steps, 3 * units : 4 * units] = f32(0)
+    for t in range(steps, 0, -1):
+        pair = flat[(t - 1) * row : (t + 1) * row]
+        if gates == 1:
+            rnn_backward(pair, row, units)
+        elif gates == 3:
+            gru_backward(pair, row, units)
+        else:
+            lstm_backward(pair, row, units)
+        if t > 2:
+            d_previous = work[t - 1, 2 * units : 3 * units]
+            gradient = work[t, from_state : from_state + columns]
+            add_product_transposed(d_previous, recurrent, gradient, units, columns)
+        elif t == 2:
+            last_product_and_update(recurrent, work, from_state, steps, rate, units, columns)
+
+
+@included
+def update_input(name, steps, rate, kernel, bias, recurrent_bias, work, gates, units):
+    """Update the rows of the input kernel that an example's letters choose, and both biases."""
+    columns, from_state, _ = offsets(gates, units)
+    for t in range(1, steps + 1):
+        weights = kernel[name[t - 1]]
+        a = work[t, 4 * units : 4 * units + columns]
+        b = work[t, from_state : from_state + columns]
+        for j in range(columns):
+            weights[j] -= rate * a[j]
+            bias[j] -= rate * a[j]
+            recurrent_bias[j] -= rate * b[j]
+
+
 _VECTOR, _MATRIX = numba.float32[::1], numba.float32[:, ::1]
 _INDICES = numba.int32[::1]
 # letters, lengths and labels; the six weights; the rate; workspace, losses and guesses
@@ -273,70 +379,24 @@ SIGNATURE = (
 NOT_KEPT = "the compiled kernel cannot be kept for later runs: set NUMBA_CACHE_DIR to a folder that can be written"
 
 
-@functools.cache
 def build_kernel(gates: int, units: int) -> Callable:
     """Return the compiled chunk update for a cell of ``gates`` gates; compiling takes seconds once a machine."""
-    columns = gates * units
-    gru = gates == 3
-    from_input = 4 * units
-    from_state = from_input + columns if gru else from_input
-    row = from_state + columns
+    return _build_kernel(gates, _padded(units))
 
+
+@functools.cache
+def _build_kernel(gates: int, units: int) -> Callable:
     def update_each(
         letters, lengths, labels, rates, kernel, recurrent, bias, recurrent_bias, head, head_bias, work, losses, guesses
     ):
-        flat = work.ravel()
         logits = np.empty(head.shape[0], f32)
-        for example in range(letters.shape[0]):
-            name, steps, rate = letters[example], lengths[example], rates[example]
-            for t in range(1, steps + 1):
-                a = work[t, from_input : from_input + columns]
-                b = work[t, from_state : from_state + columns]
-                weights = kernel[name[t - 1]]
-                for j in range(columns):
-                    if gru:
-                        a[j] = weights[j] + bias[j]
-                        b[j] = recurrent_bias[j]
-                    else:
-                        a[j] = weights[j] + bias[j] + recurrent_bias[j]
-                if t > 1:
-                    add_product(b, work[t - 1, :units], recurrent, units, columns)
-                pair = flat[(t - 1) * row : (t + 1) * row]
-                if gates == 1:
-                    rnn_forward(pair, row, units)
-                elif gates == 3:
-                    gru_forward(pair, row, units)
-                else:
-                    lstm_forward(pair, row, units)
-
+        for i in range(letters.shape[0]):
+            name, steps, rate = letters[i], lengths[i], rates[i]
+            run_forward(name, steps, kernel, recurrent, bias, recurrent_bias, work, gates, units)
             state, d_state = work[steps, :units], work[steps, 2 * units : 3 * units]
-            losses[example], guesses[example] = head_step(
-                state, d_state, head, head_bias, logits, labels[example], rate, units
-            )
-            work[steps, 3 * units : 4 * units] = f32(0)
-
-            for t in range(steps, 0, -1):
-                pair = flat[(t - 1) * row : (t + 1) * row]
-                if gates == 1:
-                    rnn_backward(pair, row, units)
-                elif gates == 3:
-                    gru_backward(pair, row, units)
-                else:
-                    lstm_backward(pair, row, units)
-                if t > 1:
-                    d_previous = work[t - 1, 2 * units : 3 * units]
-                    gradient = work[t, from_state : from_state + columns]
-                    add_product_transposed(d_previous, recurrent, gradient, units, columns)
-
-            update_recurrent(recurrent, work, from_state, steps, rate, units, columns)
-            for t in range(1, steps + 1):
-                weights = kernel[name[t - 1]]
-                a = work[t, from_input : from_input + columns]
-                b = work[t, from_state : from_state + columns]
-                for j in range(columns):
-                    weights[j] -= rate * a[j]
-                    bias[j] -= rate * a[j]
-                    recurrent_bias[j] -= rate * b[j]
+            losses[i], guesses[i] = head_step(state, d_state, head, head_bias, logits, labels[i], rate, units)
+            run_backward(steps, rate, recurrent, work, gates, units)
+            update_input(name, steps, rate, kernel, bias, recurrent_bias, work, gates, units)
 
     return _compile_kernel(update_each)
 
@@ -396,7 +456,7 @@ def update_each(
 
     Args:
         cell: ``"rnn"``, ``"gru"`` or ``"lstm"``.
-        weights: the arrays of a ``build_char_rnn`` model in its order, float32, units divisible by 4: input kernel
+        weights: the arrays of a ``build_char_rnn`` model in its order, float32: input kernel
             (gates * units, width), recurrent kernel (gates * units, units), two biases (gates * units,), head kernel
             (units, classes), head bias (classes,). They are not changed.
         letters: (K, T) int32, each below width.
@@ -410,19 +470,48 @@ def update_each(
     Raises:
         ValueError: for a letter, length or label outside these ranges.
     """
-    kernel, recurrent, bias, recurrent_bias, head, head_bias = weights
-    packed = [_aligned(array) for array in (kernel.T, recurrent.T, bias, recurrent_bias, head.T, head_bias)]
-    gates, units = CELLS[cell].gates, recurrent.shape[1]
+    gates, units = CELLS[cell].gates, weights[1].shape[1]
+    packed = _pack(weights, units)
+    kernel, recurrent, *_, head_bias = packed
+    padded = len(recurrent)
     blocks = 4 + gates + (gates if cell == "gru" else 0)
-    work = _aligned(np.zeros((letters.shape[1] + ROWS, blocks * units), f32))
+    work = _aligned(np.zeros((letters.shape[1] + ROWS, blocks * padded), f32))
     losses, guesses = np.empty(len(letters), f32), np.empty(len(letters), np.int32)
     # Copies, for arrays that are read-only (JAX's are) would have a kernel compiled of their own.
     letters, lengths, labels = (np.array(array, np.int32, order="C") for array in (letters, lengths, labels))
-    _check_indices(letters, lengths, labels, width=kernel.shape[1], classes=len(head_bias))
+    _check_indices(letters, lengths, labels, width=len(kernel), classes=len(head_bias))
     rates = np.array(np.broadcast_to(learning_rate, labels.shape), f32)
     build_kernel(gates, units)(letters, lengths, labels, rates, *packed, work, losses, guesses)
-    kernel, recurrent, bias, recurrent_bias, head, head_bias = packed
-    return [kernel.T, recurrent.T, bias, recurrent_bias, head.T, head_bias], losses, guesses
+    return _unpack(packed, units), losses, guesses
+
+
+def _padded(units: int) -> int:
+    return -(-units // LANES) * LANES
+
+
+def _pack(weights: Sequence[np.ndarray], units: int) -> list[np.ndarray]:
+    """Copies as the kernel reads them: matrices transposed, units that stay zero added behind those of every gate."""
+    kernel, recurrent, bias, recurrent_bias, head, head_bias = weights
+    missing = _padded(units) - units
+
+    def widen(array: np.ndarray) -> np.ndarray:
+        by_gate = array.reshape(*array.shape[:-1], -1, units)
+        padded = np.pad(by_gate, [(0, 0)] * array.ndim + [(0, missing)])
+        return _aligned(padded.reshape(*array.shape[:-1], -1))
+
+    rows = np.pad(recurrent.T, ((0, missing), (0, 0)))
+    return [*map(widen, (kernel.T, rows, bias, recurrent_bias, head.T)), _aligned(head_bias)]
+
+
+def _unpack(packed: Sequence[np.ndarray], units: int) -> list[np.ndarray]:
+    """The weights in their order and shapes, without the added units."""
+
+    def narrow(array: np.ndarray) -> np.ndarray:
+        by_gate = array.reshape(*array.shape[:-1], -1, _padded(units))
+        return by_gate[..., :units].reshape(*array.shape[:-1], -1)
+
+    kernel, recurrent, bias, recurrent_bias, head = map(narrow, packed[:5])
+    return [kernel.T, recurrent[:units].T, bias, recurrent_bias, head.T, packed[5]]
 
 
 def _check_indices(letters: np.ndarray, lengths: np.ndarray, labels: np.ndarray, width: int, classes: int) -> None:

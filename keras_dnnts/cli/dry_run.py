@@ -24,7 +24,7 @@ def print_plan(config: Config) -> None:
     facts, classes = study.survey(config)
     config = dataclasses.replace(config, **study.foresee(config))
     if study.trains(config.to_dict()):
-        choose_backend(config.backend, config.device)
+        choose_backend(config.backend, config.device, config.automatic_device)
         with _no_settings_written():
             start_engine()
             parameters = study.count_parameters(config, classes)

@@ -83,7 +83,7 @@ def run_study(
     check_launch(study, config)
     trains = study.trains(config.to_dict())
     if trains:
-        choose_backend(config.backend, config.device)
+        choose_backend(config.backend, config.device, config.automatic_device)
     data = study.load_data(config)
     content_hash = data.dataset.content_hash
     if not directory.has_begun:  # or its folder compares them

@@ -23,12 +23,14 @@ LOST = "another process of this run has ended"
 EXTRAS = {"torch": "", "jax": "[jax]", "tensorflow": "[tensorflow]"}
 
 
-def choose_backend(backend: str, device: str) -> None:
+def choose_backend(backend: str, device: str, automatic: str | None = None) -> None:
     """Make Keras run on ``backend`` and ``device`` in this process; imports neither it nor, for ``"auto"``, the engine.
 
     Args:
         backend: ``"torch"``, ``"jax"`` or ``"tensorflow"``.
         device: ``"auto"`` (an accelerator if there is one), ``"cpu"``, ``"cuda"`` or ``"mps"``.
+        automatic: ``"cpu"`` where that is what ``"auto"`` means. It holds in processes of this package's alone, for
+            an engine never changes its device, and what else a program trains may need the accelerator.
 
     Raises:
         UserError: the engine is not installed, the device is not there, or Keras already runs on another engine.
@@ -48,6 +50,8 @@ def choose_backend(backend: str, device: str) -> None:
         _choose_own_device(device)
     elif device == "auto" and backend == "torch" and (chosen := os.environ.get("KERAS_TORCH_DEVICE")):
         _check_torch_device(chosen)
+    elif automatic == "cpu" and is_own_process():
+        _stay_on_cpu(backend)
 
 
 def start_engine() -> None:
@@ -181,8 +185,18 @@ def _torch_has(device: str) -> bool:
     return there.get(device.partition(":")[0], False)
 
 
+def _stay_on_cpu(backend: str) -> None:
+    """Keep an engine from the accelerator without importing it."""
+    if backend == "jax":
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    elif backend == "torch":
+        os.environ["KERAS_TORCH_DEVICE"] = "cpu"
+    else:
+        os.environ["CUDA_VISIBLE_DEVICES"] = "-1"
+
+
 def _check_torch_device(device: str) -> None:
-    if not _torch_has(device):
+    if device != "cpu" and not _torch_has(device):
         raise UserError(
             f"KERAS_TORCH_DEVICE is {device!r}, which torch does not find here: unset it, or use {DEVICE} cpu"
         )

@@ -116,7 +116,7 @@ def _prepare_engine(config: Config) -> None:
     """Let a run find the engine as in a new process, which costs seconds once a worker."""
     if not find_study(config.experiment).trains(config.to_dict()):
         return
-    choose_backend(config.backend, config.device)
+    choose_backend(config.backend, config.device, config.automatic_device)
     if "keras" in sys.modules:
         # Within a process, layers are numbered on, and saved models hold their names.
         importlib.import_module("keras").utils.clear_session(free_memory=False)

@@ -57,8 +57,15 @@ def test_2000_updates_equal_autograd(cell):
 
 
 @cells
-@pytest.mark.parametrize("longest", [1, 2, 3, 4, 5, 6])
-def test_every_remainder_of_the_blocks_of_time_steps(cell, longest):
+@pytest.mark.parametrize("units", [1, 7])
+def test_any_number_of_hidden_units(cell, units):
+    sizes = replace(SMALL, hidden_units=units)
+    assert_trains_like_float64(cell, sizes, random_stream(sizes, 20), learning_rate=0.2, tolerance=5e-7)
+
+
+@cells
+@pytest.mark.parametrize("longest", [1, 2, 3, 4, 5, 6, 7, 8, 9])
+def test_every_number_of_time_steps_in_an_update(cell, longest):
     sizes = replace(SMALL, longest=longest)
     stream = random_stream(sizes, 12)
     stream.lengths[:] = longest
@@ -155,7 +162,7 @@ def test_other_threads_run_while_the_kernel_does():
 
 
 def test_sizes_have_kernels_of_their_own():
-    assert build_kernel(3, 20) is build_kernel(3, 20)
+    assert build_kernel(3, 20) is build_kernel(3, 24)
     assert build_kernel(3, 20) is not build_kernel(3, 4)
 
 

@@ -252,6 +252,11 @@ class NamesConfig(Config):
         return BatchedSettings(**{name: getattr(self, name) for name in BATCHED_DEFAULTS})
 
     @property
+    def automatic_device(self) -> str | None:
+        """The CPU for updates after single examples: each waits for the one before it, far longer on a GPU."""
+        return None if self.is_batched else "cpu"
+
+    @property
     def is_batched(self) -> bool:
         """Whether the model is a network that is trained in batches."""
         return self.model in BATCHED

@@ -176,7 +176,7 @@ class NamesTraining:
         return class_shares(sizes, self.settings.draw_classes)
 
     def _is_fused(self) -> bool:
-        return not is_own_model(self.config.model) and runs_fused(self.settings.engine, self.settings.hidden_units)
+        return not is_own_model(self.config.model) and runs_fused(self.settings.engine)
 
     @property
     def _sides(self) -> list[str]:

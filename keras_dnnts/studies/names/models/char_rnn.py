@@ -86,19 +86,17 @@ def negative_log_likelihood(labels: Any, log_probabilities: Any) -> Any:
     return -backend.pick(log_probabilities, ops.cast(labels, "int32"))
 
 
-def runs_fused(engine: str, hidden_units: int) -> bool:
-    """Whether the fused kernel makes the updates of a model with these units, ``engine`` being as for
-    :func:`compile_char_rnn`.
+def runs_fused(engine: str) -> bool:
+    """Whether the fused kernel makes a model's updates, ``engine`` being as for :func:`compile_char_rnn`.
 
     Raises:
         ValueError: for an unknown engine, or ``"fused"`` where it cannot work.
     """
     if engine not in ENGINES:
         raise ValueError(f"unknown engine {engine!r}: use one of {', '.join(ENGINES)}")
-    fusable = backend.runs_on_cpu() and hidden_units % 4 == 0
-    if engine == "fused" and not fusable:
-        raise ValueError("the fused engine needs the CPU and hidden units divisible by 4: use the generic engine")
-    return engine != "generic" and fusable
+    if engine == "fused" and not backend.runs_on_cpu():
+        raise ValueError("the fused engine needs the CPU: use the generic engine")
+    return engine != "generic" and backend.runs_on_cpu()
 
 
 def compile_char_rnn(model: PerExampleModel, learning_rate: Any = 0.005, engine: str = "auto") -> str:
@@ -108,7 +106,7 @@ def compile_char_rnn(model: PerExampleModel, learning_rate: Any = 0.005, engine:
         model: the model.
         learning_rate: step size of ``weight -= learning_rate * gradient``, a number or a Keras schedule.
         engine: ``"fused"``, one compiled kernel on the CPU; ``"generic"``, automatic differentiation on any device;
-            ``"auto"``, the fused kernel where the model is on the CPU and its hidden units are divisible by 4.
+            ``"auto"``, the fused kernel where the model is on the CPU.
 
     Raises:
         ValueError: for an unknown engine, or ``"fused"`` where it cannot work.
@@ -118,8 +116,7 @@ def compile_char_rnn(model: PerExampleModel, learning_rate: Any = 0.005, engine:
     'generic'
     """
     layer = model.get_layer(RECURRENT)
-    fused = runs_fused(engine, layer.units)
-    if not fused:
+    if not runs_fused(engine):
         return compile_per_example(model, learning_rate)
     # Imported here: Numba takes half a second, and not every run needs it.
     from keras_dnnts.backend.fused import update_each
