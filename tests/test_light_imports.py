@@ -1,6 +1,7 @@
 """What importing Keras brings along, and that nothing is lost by leaving it out."""
 
 import json
+import os
 import subprocess
 import sys
 import types
@@ -37,6 +38,22 @@ assert sys.modules["torch._dynamo"].__file__
 """
 
 
+RUN = """
+import sys
+from keras_dnnts.cli import main
+try:
+    main(["names", "--cell", "gru", "--iterations", "5", "--hidden-units", "4", "--dataset", "starter",
+          "--out", sys.argv[1]])
+except SystemExit as end:
+    assert end.code == 0
+left_out = {"sklearn", "matplotlib", "scipy.stats", "jax", "tensorflow", "torch._dynamo", "torch.onnx"}
+assert not left_out & sys.modules.keys(), left_out & sys.modules.keys()
+"""
+needs_two_cores = pytest.mark.skipif(
+    sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs two cores of Linux"
+)
+
+
 def start(program, *arguments):
     done = subprocess.run([sys.executable, "-c", program, *arguments], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -48,6 +65,14 @@ def start(program, *arguments):
 @pytest.mark.every_engine
 def test_a_command_imports_its_engine_and_little_else():
     assert start(START, ENGINE, "command") == [ENGINE]
+
+
+@pytest.mark.slow
+@needs_two_cores  # or the run itself draws
+@pytest.mark.skipif(ENGINE != "torch", reason="about torch")
+def test_a_whole_run_imports_no_more(tmp_path):
+    done = subprocess.run([sys.executable, "-c", RUN, tmp_path / "run"], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 @pytest.mark.slow
