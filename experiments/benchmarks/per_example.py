@@ -6,10 +6,13 @@ Compilation is left out, what `fit` itself costs is not.
 import random
 from collections.abc import Callable
 
+import numpy as np
 import torch
 from torch import nn
 
 from experiments.benchmarks.timing import Row, Side, compare, seconds_of, take_turns
+from keras_dnnts.backend import fused
+from keras_dnnts.backend.cells import CELLS as SIZES
 from keras_dnnts.datasets import NamesDataset
 from keras_dnnts.datasets.alphabets import REFERENCE_ALPHABET
 from keras_dnnts.studies.names.models import build_char_rnn, compile_char_rnn
@@ -19,6 +22,7 @@ CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 PLAIN = "plain PyTorch"
 WIDTH, HIDDEN_UNITS, LEARNING_RATE = len(REFERENCE_ALPHABET) + 1, 128, 0.005
 CHUNK = 1000
+fused_add, fused_add_transposed = fused.add_product, fused.add_product_transposed
 
 Train = Callable[[int], object]
 """Makes that many updates."""
@@ -80,6 +84,39 @@ def engine_training(cell: str, engine: str, dataset: NamesDataset) -> Train:
     return train
 
 
+def bare_training(cell: str, dataset: NamesDataset) -> Train:
+    """The fused kernel without ``fit``, always from the same weights."""
+    weights = build_char_rnn(cell, WIDTH, len(dataset.classes), HIDDEN_UNITS).get_weights()
+
+    def train(updates: int) -> None:
+        drawn = draw_examples(dataset.labels, updates, seed=0)
+        fused.update_each(
+            cell, weights, dataset.letters[drawn], dataset.lengths[drawn], dataset.labels[drawn], LEARNING_RATE
+        )
+
+    return train
+
+
+def sweeps_alone(cell: str, dataset: NamesDataset) -> Train:
+    """The limit: as many readings of the recurrent matrix as the fused kernel makes, in products, and nothing else."""
+    columns = SIZES[cell].gates * HIDDEN_UNITS
+    matrix = fused._aligned(np.zeros((HIDDEN_UNITS, columns)))
+    state, gates = fused._aligned(np.zeros(HIDDEN_UNITS)), fused._aligned(np.zeros(columns))
+
+    @fused.compiled()
+    def sweep(lengths, matrix, state, gates, units, columns):
+        for length in lengths:
+            for _ in range(length - 1):
+                fused_add(gates, state, matrix, units, columns)
+                fused_add_transposed(state, matrix, gates, units, columns)
+
+    def train(updates: int) -> None:
+        lengths = dataset.lengths[draw_examples(dataset.labels, updates, seed=0)]
+        sweep(lengths, matrix, state, gates, HIDDEN_UNITS, columns)
+
+    return train
+
+
 def chunks_of_a_turn(train: Train, seconds: float) -> int:
     train(CHUNK)  # compiles
     return max(1, round(seconds / seconds_of(lambda: train(CHUNK))))
@@ -91,6 +128,8 @@ def measure(engine: str, dataset: NamesDataset, quick: bool) -> list[Row]:
     for cell in CELLS:
         trainings = {PLAIN: plain_training(cell, dataset)}
         trainings |= {kind: engine_training(cell, kind, dataset) for kind in ("generic", "fused")}
+        trainings["fused, without fit"] = bare_training(cell, dataset)
+        trainings["its sweeps alone"] = sweeps_alone(cell, dataset)
         sides = {}
         for name, train in trainings.items():
             updates = CHUNK * chunks_of_a_turn(train, 0.2 if quick else 0.5)

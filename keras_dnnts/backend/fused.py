@@ -1,7 +1,7 @@
 """Exact per-example SGD for the package's recurrent models as one compiled CPU kernel, for every engine.
 
 One driver runs forward pass, softmax head, back-propagation through time and update for a whole chunk of examples; a
-cell adds a forward and a backward of a few lines. An example of T letters streams the recurrent matrix 2T - 3 times
+cell adds a forward and a backward of a few lines. An example of T letters streams the recurrent matrix 2T - 2 times
 through the caches: T - 1 times forwards, and as often backwards, the last of which also applies its T - 1 rank-one
 updates. A product reads four rows at a time, an update changes two.
 
