@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -94,29 +95,42 @@ class UpdateHistory(LossHistory):
 
 
 class SampleHistory(keras.callbacks.Callback):
-    """Keep how well samples of names are classified, now and then.
+    """Keep how well samples of names are classified, now and then, measured while training goes on.
 
     Args:
         history: stands before this in ``fit``'s callbacks.
         steps: the numbers of updates after which that is measured.
-        measure: shares by side, of the model as it is then.
-
-    Attributes:
-        measured: the shares by number of updates.
+        take: takes the model as it is then, and returns what measures it: shares by side.
     """
 
     async_safe = True
 
-    def __init__(self, history: UpdateHistory, steps: Iterable[int], measure: Callable[[], tuple[float, ...]]) -> None:
+    def __init__(
+        self, history: UpdateHistory, steps: Iterable[int], take: Callable[[], Callable[[], tuple[float, ...]]]
+    ) -> None:
         super().__init__()
-        self.history, self.steps, self.measure = history, frozenset(steps), measure
-        self.measured: dict[int, tuple[float, ...]] = {}
+        self.history, self.steps, self.take = history, frozenset(steps), take
+        self._measured: dict[int, tuple[float, ...]] = {}
+        self._thread = ThreadPoolExecutor(1)
+        self._pending: tuple[int, Future[tuple[float, ...]]] | None = None
+
+    @property
+    def measured(self) -> dict[int, tuple[float, ...]]:
+        """The shares by number of updates."""
+        self._finish()
+        return self._measured
+
+    def _finish(self) -> None:
+        if self._pending is not None:
+            step, shares = self._pending
+            self._measured[step], self._pending = shares.result(), None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measure where it is time to; not within the history's seconds."""
         step = min((epoch + 1) * self.history.chunk_size, self.history.updates)
         if step in self.steps and not self.history.failed:
-            self.measured[step] = self.measure()
+            self._finish()
+            self._pending = step, self._thread.submit(self.take())
 
     def get_state(self) -> dict[str, Any]:
         """What :meth:`set_state` takes."""
@@ -124,7 +138,7 @@ class SampleHistory(keras.callbacks.Callback):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self.measured = dict(zip(state["steps"], map(tuple, state["shares"]), strict=True))
+        self._measured = dict(zip(state["steps"], map(tuple, state["shares"]), strict=True))
 
 
 class BatchHistory(LossHistory):

@@ -1,6 +1,7 @@
 """A names model in NumPy: needs no engine, and one thread, so that it is fast on a busy machine too."""
 
 import functools
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Self
@@ -58,9 +59,12 @@ class NumpyNamesModel:
         self._step = _STEPS[cell]
         self._states = 2 if cell == "lstm" else 1
         self._units = recurrent_kernel.shape[1]
+        # The steps take gates that are squashed by a sigmoid halved, which is exact.
+        halved = np.repeat(np.array(_HALVED[cell], np.float32), self._units)
         # The product with a one-hot row is a row of the transposed kernel.
-        self._from_letter = np.ascontiguousarray(input_kernel.T) + input_bias
-        self._recurrent = np.ascontiguousarray(recurrent_kernel.T)
+        self._from_letter = (np.ascontiguousarray(input_kernel.T) + input_bias) * halved
+        self._recurrent = np.ascontiguousarray(recurrent_kernel.T) * halved
+        self._state_bias = self._state_bias * halved
         self._head_kernel, self._head_bias = head
 
     def log_probabilities(self, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -71,7 +75,7 @@ class NumpyNamesModel:
             lengths: (N,) int, each from 1 to T.
         """
         logits = np.empty((len(letters), len(self._head_bias)), np.float32)
-        with _one_thread():
+        with _one_thread:
             for length in np.unique(lengths):
                 for batch in _batches(np.flatnonzero(lengths == length)):
                     *_, last = self._states_after(letters[batch, :length])
@@ -81,7 +85,7 @@ class NumpyNamesModel:
     def log_probabilities_of(self, names: Beginnings) -> np.ndarray:
         """Return (N, K) float32 log-probabilities as :meth:`log_probabilities` does, but for rounding, in less time."""
         last = np.empty((names.names, self._units), np.float32)
-        with _one_thread():
+        with _one_thread:
             state = tuple(np.zeros((1, self._units), np.float32) for _ in range(self._states))
             for parents, letters, ends, numbers in names.steps:
                 state = self._extend(state, parents, letters)
@@ -94,7 +98,8 @@ class NumpyNamesModel:
         for start in range(0, len(parents), BEGINNINGS_AT_ONCE):
             rows = slice(start, start + BEGINNINGS_AT_ONCE)
             before = tuple(part[parents[rows]] for part in state)
-            from_state = before[0] @ self._recurrent + self._state_bias
+            from_state = before[0] @ self._recurrent
+            from_state += self._state_bias
             after = self._step(self._from_letter[letters[rows]], from_state, before)
             for whole, part in zip(extended, after, strict=True):
                 whole[rows] = part
@@ -105,7 +110,7 @@ class NumpyNamesModel:
         beyond = np.arange(letters.shape[1]) >= lengths[:, None]
         known = np.where(beyond, 0, letters)
         logits = np.empty((*letters.shape, len(self._head_bias)), np.float32)
-        with _one_thread():
+        with _one_thread:
             for batch in _batches(np.arange(len(letters))):
                 for t, after_letter in enumerate(self._states_after(known[batch])):
                     logits[batch, t] = self._head(after_letter)
@@ -124,9 +129,31 @@ class NumpyNamesModel:
         return states @ self._head_kernel + self._head_bias
 
 
-def _one_thread() -> Any:
-    # The products are small: on a busy machine, threads that wait for each other made them five times slower.
-    return _thread_pools().limit(limits=1, user_api="blas")
+class _OneThread:
+    """Limits NumPy's products to one thread, from the first that enters to the last that leaves.
+
+    They are small: on a busy machine, threads that wait for each other made them five times slower. The limit is the
+    process's, so that whoever restored it on their own would bring back what another thread had set.
+    """
+
+    def __init__(self) -> None:
+        self._lock, self._inside = threading.Lock(), 0
+        self._limits: Any = None
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if self._inside == 0:
+                self._limits = _thread_pools().limit(limits=1, user_api="blas")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if self._inside == 0:
+                self._limits.restore_original_limits()
+
+
+_one_thread = _OneThread()
 
 
 @functools.cache
@@ -139,12 +166,14 @@ def _batches(rows: np.ndarray) -> list[np.ndarray]:
     return np.array_split(rows, -(-len(rows) // BATCH_SIZE)) if len(rows) else []
 
 
-def _sigmoid(x: np.ndarray) -> np.ndarray:
-    # By tanh: exp overflows where the gate is shut.
+def _sigmoid_of_twice(x: np.ndarray) -> np.ndarray:
+    """The sigmoid of 2x, in its place, by tanh: exp overflows where a gate is shut."""
+    return _from_tanh(np.tanh(x, out=x))
+
+
+def _from_tanh(x: np.ndarray) -> np.ndarray:
     x *= np.float32(0.5)
-    np.tanh(x, out=x)
-    x += np.float32(1)
-    x *= np.float32(0.5)
+    x += np.float32(0.5)
     return x
 
 
@@ -155,19 +184,32 @@ def _rnn_step(from_letter: np.ndarray, from_state: np.ndarray, state: State) -> 
 
 def _gru_step(from_letter: np.ndarray, from_state: np.ndarray, state: State) -> State:
     units = state[0].shape[1]
-    gates = _sigmoid(from_letter[:, : 2 * units] + from_state[:, : 2 * units])
+    from_state[:, : 2 * units] += from_letter[:, : 2 * units]
+    gates, new = _sigmoid_of_twice(from_state[:, : 2 * units]), from_state[:, 2 * units :]
     reset, update = gates[:, :units], gates[:, units:]
-    new = np.tanh(from_letter[:, 2 * units :] + reset * from_state[:, 2 * units :])
-    return (new + update * (state[0] - new),)
+    new *= reset
+    new += from_letter[:, 2 * units :]
+    np.tanh(new, out=new)
+    after = state[0] - new
+    after *= update
+    after += new
+    return (after,)
 
 
 def _lstm_step(from_letter: np.ndarray, from_state: np.ndarray, state: State) -> State:
     from_letter += from_state
+    np.tanh(from_letter, out=from_letter)
     input_gate, forget_gate, candidate, output_gate = np.split(from_letter, 4, axis=1)
-    memory = _sigmoid(forget_gate) * state[1] + _sigmoid(input_gate) * np.tanh(candidate)
-    return (_sigmoid(output_gate) * np.tanh(memory), memory)
+    memory = _from_tanh(forget_gate) * state[1]
+    candidate *= _from_tanh(input_gate)
+    memory += candidate
+    after = np.tanh(memory)
+    after *= _from_tanh(output_gate)
+    return (after, memory)
 
 
+# By cell: the factors of its gates' parts, in their order; 0.5 for one that a sigmoid squashes.
+_HALVED = {"rnn": (1.0,), "gru": (0.5, 0.5, 1.0), "lstm": (0.5, 0.5, 1.0, 0.5)}
 _STEPS: dict[str, Callable[[np.ndarray, np.ndarray, State], State]] = {
     "rnn": _rnn_step,
     "gru": _gru_step,
