@@ -11,11 +11,11 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from keras_dnnts.analysis import count_confusions, measure_accuracy
+from keras_dnnts.analysis import count_confusions, log_softmax, measure_accuracy
 from keras_dnnts.cli import main
 from keras_dnnts.config import Config, option
 from keras_dnnts.metrics import MetricKind
-from keras_dnnts.predict import Prediction, log_softmax, most_probable
+from keras_dnnts.predict import Prediction, most_probable
 from keras_dnnts.random_streams import random_stream
 from keras_dnnts.registry import register
 from keras_dnnts.running.saved_models import load_keras_model

@@ -50,7 +50,7 @@ def choose_backend(backend: str, device: str, automatic: str | None = None) -> N
         _choose_own_device(device)
     elif device == "auto" and backend == "torch" and (chosen := os.environ.get("KERAS_TORCH_DEVICE")):
         _check_torch_device(chosen)
-    elif automatic == "cpu" and is_own_process():
+    elif device == "auto" and automatic == "cpu" and is_own_process():
         _stay_on_cpu(backend)
 
 

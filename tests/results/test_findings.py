@@ -80,10 +80,14 @@ def test_classes_of_your_own_data_are_categories(source, classes, said):
     result = with_metrics(
         names_result(seeds=1, classes=classes, source=source), held_out_accuracy_by_class=Metric((0.6,), ((0.5, 0.7),))
     )
-    several = "languages" if "language" in said else "categories"
+    several, question = (
+        ("languages", "Which language is this surname from?")
+        if "language" in said
+        else ("categories", "Which category does this name belong to?")
+    )
     assert state_result(result) == f"GRU names the {said}"
     assert state_accuracy(result, "held_out").endswith(f"averaged over {several}")
-    assert result.study.question == f"Which {said.split()[0]} is this {said.split()[-1][:-1]} from?"
+    assert result.study.question == question
     assert several in " ".join(result.study.notes(result))
 
 

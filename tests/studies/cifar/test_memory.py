@@ -41,7 +41,8 @@ def test_memory_does_not_grow_over_epochs(tmp_path, monkeypatch):
 
     monkeypatch.setattr(EpochHistory, "on_epoch_end", measure)
     # What comes after training, and what was there before it, would take most of the time.
-    monkeypatch.setattr("keras_dnnts.cli.experiment.write_report_or_warn", lambda folder: None)
+    monkeypatch.setattr("keras_dnnts.cli.experiment.Finishers.finish", lambda *_: None)
+    monkeypatch.setattr("keras_dnnts.cli.finishing._may_fork", lambda: False)
     gc.freeze()
     monkeypatch.setenv("KERAS_DNNTS_CACHE", str(tmp_path / "cache"))
     sizes = ("--image-size", 63, "--width", 0.05, "--batch-size", 16, "--train-images", 32, "--embedding-images", 4)

@@ -2,10 +2,12 @@
 
 import csv
 import dataclasses
+from contextlib import ExitStack
 
 import keras
 import numpy as np
 import pytest
+from threadpoolctl import ThreadpoolController
 
 from keras_dnnts import NamesConfig, load_result, run_names
 from keras_dnnts.datasets.letters import names_dataset
@@ -14,7 +16,7 @@ from keras_dnnts.loggers.history import read_history
 from keras_dnnts.report.run import describe_run
 from keras_dnnts.running.checkpoints import Checkpoints
 from keras_dnnts.running.saved_models import find_saved_model
-from keras_dnnts.studies.names import sampled
+from keras_dnnts.studies.names import numpy_model, sampled
 from keras_dnnts.studies.names.config import CELLS
 from keras_dnnts.studies.names.data import load_data
 from keras_dnnts.studies.names.findings import title_sampled
@@ -55,6 +57,21 @@ def test_names_that_begin_alike_are_read_as_others(cell, monkeypatch):
     assert sum(len(parents) for parents, *_ in names.steps) == len(read) < lengths.sum()
     found, expected = model.log_probabilities_of(names), model.log_probabilities(letters, lengths)
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+
+
+def test_products_stay_on_one_thread_until_the_last_thread_has_left():
+    pools = ThreadpoolController().select(user_api="blas")
+
+    def threads():
+        return {pool.num_threads for pool in pools.lib_controllers}
+
+    with pools.limit(limits=2):
+        with ExitStack() as first:
+            with numpy_model._one_thread:
+                assert threads() == {1}
+                first.enter_context(numpy_model._one_thread)
+            assert threads() == {1}
+        assert threads() == {2}
 
 
 def test_samples_are_distinct_names_of_their_side(monkeypatch):
