@@ -28,7 +28,9 @@ from keras_dnnts.studies.cifar.image_batches import ImageBatches  # noqa: E402
 from keras_dnnts.studies.cifar.models.alexnet import build_alexnet  # noqa: E402
 from keras_dnnts.studies.cifar.models.resnet50 import build_resnet50  # noqa: E402
 
-CLASSES, BATCH_SIZE, IMAGES = 3, 16, 21  # so that the last batch is another one, and uneven
+CLASSES, BATCH_SIZE = 3, 16
+ONE_LEFT = BATCH_SIZE + 1  # images, of which one device has none of the last batch
+IMAGES = 21  # so that the last batch is another one, and uneven
 
 
 def build_small(image_size, classes, width, seed):
@@ -112,12 +114,14 @@ def to_numpy(variable):
 
 
 def train_all(found, prefix):
+    if ENGINE == "tensorflow":  # which takes seconds to start a training, and one to start an epoch
+        return {f"{prefix}/small/{key}": value for key, value in train("small", "sgd", 2, ONE_LEFT).items()}
     for name in NETWORKS:
         # ResNet50's statistics of five images are too sensitive for what is asked of it here.
         found[name] = train(name, "sgd", epochs=10, images=29 if name == "resnet50" else IMAGES)
     found["adam"] = train("small", "adam", epochs=10)
     found["muon"] = train("small", "muon", epochs=2)
-    found["one_left"] = train("small", "sgd", epochs=3, images=BATCH_SIZE + 1)
+    found["one_left"] = train("small", "sgd", epochs=3, images=ONE_LEFT)
     return {f"{prefix}/{name}/{key}": value for name, values in found.items() for key, value in values.items()}
 
 
@@ -143,9 +147,10 @@ def main():
     start_devices(several, False, BATCH_SIZE)
     saved |= train_all({}, "several")
     if ENGINE != "jax":
+        epochs, images = (2, ONE_LEFT) if ENGINE == "tensorflow" else (10, IMAGES)
         start_devices(several, True, BATCH_SIZE)
-        saved |= {f"apart/{name}": value for name, value in train("small", "sgd", epochs=10).items()}
-    else:
+        saved |= {f"apart/{name}": value for name, value in train("small", "sgd", epochs, images).items()}
+    if ENGINE == "jax":  # TensorFlow's study refuses several devices
         saved |= {f"{when}/{name}": v for when, n in (("one", 1), ("several", 2)) for name, v in run_study(n).items()}
     try:
         start_devices(several + 1, False, 12 * BATCH_SIZE)

@@ -52,7 +52,7 @@ def test_gradients_of_the_first_step(found, network):
         assert relative_error(several, one) < 1e-5
 
 
-@pytest.mark.parametrize("network", [*NETWORKS, "one_left"])
+@pytest.mark.parametrize("network", NETWORKS if ENGINE == "tensorflow" else [*NETWORKS, "one_left"])
 def test_losses_of_twenty_steps_with_an_uneven_last_batch(found, network):
     for name in ("loss", "val_loss"):
         ((one, several),) = pairs(found, network, name)
@@ -62,6 +62,7 @@ def test_losses_of_twenty_steps_with_an_uneven_last_batch(found, network):
     assert np.ptp(pairs(found, network, "loss")[0][0]) > 1e-3
 
 
+@pytest.mark.skipif(ENGINE == "tensorflow", reason="too slow; a whole run is with Adam")
 @pytest.mark.parametrize(("optimizer", "tolerance"), [("adam", 1e-2), ("muon", 1e-3)])
 def test_other_optimizers(found, optimizer, tolerance):
     ((one, several),) = pairs(found, optimizer, "loss")

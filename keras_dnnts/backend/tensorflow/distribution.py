@@ -1,7 +1,8 @@
 """One training on several devices of one process, by TensorFlow's ``MirroredStrategy``."""
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import keras
@@ -9,6 +10,8 @@ import tensorflow as tf
 from keras.src.losses import loss as loss_module
 
 from keras_dnnts.backend.devices import choose_devices
+
+KEYS_OF_A_STRATEGY = 100_000  # as in TensorFlow's own tests
 
 _strategy: tf.distribute.Strategy | None = None
 _per_device_statistics = False
@@ -29,7 +32,30 @@ def start_devices(wanted: int | str | None, per_device_statistics: bool, batch_s
     _per_device_statistics = per_device_statistics
     there = tf.config.list_logical_devices("GPU") or tf.config.list_logical_devices("CPU")
     devices = choose_devices([device.name.removeprefix("/device:") for device in there], wanted)
-    _strategy = tf.distribute.MirroredStrategy(devices) if len(devices) > 1 else None
+    _strategy = _mirror(tuple(devices)) if len(devices) > 1 else None
+
+
+class Mirrored(tf.distribute.MirroredStrategy):
+    """A strategy beside which there may be others, and whose data sets are not tuned while they are read."""
+
+    def __init__(self, devices: Sequence[str]) -> None:
+        # All strategies of a process count their collective operations from here on: two with the same numbers are
+        # refused, or wait for each other for good.
+        self._collective_key_base = KEYS_OF_A_STRATEGY * len(devices)
+        super().__init__(devices)
+
+    def experimental_distribute_dataset(self, dataset: tf.data.Dataset, options: Any = None) -> Any:
+        """See the base class."""
+        # Every iterator, one an epoch, would at its end wait for what tunes it, which sleeps for up to as long as the
+        # iterator has lived.
+        untuned = tf.data.Options()
+        untuned.autotune.enabled = False
+        return super().experimental_distribute_dataset(dataset.with_options(untuned), options)
+
+
+@cache
+def _mirror(devices: tuple[str, ...]) -> Mirrored:
+    return Mirrored(devices)
 
 
 def count_devices() -> int:
@@ -96,16 +122,20 @@ class Distributed(keras.Model):
 
 def sum_over_devices(value: tf.Tensor) -> tf.Tensor:
     """The sum of each device's tensor, in all of them; the tensor itself where there is one."""
-    context = tf.distribute.get_replica_context()
-    if context is None or context.num_replicas_in_sync == 1:
+    if not shares_batches():
         return value
-    return context.all_reduce(tf.distribute.ReduceOp.SUM, value)
+    return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
+
+
+def shares_batches() -> bool:
+    """Whether what is being computed is one device's part of a batch."""
+    context = tf.distribute.get_replica_context()
+    return context is not None and context.num_replicas_in_sync > 1
 
 
 def synchronises_statistics() -> bool:
     """Whether batch normalisation takes the statistics of the whole batch from all devices."""
-    context = tf.distribute.get_replica_context()
-    return context is not None and context.num_replicas_in_sync > 1 and not _per_device_statistics
+    return shares_batches() and not _per_device_statistics
 
 
 def _unless_empty(mean: tf.Tensor, count: tf.Tensor) -> tf.Tensor:

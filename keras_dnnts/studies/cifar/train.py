@@ -163,7 +163,8 @@ class CifarTraining:
     def train(self, seed: int, prepared: Prepared) -> Trained:
         """Train the epochs that are left."""
         config, run, model = self.config, self.run, prepared.model
-        learned = ModelState(model)
+        with backend.on_all_devices():
+            learned = ModelState(model)
         # Processes would notice a loss that is not finite at different steps, and wait for each other.
         history = EpochHistory(learned, stops_within_epoch=find_ranks().count == 1)
         stopping = EarlyStopping(config.patience or 0, restore_best=config.weights == "best")
