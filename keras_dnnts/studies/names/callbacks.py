@@ -3,7 +3,6 @@
 import math
 import time
 from collections.abc import Callable, Iterable
-from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import keras
@@ -95,7 +94,7 @@ class UpdateHistory(LossHistory):
 
 
 class SampleHistory(keras.callbacks.Callback):
-    """Keep how well samples of names are classified, now and then, measured while training goes on.
+    """Keep how well samples of names are classified, now and then.
 
     Args:
         history: stands before this in ``fit``'s callbacks.
@@ -111,26 +110,17 @@ class SampleHistory(keras.callbacks.Callback):
         super().__init__()
         self.history, self.steps, self.take = history, frozenset(steps), take
         self._measured: dict[int, tuple[float, ...]] = {}
-        self._thread = ThreadPoolExecutor(1)
-        self._pending: tuple[int, Future[tuple[float, ...]]] | None = None
 
     @property
     def measured(self) -> dict[int, tuple[float, ...]]:
         """The shares by number of updates."""
-        self._finish()
         return self._measured
-
-    def _finish(self) -> None:
-        if self._pending is not None:
-            step, shares = self._pending
-            self._measured[step], self._pending = shares.result(), None
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measure where it is time to; not within the history's seconds."""
         step = min((epoch + 1) * self.history.chunk_size, self.history.updates)
         if step in self.steps and not self.history.failed:
-            self._finish()
-            self._pending = step, self._thread.submit(self.take())
+            self.measured[step] = self.take()()
 
     def get_state(self) -> dict[str, Any]:
         """What :meth:`set_state` takes."""
