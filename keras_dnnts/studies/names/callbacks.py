@@ -99,28 +99,24 @@ class SampleHistory(keras.callbacks.Callback):
     Args:
         history: stands before this in ``fit``'s callbacks.
         steps: the numbers of updates after which that is measured.
-        take: takes the model as it is then, and returns what measures it: shares by side.
+        measure: shares by side, of the model as it is then.
+
+    Attributes:
+        measured: the shares by number of updates.
     """
 
     async_safe = True
 
-    def __init__(
-        self, history: UpdateHistory, steps: Iterable[int], take: Callable[[], Callable[[], tuple[float, ...]]]
-    ) -> None:
+    def __init__(self, history: UpdateHistory, steps: Iterable[int], measure: Callable[[], tuple[float, ...]]) -> None:
         super().__init__()
-        self.history, self.steps, self.take = history, frozenset(steps), take
-        self._measured: dict[int, tuple[float, ...]] = {}
-
-    @property
-    def measured(self) -> dict[int, tuple[float, ...]]:
-        """The shares by number of updates."""
-        return self._measured
+        self.history, self.steps, self.measure = history, frozenset(steps), measure
+        self.measured: dict[int, tuple[float, ...]] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measure where it is time to; not within the history's seconds."""
         step = min((epoch + 1) * self.history.chunk_size, self.history.updates)
         if step in self.steps and not self.history.failed:
-            self.measured[step] = self.take()()
+            self.measured[step] = self.measure()
 
     def get_state(self) -> dict[str, Any]:
         """What :meth:`set_state` takes."""
@@ -128,7 +124,7 @@ class SampleHistory(keras.callbacks.Callback):
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on from there."""
-        self._measured = dict(zip(state["steps"], map(tuple, state["shares"]), strict=True))
+        self.measured = dict(zip(state["steps"], map(tuple, state["shares"]), strict=True))
 
 
 class BatchHistory(LossHistory):

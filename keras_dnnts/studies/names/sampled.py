@@ -4,7 +4,6 @@ What is found is shown and nothing else: training neither stops nor chooses by i
 """
 
 from collections.abc import Callable, Iterable, Mapping
-from functools import partial
 from typing import Any
 
 import numpy as np
@@ -46,25 +45,25 @@ def build_measure(
     build_model: Callable[[], NumpyNamesModel],
     trained: np.ndarray,
     wanted: np.ndarray,
-) -> Callable[[], Callable[[], tuple[float, ...]]]:
-    """Return what takes a model as it is and returns what measures it: the share of each sample it has right.
+) -> Callable[[], tuple[float, ...]]:
+    """Return what measures the share of each sample that a model classifies correctly.
 
     Args:
         dataset: all names.
         samples: lines by side.
-        build_model: makes the model as it is when it is taken.
+        build_model: makes the model as it is when it is measured.
         trained, wanted: (K,) float, how frequent classes were in training, and how frequent they are to be.
     """
     lines = np.concatenate([*samples.values()])
     names = Beginnings.of_names(dataset.letters[lines], dataset.lengths[lines])
     ends = np.cumsum([len(sample) for sample in samples.values()])[:-1]
 
-    def measure(model: NumpyNamesModel) -> tuple[float, ...]:
-        answers = change_prior(model.log_probabilities_of(names), trained, wanted)
+    def measure() -> tuple[float, ...]:
+        answers = change_prior(build_model().log_probabilities_of(names), trained, wanted)
         right = answers.argmax(axis=1) == dataset.labels[lines]
         return tuple(float(part.mean()) for part in np.split(right, ends))
 
-    return lambda: partial(measure, build_model())
+    return measure
 
 
 def sampled_steps(updates: int) -> list[int]:

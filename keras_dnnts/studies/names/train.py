@@ -191,13 +191,13 @@ class NamesTraining:
     def _sample(self, seed: int, model: PerExampleModel, history: UpdateHistory) -> SampleHistory:
         """What measures samples of a seed's names during training, under the natural prior."""
         if not self._sides:
-            return SampleHistory(history, (), lambda: tuple)
+            return SampleHistory(history, (), tuple)
         dataset, split = self.data.dataset, self.data.splits[seed]
         samples = draw_samples(dataset, sides(split), seed)
         trained, names = self._trained_shares(seed), TrainingNames.of_lines(dataset, split.train).counts
 
-        take = build_measure(dataset, samples, lambda: build_numpy_model(model, self.config.model), trained, names)
-        return SampleHistory(history, sampled_steps(self.settings.iterations), take)
+        measure = build_measure(dataset, samples, lambda: build_numpy_model(model, self.config.model), trained, names)
+        return SampleHistory(history, sampled_steps(self.settings.iterations), measure)
 
     def _rows(self, history: UpdateHistory, samples: SampleHistory) -> list[Row]:
         steps = [min((i + 1) * CHUNK_SIZE, self.settings.iterations) for i in range(len(history.losses))]
