@@ -106,7 +106,7 @@ def _be_the_command(
     os.dup2(output, 2)
     writes = _note_writes(watched, fault_at, fault) if watched else []
     # Or a run would write more the longer it takes.
-    sys.modules["keras_dnnts.running.live"].FIRST_SECONDS = 60.0
+    sys.modules["keras_dnnts.running.live"].Live._follow = lambda *what: None
     if largest_file is not None:
         import resource
 
