@@ -9,6 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 from keras import ops
+from threadpoolctl import threadpool_limits
 
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.random_streams import Purpose, derive_seed
@@ -92,8 +93,8 @@ class BatchedTraining:
 
     def train(self, seed: int, prepared: Prepared) -> Trained:
         """Train the epochs that are left."""
-        run, model, batches = self.run, prepared.model, prepared.batches
-        learned = ModelState(model)
+        run = self.run
+        learned = ModelState(prepared.model)
         history = BatchHistory(learned, self.settings.members)
 
         def save(state: Any) -> None:
@@ -108,23 +109,33 @@ class BatchedTraining:
         checkpoint.restore(run.directory.checkpoints.load_training(seed))
         run.progress.skip(checkpoint.epochs * self.round_size, run.label(seed))
         if not checkpoint.finished:
-            first = FirstBatch(batches)
-            history.compile_seconds += compile_steps(model, lambda: model.fit(first, shuffle=False, verbose=0))
-            model.fit(
-                batches,
-                initial_epoch=checkpoint.epochs,
-                epochs=self.settings.epochs,
-                shuffle=False,
-                verbose=0,
-                callbacks=[
-                    EpochStart(seed, [batches]),
-                    history,
-                    BatchProgress(run.progress, run.label(seed), self.round_size, history),
-                    *run.callbacks,
-                    checkpoint,
-                ],
-            )
+            callbacks = [
+                EpochStart(seed, [prepared.batches]),
+                history,
+                BatchProgress(run.progress, run.label(seed), self.round_size, history),
+                *run.callbacks,
+                checkpoint,
+            ]
+            # A network so small gains nothing from a second thread of torch's, and waits for it after every operation.
+            with threadpool_limits(1, user_api="openmp"):
+                self._fit(prepared, checkpoint.epochs, history, callbacks)
         return Trained(prepared, history)
+
+    def _fit(
+        self, prepared: Prepared, done: int, history: BatchHistory, callbacks: list[keras.callbacks.Callback]
+    ) -> None:
+        """Train the epochs after the first ``done``."""
+        model, batches = prepared.model, prepared.batches
+        first = FirstBatch(batches)
+        history.compile_seconds += compile_steps(model, lambda: model.fit(first, shuffle=False, verbose=0))
+        model.fit(
+            batches,
+            initial_epoch=done,
+            epochs=self.settings.epochs,
+            shuffle=False,
+            verbose=0,
+            callbacks=callbacks,
+        )
 
     def finish(self, seed: int, trained: Trained) -> SeedOutcome:
         """Save the network, measure it on every side, and pick the names that are shown."""
