@@ -1,7 +1,7 @@
 """How networks on names are trained in batches: epochs of ``fit`` over the distinct training names."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -13,17 +13,17 @@ from threadpoolctl import threadpool_limits
 
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.random_streams import Purpose, derive_seed
-from keras_dnnts.running.callbacks import Checkpoint, EpochStart, ModelState
+from keras_dnnts.running.callbacks import Checkpoint, EpochStart, ModelState, Stateful
 from keras_dnnts.running.compilation import compile_steps
 from keras_dnnts.running.run import Run
 from keras_dnnts.running.seeding import seed_all
 from keras_dnnts.studies.names.baselines.base import TrainingNames
-from keras_dnnts.studies.names.callbacks import BatchHistory, BatchProgress
+from keras_dnnts.studies.names.callbacks import BatchHistory, BatchProgress, SampleHistory
 from keras_dnnts.studies.names.config import NamesConfig
 from keras_dnnts.studies.names.data import NamesData, is_at_hand, load_data
 from keras_dnnts.studies.names.evaluate import build_evaluator
 from keras_dnnts.studies.names.illustrate import show_reading
-from keras_dnnts.studies.names.measure import measure_beside, measure_sides, split_part_shown
+from keras_dnnts.studies.names.measure import measure_beside, measure_sides, sides, split_part_shown
 from keras_dnnts.studies.names.models import (
     BUILDERS,
     MembersAdam,
@@ -32,6 +32,7 @@ from keras_dnnts.studies.names.models import (
     summed_losses,
 )
 from keras_dnnts.studies.names.name_batches import FirstBatch, NameBatches
+from keras_dnnts.studies.names.sampled import Row, Sampling, build_measure, draw_samples
 from keras_dnnts.study import SeedOutcome
 
 WEIGHT_DECAY = 0.01
@@ -59,10 +60,11 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Trained:
-    """A trained network and its losses by epoch."""
+    """A trained network, its losses by epoch, and accuracies on samples of names."""
 
     prepared: Prepared
     history: BatchHistory
+    samples: SampleHistory
 
 
 class BatchedTraining:
@@ -79,6 +81,10 @@ class BatchedTraining:
         # Splits differ by a few names.
         self.round_size = max(len(self._make_batches(seed)) for seed in self.config.all_seeds)
         self.steps = self.settings.epochs * self.round_size
+        names = len({*zip(self.data.dataset.texts, self.data.dataset.labels.tolist(), strict=True)})
+        first = self.data.splits[self.config.seed]
+        self.sampling = Sampling.of_training(sides(first), self.settings.epochs, names)
+        self.columns = [*COLUMNS, *self.sampling.columns]
 
     def prepare(self, seed: int) -> Prepared:
         """Build and compile the network of a seed."""
@@ -96,22 +102,24 @@ class BatchedTraining:
         run = self.run
         learned = ModelState(prepared.model)
         history = BatchHistory(learned, self.settings.members)
+        samples = self._sample(seed, prepared, history)
 
         def save(state: Any) -> None:
             run.directory.checkpoints.save_training(seed, state)
-            run.save_history(seed, COLUMNS, _rows(history.losses))
+            run.save_history(seed, self.columns, self._rows(history, samples))
 
         def watch() -> None:
-            run.offer_history(seed, COLUMNS, lambda: _rows(history.losses))
+            run.offer_history(seed, self.columns, lambda: self._rows(history, samples))
 
-        seconds = self.config.checkpoint_seconds
-        checkpoint = Checkpoint(learned, {"history": history}, save, seconds, run.interruption, watch)
+        parts: dict[str, Stateful] = {"history": history, "samples": samples}
+        checkpoint = Checkpoint(learned, parts, save, self.config.checkpoint_seconds, run.interruption, watch)
         checkpoint.restore(run.directory.checkpoints.load_training(seed))
         run.progress.skip(checkpoint.epochs * self.round_size, run.label(seed))
         if not checkpoint.finished:
             callbacks = [
                 EpochStart(seed, [prepared.batches]),
                 history,
+                samples,
                 BatchProgress(run.progress, run.label(seed), self.round_size, history),
                 *run.callbacks,
                 checkpoint,
@@ -119,7 +127,7 @@ class BatchedTraining:
             # A network so small gains nothing from a second thread of torch's, and waits for it after every operation.
             with threadpool_limits(1, user_api="openmp"):
                 self._fit(prepared, checkpoint.epochs, history, callbacks)
-        return Trained(prepared, history)
+        return Trained(prepared, history, samples)
 
     def _fit(
         self, prepared: Prepared, done: int, history: BatchHistory, callbacks: list[keras.callbacks.Callback]
@@ -140,7 +148,8 @@ class BatchedTraining:
     def finish(self, seed: int, trained: Trained) -> SeedOutcome:
         """Save the network, measure it on every side, and pick the names that are shown."""
         model, history, batches = trained.prepared.answering, trained.history, trained.prepared.batches
-        self.run.save_history(seed, COLUMNS, _rows(history.losses))
+        rows = self._rows(history, trained.samples)
+        self.run.save_history(seed, self.columns, rows)
         # Without the optimizer, whose moments take twice the room of the weights.
         self.run.directory.save_model(keras.Model(model.inputs, model.outputs[0], name=model.name), seed)
         self._check_finite(seed, history)
@@ -156,7 +165,8 @@ class BatchedTraining:
             measure_beside(dataset, split, self.config.logistic_beside),
         )
         arrays = found.arrays | show_reading(evaluator, dataset, *split_part_shown(split))
-        epochs = np.arange(1, len(history.losses) + 1)
+        names_an_epoch = len(batches) * batches.batch_size
+        sampled, sampled_at = self.sampling.to_arrays(trained.samples.measured, names_an_epoch)
         return SeedOutcome(
             metrics={
                 **found.metrics,
@@ -167,11 +177,11 @@ class BatchedTraining:
             },
             confusions=found.confusions,
             parameters=_count_parameters(model),
-            columns=COLUMNS,
-            rows=_rows(history.losses),
-            curves={"loss": np.array(history.losses), **found.counts},
+            columns=self.columns,
+            rows=rows,
+            curves={"loss": np.array(history.losses), **found.counts, **sampled},
             details=found.details,
-            arrays={"loss_step": epochs * len(batches) * batches.batch_size, **arrays},
+            arrays={"loss_step": names_an_epoch * np.arange(1, len(history.losses) + 1), **sampled_at, **arrays},
         )
 
     def _names(self, seed: int) -> TrainingNames:
@@ -179,6 +189,20 @@ class BatchedTraining:
 
     def _make_batches(self, seed: int) -> NameBatches:
         return NameBatches(self._names(seed), self.settings.batch_size, seed)
+
+    def _sample(self, seed: int, prepared: Prepared, history: BatchHistory) -> SampleHistory:
+        """What measures samples of a seed's names during training, under the natural prior."""
+        samples = draw_samples(self.data.dataset, sides(self.data.splits[seed]), seed)
+        evaluator, counts = build_evaluator(prepared.answering, self.config.model), prepared.names.counts
+
+        def prepare(letters: np.ndarray, lengths: np.ndarray) -> Callable[[], np.ndarray]:
+            return partial(evaluator.log_probabilities, letters, lengths)
+
+        measure = build_measure(self.data.dataset, samples, prepare, counts, counts)
+        return SampleHistory(history, self.sampling.steps, measure)
+
+    def _rows(self, history: BatchHistory, samples: SampleHistory) -> Sequence[Row]:
+        return self.sampling.extend_rows(enumerate(history.losses, start=1), samples.measured)
 
     def _check_finite(self, seed: int, history: BatchHistory) -> None:
         if history.failed_epoch is not None:
@@ -243,7 +267,3 @@ def count_parameters(config: NamesConfig, classes: int) -> int | None:
 
 def _count_parameters(model: keras.Model) -> int:
     return sum(math.prod(weight.shape) for weight in model.trainable_weights)
-
-
-def _rows(losses: Sequence[float]) -> list[tuple[float, ...]]:
-    return list(enumerate(losses, start=1))

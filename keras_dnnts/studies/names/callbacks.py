@@ -31,6 +31,15 @@ class LossHistory(keras.callbacks.Callback):
         self.seconds: list[float] = []
         self.compile_seconds = 0.0
 
+    @property
+    def failed(self) -> bool:
+        """Whether a loss was not finite."""
+        raise NotImplementedError
+
+    def step_after(self, epoch: int) -> int:
+        """The number by which rows of the history name the end of an epoch of ``fit``, counted from 0."""
+        raise NotImplementedError
+
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Start the clock."""
         self._started = time.perf_counter()
@@ -78,6 +87,10 @@ class UpdateHistory(LossHistory):
         """Speed of the training loop."""
         return sum(self._size(chunk) for chunk in range(len(self.seconds))) / sum(self.seconds)
 
+    def step_after(self, epoch: int) -> int:
+        """The number of updates up to the end of a chunk."""
+        return min((epoch + 1) * self.chunk_size, self.updates)
+
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Record the chunk, or stop at a loss that is not finite."""
         assert logs is not None
@@ -98,23 +111,23 @@ class SampleHistory(keras.callbacks.Callback):
 
     Args:
         history: stands before this in ``fit``'s callbacks.
-        steps: the numbers of updates after which that is measured.
+        steps: after which of the history's that is measured.
         measure: shares by side, of the model as it is then.
 
     Attributes:
-        measured: the shares by number of updates.
+        measured: the shares by step.
     """
 
     async_safe = True
 
-    def __init__(self, history: UpdateHistory, steps: Iterable[int], measure: Callable[[], tuple[float, ...]]) -> None:
+    def __init__(self, history: LossHistory, steps: Iterable[int], measure: Callable[[], tuple[float, ...]]) -> None:
         super().__init__()
         self.history, self.steps, self.measure = history, frozenset(steps), measure
         self.measured: dict[int, tuple[float, ...]] = {}
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Measure where it is time to; not within the history's seconds."""
-        step = min((epoch + 1) * self.history.chunk_size, self.history.updates)
+        step = self.history.step_after(epoch)
         if step in self.steps and not self.history.failed:
             self.measured[step] = self.measure()
 
@@ -149,6 +162,10 @@ class BatchHistory(LossHistory):
     def failed(self) -> bool:
         """Whether a loss was not finite."""
         return self.failed_epoch is not None
+
+    def step_after(self, epoch: int) -> int:
+        """The number of an epoch, counted from 1."""
+        return epoch + 1
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Record the epoch, or stop at a loss that is not finite."""

@@ -3,7 +3,8 @@
 What is found is shown and nothing else: training neither stops nor chooses by it.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,12 +13,13 @@ from keras_dnnts.datasets import NamesDataset
 from keras_dnnts.random_streams import Purpose, random_stream
 from keras_dnnts.results import Result
 from keras_dnnts.studies.names.decisions import change_prior
-from keras_dnnts.studies.names.numpy_model import Beginnings, NumpyNamesModel
 from keras_dnnts.studies.names.stream import distinct_lines
 
 SAMPLE_SIZE = 500  # names a side
-EVERY = 5000  # updates
+EVERY = 5000  # training names, which are updates where each is one name's
 STEP, PREFIX = "sampled_step", "sampled_accuracy_"
+Row = tuple[float | None, ...]
+Measured = Mapping[int, tuple[float, ...]]  # shares by step
 
 
 def draw_samples(dataset: NamesDataset, sides: Mapping[str, np.ndarray], seed: int) -> dict[str, np.ndarray]:
@@ -42,7 +44,7 @@ def draw_samples(dataset: NamesDataset, sides: Mapping[str, np.ndarray], seed: i
 def build_measure(
     dataset: NamesDataset,
     samples: Mapping[str, np.ndarray],
-    build_model: Callable[[], NumpyNamesModel],
+    prepare: Callable[[np.ndarray, np.ndarray], Callable[[], np.ndarray]],
     trained: np.ndarray,
     wanted: np.ndarray,
 ) -> Callable[[], tuple[float, ...]]:
@@ -51,39 +53,63 @@ def build_measure(
     Args:
         dataset: all names.
         samples: lines by side.
-        build_model: makes the model as it is when it is measured.
+        prepare: takes the letters (M, T) and the lengths (M,) of all samples, and returns what computes their
+            log-probabilities (M, K) by the model as it is when that is called.
         trained, wanted: (K,) float, how frequent classes were in training, and how frequent they are to be.
     """
     lines = np.concatenate([*samples.values()])
-    names = Beginnings.of_names(dataset.letters[lines], dataset.lengths[lines])
+    answer = prepare(dataset.letters[lines], dataset.lengths[lines])
     ends = np.cumsum([len(sample) for sample in samples.values()])[:-1]
 
     def measure() -> tuple[float, ...]:
-        answers = change_prior(build_model().log_probabilities_of(names), trained, wanted)
+        answers = change_prior(answer(), trained, wanted)
         right = answers.argmax(axis=1) == dataset.labels[lines]
         return tuple(float(part.mean()) for part in np.split(right, ends))
 
     return measure
 
 
-def sampled_steps(updates: int) -> list[int]:
-    """After which of so many updates samples are measured: every ``EVERY``, and the last."""
-    return [*range(EVERY, updates, EVERY), updates]
+@dataclass(frozen=True)
+class Sampling:
+    """Of which sides a training measures samples, and when.
 
-
-def sampled_arrays(
-    measured: Mapping[int, tuple[float, ...]], sides: Iterable[str], updates: int
-) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
-    """What results hold of one seed's measurements, by update: what every seed has, and the updates.
-
-    An update without any, of a run that an earlier version began, is NaN.
+    Attributes:
+        sides: by name; none where nothing is measured.
+        steps: after which of the training's steps, in the way in which its history counts them.
     """
-    steps, sides = sampled_steps(updates), list(sides)
-    if not sides:
-        return {}, {}
-    nothing = (np.nan,) * len(sides)
-    rows = np.array([measured.get(step, nothing) for step in steps], np.float64)
-    return {f"{PREFIX}{side}": rows[:, i] for i, side in enumerate(sides)}, {STEP: np.array(steps, np.int64)}
+
+    sides: tuple[str, ...]
+    steps: tuple[int, ...]
+
+    @classmethod
+    def of_training(cls, sides: Iterable[str], steps: int, names: int = 1) -> "Sampling":
+        """After the last of so many steps, and as many of them between as take about ``EVERY`` names or more.
+
+        ``names`` are about those that a step takes, the same number for every seed.
+        """
+        every = -(-EVERY // names)
+        return cls(tuple(sides), (*range(every, steps, every), steps))
+
+    @property
+    def columns(self) -> list[str]:
+        """What a history calls the shares."""
+        return [f"{PREFIX}{side}" for side in self.sides]
+
+    def extend_rows(self, rows: Iterable[tuple[int, float]], measured: Measured) -> Sequence[Row]:
+        """The rows of a history, which begin with a step, with the shares that were measured after it."""
+        nothing = (None,) * len(self.sides)
+        return [(step, loss, *measured.get(step, nothing)) for step, loss in rows]
+
+    def to_arrays(self, measured: Measured, names: int = 1) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+        """What results hold of one seed's shares: those, and the training names seen until then, ``names`` a step.
+
+        A step without any, of a run that an earlier version began, is NaN.
+        """
+        if not self.sides:
+            return {}, {}
+        nothing = (np.nan,) * len(self.sides)
+        rows = np.array([measured.get(step, nothing) for step in self.steps], np.float64)
+        return dict(zip(self.columns, rows.T, strict=True)), {STEP: np.array(self.steps, np.int64) * names}
 
 
 def sampled_axes(parts: Iterable[str]) -> dict[str, str]:

@@ -1,5 +1,6 @@
 """How the names study trains: exact updates, one example at a time, in chunks that are the epochs of ``fit``."""
 
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -28,13 +29,13 @@ from keras_dnnts.studies.names.models import (
     compile_per_example,
     runs_fused,
 )
-from keras_dnnts.studies.names.sampled import PREFIX, build_measure, draw_samples, sampled_arrays, sampled_steps
+from keras_dnnts.studies.names.numpy_model import Beginnings
+from keras_dnnts.studies.names.sampled import Row, Sampling, build_measure, draw_samples
 from keras_dnnts.studies.names.stream import class_shares, distinct_lines, draw_examples
 from keras_dnnts.study import SeedOutcome
 
 CHUNK_SIZE = 1000  # updates a training step, and a point of the loss curve
 COLUMNS = ["step", "loss"]
-Row = tuple[float | None, ...]
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,10 @@ class NamesTraining:
         self.steps = self.settings.iterations
         if is_own_model(self.config.model):  # before there is a run folder: it may not fit
             build_model(self.config, len(self.data.dataset.classes), self.config.seed)
+        # Of a person's own model, which may be slow, nothing is measured during training.
+        sampled = () if is_own_model(self.config.model) else sides(self.data.splits[self.config.seed])
+        self.sampling = Sampling.of_training(sampled, self.steps)
+        self.columns = [*COLUMNS, *self.sampling.columns]
         # The fused kernel leaves Python free.
         self.side_by_side = self.config.seeds if self._is_fused() else 1
         self._beside: dict[int, Future[dict[str, np.ndarray]]] = {}
@@ -91,10 +96,10 @@ class NamesTraining:
 
         def save(state: Any) -> None:
             checkpoints.save_training(seed, state)
-            self.run.save_history(seed, self._columns, self._rows(history, samples))
+            self.run.save_history(seed, self.columns, self._rows(history, samples))
 
         def watch() -> None:
-            self.run.offer_history(seed, self._columns, lambda: self._rows(history, samples))
+            self.run.offer_history(seed, self.columns, lambda: self._rows(history, samples))
 
         parts: dict[str, Stateful] = {"history": history, "samples": samples}
         checkpoint = Checkpoint(learned, parts, save, self.config.checkpoint_seconds, self.run.interruption, watch)
@@ -116,7 +121,7 @@ class NamesTraining:
                 verbose=0,
                 callbacks=[history, samples, progress, *self.run.callbacks, checkpoint],
             )
-        self.run.save_history(seed, self._columns, self._rows(history, samples))
+        self.run.save_history(seed, self.columns, self._rows(history, samples))
         return Trained(model, history, samples, updater)
 
     def finish(self, seed: int, trained: Trained) -> SeedOutcome:
@@ -132,7 +137,7 @@ class NamesTraining:
         )
         arrays = found.arrays | show_reading(evaluator, dataset, *split_part_shown(split))
         rows = self._rows(history, trained.samples)
-        sampled, sampled_at = sampled_arrays(trained.samples.measured, self._sides, self.settings.iterations)
+        sampled, sampled_at = self.sampling.to_arrays(trained.samples.measured)
         return SeedOutcome(
             metrics={
                 **found.metrics,
@@ -143,7 +148,7 @@ class NamesTraining:
             },
             confusions=found.confusions,
             parameters=model.count_params(),
-            columns=self._columns,
+            columns=self.columns,
             rows=rows,
             curves={"loss": np.array(history.losses), **found.counts, **sampled},
             details=found.details,
@@ -178,32 +183,23 @@ class NamesTraining:
     def _is_fused(self) -> bool:
         return not is_own_model(self.config.model) and runs_fused(self.settings.engine)
 
-    @property
-    def _sides(self) -> list[str]:
-        """The sides of which samples are measured during training; of a person's own model, which may be slow, none."""
-        first = self.data.splits[self.config.seed]
-        return [] if is_own_model(self.config.model) else list(sides(first))
-
-    @property
-    def _columns(self) -> list[str]:
-        return [*COLUMNS, *(f"{PREFIX}{side}" for side in self._sides)]
-
     def _sample(self, seed: int, model: PerExampleModel, history: UpdateHistory) -> SampleHistory:
         """What measures samples of a seed's names during training, under the natural prior."""
-        if not self._sides:
+        if not self.sampling.sides:
             return SampleHistory(history, (), tuple)
         dataset, split = self.data.dataset, self.data.splits[seed]
         samples = draw_samples(dataset, sides(split), seed)
         trained, names = self._trained_shares(seed), TrainingNames.of_lines(dataset, split.train).counts
 
-        measure = build_measure(dataset, samples, lambda: build_numpy_model(model, self.config.model), trained, names)
-        return SampleHistory(history, sampled_steps(self.settings.iterations), measure)
+        def prepare(letters: np.ndarray, lengths: np.ndarray) -> Callable[[], np.ndarray]:
+            beginnings = Beginnings.of_names(letters, lengths)
+            return lambda: build_numpy_model(model, self.config.model).log_probabilities_of(beginnings)
 
-    def _rows(self, history: UpdateHistory, samples: SampleHistory) -> list[Row]:
-        steps = [min((i + 1) * CHUNK_SIZE, self.settings.iterations) for i in range(len(history.losses))]
-        nothing = (None,) * len(self._sides)
-        rows = zip(steps, history.losses, strict=True)
-        return [(step, loss, *samples.measured.get(step, nothing)) for step, loss in rows]
+        return SampleHistory(history, self.sampling.steps, build_measure(dataset, samples, prepare, trained, names))
+
+    def _rows(self, history: UpdateHistory, samples: SampleHistory) -> Sequence[Row]:
+        rows = ((history.step_after(chunk), loss) for chunk, loss in enumerate(history.losses))
+        return self.sampling.extend_rows(rows, samples.measured)
 
     def _check_finite(self, seed: int, history: UpdateHistory) -> None:
         if history.failed:

@@ -11,8 +11,11 @@ from keras_dnnts import run_names
 from keras_dnnts.cli import options
 from keras_dnnts.datasets.letters import encode
 from keras_dnnts.results import load_result
+from keras_dnnts.studies.names import sampled
 from keras_dnnts.studies.names.callbacks import BatchProgress
 from keras_dnnts.studies.names.config import title_of
+from keras_dnnts.studies.names.data import load_data
+from keras_dnnts.studies.names.measure import sides
 from keras_dnnts.studies.names.models import (
     BUILDERS,
     MembersAdam,
@@ -70,6 +73,14 @@ def trainable(model):
     return [keras.ops.convert_to_numpy(variable) for variable in model.trainable_variables]
 
 
+@pytest.fixture(scope="module", autouse=True)
+def sampled_every_epoch():
+    """Samples are measured after every epoch, however few names it has."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sampled, "EVERY", 1)
+        yield
+
+
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """Runs of one network and of two."""
@@ -102,6 +113,18 @@ def test_the_mean_is_served(ran, capsys):
         np.testing.assert_allclose(
             [guess["probability"] for guess in prediction["guesses"]], np.sort(row)[::-1], atol=1e-5
         )
+
+
+@pytest.mark.one_engine
+@pytest.mark.slow
+def test_the_mean_is_measured_while_they_learn(ran):
+    result, data = load_result(ran / "2"), load_data(small(ran / "names", model="char-cnn", members=2))
+    model = keras.models.load_model(ran / "2" / "model-seed-0.keras", compile=False)
+    dataset = data.dataset
+    right = model.predict_on_batch((dataset.letters, dataset.lengths)).argmax(axis=1) == dataset.labels
+    for part, lines in sampled.draw_samples(dataset, sides(data.splits[0]), 0).items():
+        shares = result.arrays[f"sampled_accuracy_{part}"]
+        assert shares.shape == (1, 3) and shares[0, -1] == right[lines].mean()
 
 
 @pytest.mark.one_engine

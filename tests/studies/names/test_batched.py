@@ -14,12 +14,15 @@ from keras_dnnts import NamesConfig, run_names
 from keras_dnnts.config import load_config
 from keras_dnnts.datasets.letters import encode
 from keras_dnnts.errors import UserError
+from keras_dnnts.report.run import describe_run
 from keras_dnnts.results import load_result
 from keras_dnnts.running.checkpoints import Checkpoints
+from keras_dnnts.studies.names import sampled
 from keras_dnnts.studies.names.batched_training import BatchedTraining, OneCycle
-from keras_dnnts.studies.names.callbacks import BatchProgress
+from keras_dnnts.studies.names.callbacks import BatchProgress, SampleHistory
 from keras_dnnts.studies.names.config import BATCHED, BATCHED_DEFAULTS, NETWORK_DEFAULTS
 from keras_dnnts.studies.names.evaluate import read_letter_by_letter
+from keras_dnnts.studies.names.measure import sides
 from keras_dnnts.studies.names.models import BUILDERS, letter_ngrams, negative_log_likelihood
 from keras_dnnts.studies.names.models.letter_ngrams import NgramTables, NgramWeights
 from keras_dnnts.studies.names.name_batches import NameBatches
@@ -237,6 +240,14 @@ def small(data, **changes):
     return NamesConfig(data_dir=str(data), backend=keras.backend.backend(), **settings | changes)
 
 
+@pytest.fixture(scope="module", autouse=True)
+def sampled_every_epoch():
+    """Samples are measured after every epoch, however few names it has."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(sampled, "EVERY", 1)
+        yield
+
+
 @pytest.fixture(scope="module")
 def ran(tmp_path_factory):
     """A run, the training in it, and its states at the ends of epochs."""
@@ -265,10 +276,39 @@ def test_run_is_complete_and_goes_on_from_any_epoch_to_the_bit(ran, monkeypatch)
     whole = [weight.copy() for weight in prepared.model.get_weights()]
     monkeypatch.setattr(Checkpoints, "load_training", lambda *_: copy.deepcopy(states[0]))
     monkeypatch.setattr(Checkpoints, "save_training", lambda *_: None)
+    with monkeypatch.context() as patched:
+        patched.setattr(SampleHistory, "on_epoch_end", lambda *_, **__: None)
+        unwatched = training.train(0, prepared)
     again = training.train(0, prepared)
-    assert again.history.losses == states[-1]["parts"]["history"]["losses"]
+    assert {*again.samples.measured} == {1, 2, 3} and {*unwatched.samples.measured} == {1}
+    assert again.samples.get_state() == states[-1]["parts"]["samples"]
+    assert again.history.losses == unwatched.history.losses == states[-1]["parts"]["history"]["losses"]
     for one, same in zip(prepared.model.get_weights(), whole, strict=True):
         np.testing.assert_array_equal(one, same)
+
+
+@pytest.mark.every_engine
+@pytest.mark.slow
+def test_samples_are_measured_while_a_network_learns(ran):
+    folder, training, prepared, states = ran
+    result, dataset = load_result(folder / "run"), training.data.dataset
+    letters, lengths = dataset.letters, dataset.lengths
+    np.testing.assert_array_equal(result.arrays["sampled_step"], result.arrays["loss_step"])
+    seen = []
+    for state in states:
+        for variable, value in zip(prepared.model.weights, state["learnt"]["weights"], strict=True):
+            variable.assign(value)
+        right = np.asarray(prepared.model.predict_on_batch((letters, lengths))).argmax(axis=1) == dataset.labels
+        samples = sampled.draw_samples(dataset, sides(training.data.splits[0]), 0)
+        seen.append([right[lines].mean() for lines in samples.values()])
+    for number, part in enumerate(("train", "held_out")):
+        assert result.arrays[f"sampled_accuracy_{part}"][0].tolist() == [row[number] for row in seen]
+    with (folder / "run" / "history.csv").open(encoding="utf-8") as file:
+        rows = [*csv.DictReader(file)]
+    assert [[float(row[f"sampled_accuracy_{part}"]) for part in ("train", "held_out")] for row in rows] == seen
+    page = describe_run(result)
+    assert [len(one["chart"].lines) for one in page["curves"]] == [1, 2]
+    assert any("training did not depend on it" in note for note in page["notes"])
 
 
 @pytest.mark.one_engine
@@ -278,7 +318,8 @@ def test_files_predictions_and_page(ran, capsys):
     run = folder / "run"
     with (run / "history.csv").open(encoding="utf-8") as file:
         rows = list(csv.reader(file))
-    assert [row[:2] for row in rows] == [["seed", "epoch"], ["0", "1"], ["0", "2"], ["0", "3"]]
+    assert rows[0] == ["seed", "epoch", "loss", "sampled_accuracy_train", "sampled_accuracy_held_out"]
+    assert [row[:2] for row in rows[1:]] == [["0", "1"], ["0", "2"], ["0", "3"]]
     assert load_config(run / "config.toml").epochs == 3
     assert call("report", run) == 0
     assert "Letter by letter" in (run / "report.html").read_text(encoding="utf-8")

@@ -23,6 +23,7 @@ from keras_dnnts.studies.names.findings import title_sampled
 from keras_dnnts.studies.names.measure import sides
 from keras_dnnts.studies.names.numpy_model import Beginnings, NumpyNamesModel
 from keras_dnnts.studies.names.predict import load_numpy_model
+from keras_dnnts.studies.names.sampled import Sampling
 from tests.finished_runs import names_result
 from tests.names_folders import NAMES, write_names
 
@@ -92,10 +93,20 @@ def test_samples_are_distinct_names_of_their_side(monkeypatch):
         assert any(other != lines.tolist() for other in others)
 
 
-def test_steps():
-    assert sampled.sampled_steps(12_300) == [5000, 10_000, 12_300]
-    assert sampled.sampled_steps(10_000) == [5000, 10_000]
-    assert sampled.sampled_steps(3) == [3]
+@pytest.mark.parametrize(
+    ("steps", "names", "expected"),
+    [
+        (12_300, 1, (5000, 10_000, 12_300)),
+        (10_000, 1, (5000, 10_000)),
+        (3, 1, (3,)),
+        (3, 14_000, (1, 2, 3)),
+        (3, 5000, (1, 2, 3)),
+        (10, 1250, (4, 8, 10)),
+        (8, 1249, (5, 8)),
+    ],
+)
+def test_steps(steps, names, expected):
+    assert Sampling.of_training(["train"], steps, names).steps == expected
 
 
 @pytest.mark.one_engine
