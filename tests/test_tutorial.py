@@ -18,7 +18,7 @@ def stored_outputs(notebook):
 
 
 def kinds_of_outputs(cell):
-    """What a cell shows, in its order: what it prints arrives in as many pieces as time allows, so those count as one."""
+    """What a cell shows, in its order; what it prints counts once, in however many pieces it arrives."""
     kinds = [(output.output_type, output.get("name")) for output in cell.get("outputs", ())]
     return [kind for kind, _ in itertools.groupby(kinds)]
 
