@@ -40,9 +40,12 @@ class Conv2D(layers.Conv2D):
         return _activate(self.activation, outputs)
 
     def _is_product_of_matrices(self, inputs: torch.Tensor) -> bool:
-        # oneDNN reorders the kernel of a 1x1 convolution in every call, which a product does without. Elsewhere
-        # products do not take the reduced precision (TF32) that convolutions take by default.
-        return inputs.device.type == "cpu" and self.kernel_size == (1, 1) and self.border == 0 and self.groups == 1
+        # In bfloat16, oneDNN's products are faster than its 1x1 convolutions, whose kernels it reorders in every call; in
+        # float32, products are MKL's, which lag on AMD's processors. On a GPU, products do not take the reduced
+        # precision (TF32) that convolutions take by default.
+        if inputs.device.type != "cpu" or self.kernel_size != (1, 1) or self.border or self.groups != 1:
+            return False
+        return inputs.dtype == torch.bfloat16 or not torch.backends.mkldnn.is_available()
 
 
 @keras.saving.register_keras_serializable("keras_dnnts")
