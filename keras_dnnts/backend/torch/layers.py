@@ -40,8 +40,8 @@ class Conv2D(layers.Conv2D):
         return _activate(self.activation, outputs)
 
     def _is_product_of_matrices(self, inputs: torch.Tensor) -> bool:
-        # In bfloat16, oneDNN's products are faster than its 1x1 convolutions, whose kernels it reorders in every call; in
-        # float32, products are MKL's, which lag on AMD's processors. On a GPU, products do not take the reduced
+        # In bfloat16, oneDNN's products are faster than its 1x1 convolutions, whose kernels it reorders in every call;
+        # in float32, products are MKL's, which lag on AMD's processors. On a GPU, products do not take the reduced
         # precision (TF32) that convolutions take by default.
         if inputs.device.type != "cpu" or self.kernel_size != (1, 1) or self.border or self.groups != 1:
             return False
