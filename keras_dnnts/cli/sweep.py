@@ -22,7 +22,7 @@ from keras_dnnts.results.sweeps import SweepResult, tabulate_sweep
 from keras_dnnts.running.console import SEPARATOR, fit_line, format_seconds
 from keras_dnnts.running.interruption import EXIT_CODE, Interrupted, Interruption, interruptible
 from keras_dnnts.running.pools import FAILED, FINISHED, Outcome, Standing
-from keras_dnnts.running.run_directory import keep_out_of_data, next_free_directory
+from keras_dnnts.running.run_directory import REPORT, keep_out_of_data, next_free_directory
 from keras_dnnts.running.runtime import choose_backend
 from keras_dnnts.running.together import refuse_launch
 from keras_dnnts.sweeping.folders import SweepDirectory
@@ -61,6 +61,7 @@ def sweep_and_summarise(
     _check_engines(sweep, directory.path)
     if not quiet:
         print(f"{_describe(sweep)}: {directory.path}", flush=True)
+        print(f"the page of each run, also while it goes: {directory.path / '<run>' / REPORT}", flush=True)
     conditions = resolve_conditions(sweep)
     backend, device = _engine_of(sweep)
     pool = open_pool(cluster, workers, len(conditions), directory.path, backend, device)

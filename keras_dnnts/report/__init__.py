@@ -11,14 +11,21 @@ from types import MappingProxyType
 
 from keras_dnnts.report.card import write_card
 from keras_dnnts.report.comparison import describe_comparison
-from keras_dnnts.report.live import remove_live_page, write_live_page
+from keras_dnnts.report.live import has_report, remove_live_page, write_live_page
 from keras_dnnts.report.page import render
 from keras_dnnts.report.run import describe_run
 from keras_dnnts.results import Result, load_result
 from keras_dnnts.running.run_directory import CARD, REPORT
 from keras_dnnts.whole_files import write_whole_text
 
-__all__ = ["warn_of_report", "write_comparison", "write_live_page", "write_report", "write_report_or_warn"]
+__all__ = [
+    "has_report",
+    "warn_of_report",
+    "write_comparison",
+    "write_live_page",
+    "write_report",
+    "write_report_or_warn",
+]
 
 logger = logging.getLogger("keras_dnnts")
 

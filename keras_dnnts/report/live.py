@@ -20,7 +20,8 @@ from keras_dnnts.whole_files import write_whole_text
 
 LATE_SECONDS = 60  # without news, several times the time between two pages
 LAST = ("learning_rate", "seconds")  # columns that tell least of how the run goes
-MARK = 'id="as-of"'  # of no other page
+MARK = '<meta name="description" content="A run of keras-dnnts that has not finished">'  # of no other page
+HEAD_BYTES = 2000  # in which that stands
 
 
 def write_live_page(folder: Path) -> Path:
@@ -37,11 +38,22 @@ def write_live_page(folder: Path) -> Path:
     return path
 
 
+def has_report(folder: Path) -> bool:
+    """Whether a folder has the page of a finished run, and not one of a run that goes."""
+    path = folder / REPORT
+    return path.is_file() and not _is_live(path)
+
+
 def remove_live_page(folder: Path) -> None:
     """Remove the page of an unfinished run, where the run has ended and no other page took its place."""
     path = folder / REPORT
-    if path.is_file() and MARK in path.read_text(encoding="utf-8", errors="replace"):
+    if path.is_file() and _is_live(path):
         path.unlink()
+
+
+def _is_live(path: Path) -> bool:
+    with path.open("rb") as file:
+        return MARK.encode() in file.read(HEAD_BYTES)
 
 
 def describe_live(progress: Progress, folder: Path) -> dict[str, Any]:
@@ -54,6 +66,7 @@ def describe_live(progress: Progress, folder: Path) -> dict[str, Any]:
     return {
         "title": f"{study.model_title(config.to_dict())} on {progress.dataset['name']}",
         "kicker": study.question,
+        "mark": MARK,
         "running": running,
         "heading": "In training" if running else "Stopped before its end",
         "refresh_seconds": round(SECONDS),

@@ -61,9 +61,13 @@ class Progress:
             OSError: there is none.
             ValueError: it is damaged.
         """
-        plain = json.loads((folder / CHECKPOINTS / PROGRESS).read_text(encoding="utf-8"))
-        rows = {int(seed): rows for seed, rows in plain.pop("rows").items()}
-        return cls(**plain, rows=rows)
+        path = folder / CHECKPOINTS / PROGRESS
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        try:
+            rows = {int(seed): rows for seed, rows in plain.pop("rows").items()}
+            return cls(**plain, rows=rows)
+        except (AttributeError, KeyError, TypeError) as error:
+            raise ValueError(f"{path}: is no record of progress") from error
 
 
 Listener = Callable[[Path, Progress], object]

@@ -7,7 +7,7 @@ import os
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from keras_dnnts.registry import find_study
 from keras_dnnts.results.unfinished import CONFIG
 from keras_dnnts.running.interruption import Interrupted, Interruption
 from keras_dnnts.running.lease import BusyError
+from keras_dnnts.running.live import Listener, Live
 from keras_dnnts.running.pools import FAILED, FINISHED, INTERRUPTED, Outcome
 from keras_dnnts.running.resuming import resumed_config
 from keras_dnnts.running.run import run_study
@@ -81,9 +82,14 @@ def _work(task: RunTask, work: Callable[[Interruption], str]) -> tuple[str, str]
 
 
 def finish_run(
-    task: RunTask, interruption: Interruption, directory_type: type[RunDirectory] = RunDirectory
+    task: RunTask,
+    interruption: Interruption,
+    listeners: Sequence[Listener],
+    directory_type: type[RunDirectory] = RunDirectory,
 ) -> RunDirectory:
     """Bring a run to its end, and wait where another worker, which may have been cut off, is still at it.
+
+    ``listeners`` are told how it goes, see :class:`keras_dnnts.running.live.Live`.
 
     Raises:
         Interrupted: the run was asked to stop.
@@ -92,7 +98,7 @@ def finish_run(
     folder = Path(task.folder)
     while not directory_type(folder).is_finished:
         try:
-            _run(task, folder, interruption, directory_type)
+            _run(task, folder, interruption, listeners, directory_type)
         except BusyError:
             if interruption.requested:
                 raise Interrupted from None
@@ -100,7 +106,13 @@ def finish_run(
     return directory_type(folder)
 
 
-def _run(task: RunTask, folder: Path, interruption: Interruption, directory_type: type[RunDirectory]) -> None:
+def _run(
+    task: RunTask,
+    folder: Path,
+    interruption: Interruption,
+    listeners: Sequence[Listener],
+    directory_type: type[RunDirectory],
+) -> None:
     config = config_from_dict(task.config, task.folder)
     if (folder / CONFIG).is_file():
         directory = directory_type.resumed(folder)
@@ -109,7 +121,7 @@ def _run(task: RunTask, folder: Path, interruption: Interruption, directory_type
     else:
         directory = directory_type.new(folder, config.experiment)
     _prepare_engine(config)
-    run_study(config, directory, interruption=interruption, threads=_own_threads())
+    run_study(config, directory, interruption=interruption, threads=_own_threads(), live=Live(listeners))
 
 
 def _prepare_engine(config: Config) -> None:

@@ -5,11 +5,11 @@ import logging
 from dataclasses import dataclass
 from pathlib import Path
 
-from keras_dnnts.report import write_report_or_warn
+from keras_dnnts.report import has_report, write_live_page, write_report_or_warn
 from keras_dnnts.results import Result, load_result
 from keras_dnnts.running.interruption import Interruption
 from keras_dnnts.running.pools import Outcome
-from keras_dnnts.running.run_directory import FIGURES, REPORT
+from keras_dnnts.running.run_directory import FIGURES
 from keras_dnnts.running.worker import RunTask, as_outcome, finish_run
 
 logger = logging.getLogger("keras_dnnts")
@@ -36,11 +36,11 @@ def execute_run(task: Task) -> Outcome:
 
 
 def _finish(task: Task, interruption: Interruption) -> Result:
-    folder = finish_run(task.run, interruption).path
+    folder = finish_run(task.run, interruption, [lambda folder, progress: write_live_page(folder)]).path
     result = load_result(folder)
     if task.figures and not (folder / FIGURES).is_dir():
         _draw(result, folder / FIGURES)
-    if not (folder / REPORT).is_file():
+    if not has_report(folder):
         write_report_or_warn(folder)
     return result
 

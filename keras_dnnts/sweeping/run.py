@@ -7,6 +7,7 @@ from typing import Any
 
 from keras_dnnts.config import Config
 from keras_dnnts.errors import UserError
+from keras_dnnts.report import has_report
 from keras_dnnts.results import RESULTS, Result, load_result
 from keras_dnnts.results.sweeps import (
     FAILED,
@@ -21,7 +22,7 @@ from keras_dnnts.results.sweeps import (
 )
 from keras_dnnts.running.interruption import Interrupted, Interruption
 from keras_dnnts.running.pools import NOBODY, Outcome, Pool, run_all
-from keras_dnnts.running.run_directory import FIGURES, REPORT
+from keras_dnnts.running.run_directory import FIGURES
 from keras_dnnts.running.worker import make_task
 from keras_dnnts.sweeping.execution import Task, execute_run
 from keras_dnnts.sweeping.folders import SweepDirectory
@@ -133,8 +134,8 @@ def _make_runs(configs: Mapping[str, Config], place: Place, metric: str | None, 
 
 
 def _is_done(folder: Path, figures: bool) -> bool:
-    wanted = [folder / RESULTS, folder / REPORT, *([folder / FIGURES] if figures else [])]
-    return all(path.exists() for path in wanted)
+    wanted = [folder / RESULTS, *([folder / FIGURES] if figures else [])]
+    return all(path.exists() for path in wanted) and has_report(folder)
 
 
 def _task(config: Config, folder: Path, place: Place, metric: str | None) -> Task:
