@@ -4,7 +4,7 @@ import functools
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
@@ -19,18 +19,37 @@ BEGINNINGS_AT_ONCE = 128  # likewise, of names of all lengths
 State = tuple[np.ndarray, ...]
 
 
+class Longer(NamedTuple):
+    """The distinct beginnings (B) of one number of letters, each a letter longer than another.
+
+    Attributes:
+        parents: (B,) int numbers of the beginnings one letter shorter.
+        letters: (B,) int their next letters.
+        going: (G,) int the distinct numbers among ``parents``.
+        places: (B,) int where those of ``parents`` are in ``going``.
+        ends: (E,) int the names that end there.
+        numbers: (E,) int the numbers of the beginnings that these are.
+    """
+
+    parents: np.ndarray
+    letters: np.ndarray
+    going: np.ndarray
+    places: np.ndarray
+    ends: np.ndarray
+    numbers: np.ndarray
+
+
 @dataclass(frozen=True)
 class Beginnings:
     """The distinct beginnings of names, a letter longer each: what names share is computed once.
 
     Attributes:
         names: how many names there are.
-        steps: for every number of letters: (B,) int numbers of the beginnings one letter shorter, (B,) int their next
-            letters, (E,) int the names that end there, and (E,) int the numbers of the beginnings that these are.
+        steps: for every number of letters.
     """
 
     names: int
-    steps: list[tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]]
+    steps: list[Longer]
 
     @classmethod
     def of_names(cls, letters: np.ndarray, lengths: np.ndarray) -> Self:
@@ -40,8 +59,8 @@ class Beginnings:
         for t in range(int(lengths.max())):
             going = np.flatnonzero(lengths > t)
             keys, numbers[going] = np.unique(numbers[going] * width + letters[going, t], return_inverse=True)
-            ends = np.flatnonzero(lengths == t + 1)
-            steps.append((keys // width, keys % width, ends, numbers[ends]))
+            ends, parents = np.flatnonzero(lengths == t + 1), keys // width
+            steps.append(Longer(parents, keys % width, *np.unique(parents, return_inverse=True), ends, numbers[ends]))
         return cls(len(letters), steps)
 
 
@@ -55,16 +74,23 @@ class NumpyNamesModel:
     """
 
     def __init__(self, cell: str, recurrent: list[np.ndarray], head: list[np.ndarray]) -> None:
-        input_kernel, recurrent_kernel, input_bias, self._state_bias = recurrent
+        input_kernel, recurrent_kernel, input_bias, state_bias = recurrent
         self._step = _STEPS[cell]
         self._states = 2 if cell == "lstm" else 1
+        self._kept = _KEPT[cell]
         self._units = recurrent_kernel.shape[1]
-        # The steps take gates that are squashed by a sigmoid halved, which is exact.
-        halved = np.repeat(np.array(_HALVED[cell], np.float32), self._units)
+        # By gate, so that the numbers of each lie together. The steps take gates that are squashed by a sigmoid halved,
+        # which is exact.
+        halved = np.array(_HALVED[cell], np.float32)[:, None, None]
+        gates = len(halved)
+        input_bias, state_bias = (bias.reshape(gates, 1, -1) for bias in (input_bias, state_bias))
         # The product with a one-hot row is a row of the transposed kernel.
-        self._from_letter = (np.ascontiguousarray(input_kernel.T) + input_bias) * halved
-        self._recurrent = np.ascontiguousarray(recurrent_kernel.T) * halved
-        self._state_bias = self._state_bias * halved
+        self._from_letter = (_transpose(input_kernel, gates) + input_bias) * halved
+        self._recurrent = _transpose(recurrent_kernel, gates) * halved
+        # What a step adds to the letter's part in any case can be added once; a GRU first resets its last gate's.
+        added = 2 if cell == "gru" else gates
+        self._from_letter[:added] += (state_bias * halved)[:added]
+        self._state_bias = state_bias[added:]
         self._head_kernel, self._head_bias = head
 
     def log_probabilities(self, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
@@ -82,28 +108,44 @@ class NumpyNamesModel:
                     logits[batch] = self._head(last)
         return log_softmax(logits)
 
-    def log_probabilities_of(self, names: Beginnings) -> np.ndarray:
-        """Return (N, K) float32 log-probabilities as :meth:`log_probabilities` does, but for rounding, in less time."""
-        last = np.empty((names.names, self._units), np.float32)
-        with _one_thread:
-            state = tuple(np.zeros((1, self._units), np.float32) for _ in range(self._states))
-            for parents, letters, ends, numbers in names.steps:
-                state = self._extend(state, parents, letters)
-                last[ends] = state[0][numbers]
-            return log_softmax(self._head(last))
+    def make_workspace(self, names: Beginnings) -> "Workspace":
+        """Return the memory that :meth:`logits_of` needs for names, of any model of the same cell and size."""
+        return Workspace(self._states, len(self._recurrent), self._units, names)
 
-    def _extend(self, state: State, parents: np.ndarray, letters: np.ndarray) -> State:
-        """The states after one letter more (B,) than the states of ``parents`` (B,)."""
-        extended = tuple(np.empty((len(parents), self._units), np.float32) for _ in state)
-        for start in range(0, len(parents), BEGINNINGS_AT_ONCE):
+    def logits_of(self, names: Beginnings, workspace: "Workspace") -> np.ndarray:
+        """Return (N, K) float32: log-probabilities but for what is the same for all classes, and rounding."""
+        last, before, after = workspace.last, workspace.states, workspace.others
+        for part in before:
+            part[0] = 0
+        with _one_thread:
+            for step in names.steps:
+                self._extend(before, step, after, workspace)
+                last[step.ends] = after[0][step.numbers]
+                before, after = after, before
+            return self._head(last)
+
+    def _extend(self, before: State, step: Longer, after: State, workspace: "Workspace") -> None:
+        """Write the states of beginnings into the first rows of ``after``; ``before`` has those a letter shorter."""
+        going = workspace.going[: len(step.going)]
+        np.take(before[0], step.going, axis=0, out=going, mode="clip")
+        products = self._from_state(going, workspace.products(len(going)))
+        for start in range(0, len(step.parents), BEGINNINGS_AT_ONCE):
             rows = slice(start, start + BEGINNINGS_AT_ONCE)
-            before = tuple(part[parents[rows]] for part in state)
-            from_state = before[0] @ self._recurrent
-            from_state += self._state_bias
-            after = self._step(self._from_letter[letters[rows]], from_state, before)
-            for whole, part in zip(extended, after, strict=True):
-                whole[rows] = part
-        return extended
+            places, parents = step.places[rows], step.parents[rows]
+            from_letter, from_state = workspace.gates(len(parents))
+            np.take(products, places, axis=1, out=from_state, mode="clip")
+            np.take(self._from_letter, step.letters[rows], axis=1, out=from_letter, mode="clip")
+            state = tuple(part[start : start + len(parents)] for part in after)
+            if self._kept is not None:
+                np.take(before[self._kept], parents, axis=0, out=state[self._kept], mode="clip")
+            self._step(from_letter, from_state, state)
+
+    def _from_state(self, state: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
+        """What states (n, units) add to the gates (gates, n, units) of the next letter."""
+        product = np.matmul(state, self._recurrent, out=out)
+        if len(self._state_bias):
+            product[-len(self._state_bias) :] += self._state_bias
+        return product
 
     def read_letter_by_letter(self, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
         """Return (N, T, K) float32 probabilities after every letter, NaN from a name's end on; arguments as above."""
@@ -119,14 +161,43 @@ class NumpyNamesModel:
         return probabilities
 
     def _states_after(self, letters: np.ndarray) -> Iterator[np.ndarray]:
-        """Yield the states (n, units) after every letter of names (n, T) of one length."""
+        """Yield the states (n, units) after every letter of names (n, T) of one length, all in the same memory."""
         state = tuple(np.zeros((len(letters), self._units), np.float32) for _ in range(self._states))
         for column in letters.T:
-            state = self._step(self._from_letter[column], state[0] @ self._recurrent + self._state_bias, state)
+            self._step(self._from_letter[:, column], self._from_state(state[0]), state)
             yield state[0]
 
     def _head(self, states: np.ndarray) -> np.ndarray:
         return states @ self._head_kernel + self._head_bias
+
+
+class Workspace:
+    """Memory for the states and gates of names, which is kept from call to call, for taking it anew costs time.
+
+    Args:
+        states: number of arrays of a state.
+        gates: number of gates of the cell.
+        units: size of a state.
+        names: for which it is enough.
+    """
+
+    def __init__(self, states: int, gates: int, units: int, names: Beginnings) -> None:
+        self._shape = (gates, -1, units)
+        most, going = (max(map(len, parts)) for parts in zip(*((s.parents, s.going) for s in names.steps), strict=True))
+        self.last = np.empty((names.names, units), np.float32)
+        self.going = np.empty((going, units), np.float32)
+        self.states, self.others = (tuple(np.empty((most, units), np.float32) for _ in range(states)) for _ in range(2))
+        self._products = np.empty(gates * going * units, np.float32)
+        self._gates = np.empty((2, gates * BEGINNINGS_AT_ONCE * units), np.float32)
+
+    def products(self, rows: int) -> np.ndarray:
+        """(gates, rows, units) float32."""
+        return self._products[: len(self._products) // len(self.going) * rows].reshape(self._shape)
+
+    def gates(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
+        """Twice (gates, rows, units) float32."""
+        one, other = self._gates[:, : self._gates.shape[1] // BEGINNINGS_AT_ONCE * rows]
+        return one.reshape(self._shape), other.reshape(self._shape)
 
 
 class _OneThread:
@@ -162,6 +233,11 @@ def _thread_pools() -> ThreadpoolController:
     return ThreadpoolController()
 
 
+def _transpose(kernel: np.ndarray, gates: int) -> np.ndarray:
+    """(gates, columns, units) of a kernel (gates * units, columns)."""
+    return np.ascontiguousarray(kernel.reshape(gates, -1, kernel.shape[1]).transpose(0, 2, 1))
+
+
 def _batches(rows: np.ndarray) -> list[np.ndarray]:
     return np.array_split(rows, -(-len(rows) // BATCH_SIZE)) if len(rows) else []
 
@@ -177,40 +253,43 @@ def _from_tanh(x: np.ndarray) -> np.ndarray:
     return x
 
 
-def _rnn_step(from_letter: np.ndarray, from_state: np.ndarray, state: State) -> State:
+# A step writes the state after a letter in the place of the one before, and uses up what comes from letter and state,
+# which is by gate.
+
+
+def _rnn_step(from_letter: np.ndarray, from_state: np.ndarray, state: State) -> None:
     from_letter += from_state
-    return (np.tanh(from_letter, out=from_letter),)
+    np.tanh(from_letter[0], out=state[0])
 
 
-def _gru_step(from_letter: np.ndarray, from_state: np.ndarray, state: State) -> State:
-    units = state[0].shape[1]
-    from_state[:, : 2 * units] += from_letter[:, : 2 * units]
-    gates, new = _sigmoid_of_twice(from_state[:, : 2 * units]), from_state[:, 2 * units :]
-    reset, update = gates[:, :units], gates[:, units:]
+def _gru_step(from_letter: np.ndarray, from_state: np.ndarray, state: State) -> None:
+    from_state[:2] += from_letter[:2]
+    reset, update = _sigmoid_of_twice(from_state[:2])
+    new, after = from_state[2], state[0]
     new *= reset
-    new += from_letter[:, 2 * units :]
+    new += from_letter[2]
     np.tanh(new, out=new)
-    after = state[0] - new
+    after -= new
     after *= update
     after += new
-    return (after,)
 
 
-def _lstm_step(from_letter: np.ndarray, from_state: np.ndarray, state: State) -> State:
+def _lstm_step(from_letter: np.ndarray, from_state: np.ndarray, state: State) -> None:
     from_letter += from_state
-    np.tanh(from_letter, out=from_letter)
-    input_gate, forget_gate, candidate, output_gate = np.split(from_letter, 4, axis=1)
-    memory = _from_tanh(forget_gate) * state[1]
+    input_gate, forget_gate, candidate, output_gate = np.tanh(from_letter, out=from_letter)
+    after, memory = state
+    memory *= _from_tanh(forget_gate)
     candidate *= _from_tanh(input_gate)
     memory += candidate
-    after = np.tanh(memory)
+    np.tanh(memory, out=after)
     after *= _from_tanh(output_gate)
-    return (after, memory)
 
 
 # By cell: the factors of its gates' parts, in their order; 0.5 for one that a sigmoid squashes.
 _HALVED = {"rnn": (1.0,), "gru": (0.5, 0.5, 1.0), "lstm": (0.5, 0.5, 1.0, 0.5)}
-_STEPS: dict[str, Callable[[np.ndarray, np.ndarray, State], State]] = {
+# The part of a state that a step takes up, beside its product; None for none.
+_KEPT = {"rnn": None, "gru": 0, "lstm": 1}
+_STEPS: dict[str, Callable[[np.ndarray, np.ndarray, State], None]] = {
     "rnn": _rnn_step,
     "gru": _gru_step,
     "lstm": _lstm_step,

@@ -12,7 +12,6 @@ import numpy as np
 from keras_dnnts.datasets import NamesDataset
 from keras_dnnts.random_streams import Purpose, random_stream
 from keras_dnnts.results import Result
-from keras_dnnts.studies.names.decisions import change_prior
 from keras_dnnts.studies.names.stream import distinct_lines
 
 SAMPLE_SIZE = 500  # names a side
@@ -53,17 +52,17 @@ def build_measure(
     Args:
         dataset: all names.
         samples: lines by side.
-        prepare: takes the letters (M, T) and the lengths (M,) of all samples, and returns what computes their
-            log-probabilities (M, K) by the model as it is when that is called.
+        prepare: takes the letters (M, T) and the lengths (M,) of all samples, and returns what computes their logits
+            (M, K), or log-probabilities, by the model as it is when that is called.
         trained, wanted: (K,) float, how frequent classes were in training, and how frequent they are to be.
     """
     lines = np.concatenate([*samples.values()])
     answer = prepare(dataset.letters[lines], dataset.lengths[lines])
-    ends = np.cumsum([len(sample) for sample in samples.values()])[:-1]
+    ends, shift = np.cumsum([len(sample) for sample in samples.values()])[:-1], np.log(wanted / trained)
 
     def measure() -> tuple[float, ...]:
-        answers = change_prior(answer(), trained, wanted)
-        right = answers.argmax(axis=1) == dataset.labels[lines]
+        # As change_prior, but for what is the same for all classes.
+        right = (answer() + shift).argmax(axis=1) == dataset.labels[lines]
         return tuple(float(part.mean()) for part in np.split(right, ends))
 
     return measure

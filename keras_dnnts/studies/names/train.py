@@ -193,7 +193,8 @@ class NamesTraining:
 
         def prepare(letters: np.ndarray, lengths: np.ndarray) -> Callable[[], np.ndarray]:
             beginnings = Beginnings.of_names(letters, lengths)
-            return lambda: build_numpy_model(model, self.config.model).log_probabilities_of(beginnings)
+            workspace = build_numpy_model(model, self.config.model).make_workspace(beginnings)
+            return lambda: build_numpy_model(model, self.config.model).logits_of(beginnings, workspace)
 
         return SampleHistory(history, self.sampling.steps, build_measure(dataset, samples, prepare, trained, names))
 

@@ -10,6 +10,7 @@ import pytest
 from threadpoolctl import ThreadpoolController
 
 from keras_dnnts import NamesConfig, load_result, run_names
+from keras_dnnts.analysis import log_softmax
 from keras_dnnts.datasets.letters import names_dataset
 from keras_dnnts.datasets.splits import split_names
 from keras_dnnts.loggers.history import read_history
@@ -56,8 +57,10 @@ def test_names_that_begin_alike_are_read_as_others(cell, monkeypatch):
 
     read = {tuple(row[:end].tolist()) for row, n in zip(letters, lengths, strict=True) for end in range(1, n + 1)}
     assert sum(len(parents) for parents, *_ in names.steps) == len(read) < lengths.sum()
-    found, expected = model.log_probabilities_of(names), model.log_probabilities(letters, lengths)
-    np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
+    workspace = model.make_workspace(names)
+    for one in (model, random_model(cell, rng), model):  # all in the same memory
+        found, expected = log_softmax(one.logits_of(names, workspace)), one.log_probabilities(letters, lengths)
+        np.testing.assert_allclose(found, expected, rtol=0, atol=1e-5)
 
 
 def test_products_stay_on_one_thread_until_the_last_thread_has_left():
