@@ -126,9 +126,9 @@ def class_markers(count: int) -> list[tuple[Any, str]]:
     return [(plt.get_cmap("viridis")(i / (count - 1)), "o") for i in range(count)]
 
 
-def wrap_title(text: str) -> str:
-    """Break the lines of a title that are wider than a page."""
-    wrap = functools.partial(textwrap.fill, width=TITLE_WIDTH, break_long_words=False, break_on_hyphens=False)
+def wrap_title(text: str, width: int = TITLE_WIDTH) -> str:
+    """Break the lines of a title that are wider than so many letters, by default as many as a page is."""
+    wrap = functools.partial(textwrap.fill, width=width, break_long_words=False, break_on_hyphens=False)
     return "\n".join(map(wrap, text.split("\n")))
 
 

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import PercentFormatter, StrMethodFormatter
 
 from keras_dnnts.figures.confusion import confusion_figures, plot_part_confusion
-from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, set_value_axis, styled
+from keras_dnnts.figures.style import PAGE_WIDTH, colours, data_label, new_axes, set_value_axis, styled, wrap_title
 from keras_dnnts.metrics import PER_CENT
 from keras_dnnts.results import Result
 from keras_dnnts.studies.names.findings import SAMPLED_Y_LABEL, X_LABEL, Y_LABEL, title_loss, title_sampled
@@ -16,6 +16,8 @@ from keras_dnnts.studies.names.reading_figure import plot_reading
 from keras_dnnts.studies.names.reliability import find_reliability
 from keras_dnnts.studies.names.reliability_figure import plot_reliability
 from keras_dnnts.studies.names.sampled import STEP, find_sampled
+
+AXES_WIDTH = 84  # letters of a title's size that fit over a figure as wide as a page
 
 
 def names_figures(result: Result) -> dict[str, Callable[[], Axes]]:
@@ -65,8 +67,8 @@ def plot_training_loss(results: Mapping[str, Result], ax: Axes | None = None) ->
     set_value_axis(ax, [result.arrays["loss"] for result in results.values()])
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     count = f"{max(seeds)} " if len(seeds) == 1 else ""
-    spread = f", mean and range of {count}seeds" if max(seeds) > 1 else ""
-    ax.set_title(f"{title_loss(results)}{spread} · {data_label(*results.values())}", fontsize=9)
+    spread = f"mean and range of {count}seeds" if max(seeds) > 1 else ""
+    ax.set_title(_join_title(title_loss(results), spread, data_label(*results.values())), fontsize=9)
     if len(results) > 1:
         ax.legend(frameon=False)
     return ax
@@ -94,7 +96,14 @@ def plot_sampled(result: Result, ax: Axes | None = None) -> Axes:
     ax.xaxis.set_major_formatter(StrMethodFormatter("{x:,.0f}"))
     ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0, symbol=PER_CENT))
     seeds = result.config["seeds"]
-    spread = f", mean and range of {seeds} seeds" if seeds > 1 else ""
-    ax.set_title(f"{title_sampled({result.model_name: result})}{spread} · {data_label(result)}", fontsize=9)
+    spread = f"mean and range of {seeds} seeds" if seeds > 1 else ""
+    ax.set_title(_join_title(title_sampled({result.model_name: result}), spread, data_label(result)), fontsize=9)
     ax.legend(frameon=False)
     return ax
+
+
+def _join_title(finding: str, spread: str, data: str) -> str:
+    """In one line where that is not wider than the axes, or else what the data are in a second one."""
+    shown = ", ".join(filter(None, [finding, spread]))
+    line = f"{shown} · {data}"
+    return line if len(line) <= AXES_WIDTH else wrap_title(f"{shown}\n{data}", AXES_WIDTH)

@@ -10,7 +10,7 @@ import pytest
 from keras_dnnts.figures import save_figures
 from keras_dnnts.figures.comparison import plot_comparison
 from keras_dnnts.figures.confusion import plot_confusion
-from keras_dnnts.studies.names.figures import plot_training_loss
+from keras_dnnts.studies.names.figures import plot_sampled, plot_training_loss
 from keras_dnnts.studies.names.reading_figure import plot_reading
 from tests.finished_runs import names_result
 
@@ -52,6 +52,22 @@ def test_stand_in_data_reaches_the_titles(tmp_path):
     result = names_result(name="starter names", stand_in=True)
     assert "stand-in" in plot_training_loss({"GRU": result}).get_title()
     assert "reference protocol" in plot_training_loss({"GRU": names_result(protocol="reference")}).get_title()
+
+
+def test_long_titles_stay_within_the_figure():
+    result = names_result(seeds=10, model="bi-gru", name="starter names", stand_in=True)
+    config = result.config | {"ngrams": 0, "members": 3, "select": True}
+    sampled = {
+        f"sampled_accuracy_{part}": np.linspace([0.125] * 10, [0.75] * 10, 4).T for part in ("train", "held_out")
+    }
+    arrays = result.arrays | sampled | {"sampled_step": result.arrays["loss_step"]}
+    result = dataclasses.replace(result, config=config, arrays=arrays)
+    for ax in (plot_training_loss({result.model_name: result}), plot_sampled(result)):
+        figure = ax.get_figure()
+        figure.draw_without_rendering()
+        title = ax.title.get_window_extent()
+        assert figure.bbox.x0 <= title.x0 and title.x1 <= figure.bbox.x1
+        assert title.y1 <= figure.bbox.y1
 
 
 def read_names(result):
