@@ -41,6 +41,16 @@ def test_a_run_that_goes_is_shown_as_far_as_it_has_come(tmp_path):
     assert "As of" in text
 
 
+@pytest.mark.parametrize(("last", "at_the_edge"), [(9000, True), (9900, False)])
+def test_the_last_number_below_a_chart_makes_room_only_at_the_edge(last, at_the_edge, tmp_path):
+    save_progress(tmp_path)
+    rows = {0: [(step, 0.5) for step in (7000, 8000, last)]}
+    Progress(RUNNING, time.time(), DATASET, 1, 2, "steps", ["step", "loss"], rows).save(tmp_path)
+    text = write_live_page(tmp_path).read_text(encoding="utf-8")
+    assert ('class="x-ticks long to-the-edge"' in text) == at_the_edge
+    assert ('class="x-ticks long"' in text) != at_the_edge
+
+
 def test_losses_come_before_rates_and_times(tmp_path):
     save_progress(tmp_path)
     columns, rows = ["epoch", "learning_rate", "train_loss", "seconds"], {0: [(1, 0.5, 2.5, 7.0), (2, 0.4, 2.25, 7.5)]}
