@@ -5,7 +5,9 @@ For torch, several processes run this under torchrun; for JAX and TensorFlow, on
 
 import os
 import sys
+from contextlib import nullcontext, suppress
 from functools import partial
+from tempfile import TemporaryDirectory
 
 ENGINE, FILE = sys.argv[1:3]
 os.environ["KERAS_BACKEND"] = ENGINE
@@ -20,8 +22,8 @@ if ENGINE == "tensorflow":
 import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
-from keras_dnnts import CifarConfig, UserError, run  # noqa: E402
-from keras_dnnts.backend import Adam, BatchNormalization, Conv2D, Muon, distribute, on_all_devices, start_devices  # noqa: E402
+from keras_dnnts import CifarConfig, NamesConfig, UserError, run  # noqa: E402
+from keras_dnnts.backend import Adam, BatchNormalization, Conv2D, Muon, distribute, on_all_devices, using_devices  # noqa: E402
 from keras_dnnts.ranks import find_ranks  # noqa: E402
 from keras_dnnts.running.callbacks import EpochStart  # noqa: E402
 from keras_dnnts.studies.cifar.image_batches import ImageBatches  # noqa: E402
@@ -114,8 +116,8 @@ def to_numpy(variable):
 
 
 def train_all(found, prefix):
-    if ENGINE == "tensorflow":  # which takes seconds to start a training, and one to start an epoch
-        return {f"{prefix}/small/{key}": value for key, value in train("small", "sgd", 2, ONE_LEFT).items()}
+    if ENGINE == "tensorflow":  # which takes seconds to trace a training
+        return {f"{prefix}/small/{key}": value for key, value in train("small", "sgd", 10, ONE_LEFT).items()}
     for name in NETWORKS:
         # ResNet50's statistics of five images are too sensitive for what is asked of it here.
         found[name] = train(name, "sgd", epochs=10, images=29 if name == "resnet50" else IMAGES)
@@ -125,35 +127,63 @@ def train_all(found, prefix):
     return {f"{prefix}/{name}/{key}": value for name, values in found.items() for key, value in values.items()}
 
 
-def run_study(devices):
-    config = CifarConfig(
-        dataset="digits", arch="linear", backend=ENGINE, train_images=120, batch_size=16, epochs=2, embedding_images=9
+class Halt(keras.callbacks.Callback):
+    """Ends a run after its first epoch."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        if epoch == 1:
+            raise KeyboardInterrupt
+
+
+def study_config(devices):
+    return CifarConfig(
+        dataset="digits",
+        arch="linear",
+        backend=ENGINE,
+        devices=devices,
+        train_images=120,
+        batch_size=16 if ENGINE == "jax" else 15,  # which two devices share unevenly
+        epochs=2,
+        embedding_images=9,
+        checkpoint_seconds=0,
     )
-    if ENGINE != "torch":
-        config = CifarConfig.from_dict({**config_values(config), "devices": devices}, "test")
-    result = run(config)
-    return {f"run_{name}": np.array(metric.values) for name, metric in result.metrics.items()}
 
 
-def config_values(config):
-    return {name: value for name, value in config.to_dict().items() if name in config.options() and value is not None}
+def run_studies():
+    """Metrics and device of whole runs: on one device, on two, of names after that, begun on two and ended on one."""
+    results = {"one": run(study_config(1)), "several": run(study_config(2))}
+    results["names"] = run(NamesConfig(dataset="starter", hidden_units=4, iterations=50, backend=ENGINE))
+    with TemporaryDirectory() as folder:
+        with suppress(KeyboardInterrupt):
+            run(study_config(2), folder, overwrite=True, callbacks=[Halt()])
+        results["resumed"] = run(study_config(1), folder, resume=True)
+    return {
+        f"{name}/run_{key}": value
+        for name, result in results.items()
+        for key, value in {
+            "device": np.array(result.environment["device"]),
+            **{name: np.array(metric.values) for name, metric in result.metrics.items()},
+        }.items()
+    }
 
 
 def main():
     several = find_ranks().count if ENGINE == "torch" else 2
-    if ENGINE != "torch":
-        start_devices(1, False, BATCH_SIZE)
-    saved = {} if find_ranks().follows else train_all({}, "one")
-    start_devices(several, False, BATCH_SIZE)
-    saved |= train_all({}, "several")
+    saved = {}
+    if not find_ranks().follows:
+        with using_devices(1, False, BATCH_SIZE) if ENGINE != "torch" else nullcontext():
+            saved = train_all({}, "one")
+    with using_devices(several, False, BATCH_SIZE):
+        saved |= train_all({}, "several")
     if ENGINE != "jax":
         epochs, images = (2, ONE_LEFT) if ENGINE == "tensorflow" else (10, IMAGES)
-        start_devices(several, True, BATCH_SIZE)
-        saved |= {f"apart/{name}": value for name, value in train("small", "sgd", epochs, images).items()}
-    if ENGINE == "jax":  # TensorFlow's study refuses several devices
-        saved |= {f"{when}/{name}": v for when, n in (("one", 1), ("several", 2)) for name, v in run_study(n).items()}
+        with using_devices(several, True, BATCH_SIZE):
+            saved |= {f"apart/{name}": value for name, value in train("small", "sgd", epochs, images).items()}
+    if ENGINE != "torch":
+        saved |= run_studies()
     try:
-        start_devices(several + 1, False, 12 * BATCH_SIZE)
+        with using_devices(several + 1, False, 12 * BATCH_SIZE):
+            pass
     except UserError as error:
         saved["refusal"] = np.array(str(error))
     np.savez(f"{FILE}-{find_ranks().rank}.npz", **saved)

@@ -3,7 +3,7 @@
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, field
 from threading import Thread
 from typing import Any
@@ -27,7 +27,10 @@ from keras_dnnts.study import SeedOutcome, Study, StudyData, Training
 
 @dataclass(frozen=True)
 class Run:
-    """What all seeds of a run share; ``callbacks`` are a person's own, for every ``fit``."""
+    """What all seeds of a run share.
+
+    ``callbacks`` are a person's own, for every ``fit``; ``resources`` are given back once the run has ended.
+    """
 
     config: Any
     data: Any
@@ -36,6 +39,7 @@ class Run:
     interruption: Interruption
     callbacks: tuple[Any, ...] = ()
     live: Live = field(default_factory=Live)
+    resources: ExitStack = field(default_factory=ExitStack)
 
     def label(self, seed: int) -> str:
         """What progress calls a seed; empty for a run of one."""
@@ -99,18 +103,19 @@ def run_study(
     interruption = interruption or Interruption()
     interruption.rows = lambda: progress.rows
     run = Run(config, data, directory, progress, interruption, tuple(callbacks), live or Live())
-    chosen = (training or study.training)(run)
-    check_same_data(content_hash)
-    progress.plan(chosen.steps * config.seeds, chosen.unit, chosen.round_size, config.seeds)
-    progress.stage(_describe_training(study, config, chosen))
-    with directory.open(config, content_hash, given):
-        directory.path = share(directory.path)  # of a numbered one, the others could not know
-        with progress, _beside(meanwhile), _followed(run):
-            if elsewhere is not None:
-                _train_elsewhere(run, elsewhere)
-            outcomes = _run_seeds(run, chosen, threads or count_cores())
-        result = _gather(config, data, outcomes)
-        directory.save_result(result)
+    with run.resources:
+        chosen = (training or study.training)(run)
+        check_same_data(content_hash)
+        progress.plan(chosen.steps * config.seeds, chosen.unit, chosen.round_size, config.seeds)
+        progress.stage(_describe_training(study, config, chosen))
+        with directory.open(config, content_hash, given):
+            directory.path = share(directory.path)  # of a numbered one, the others could not know
+            with progress, _beside(meanwhile), _followed(run):
+                if elsewhere is not None:
+                    _train_elsewhere(run, elsewhere)
+                outcomes = _run_seeds(run, chosen, threads or count_cores())
+            result = _gather(config, data, outcomes)
+            directory.save_result(result)
     return result
 
 

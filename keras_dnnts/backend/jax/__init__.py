@@ -15,7 +15,7 @@ from keras_dnnts.backend.jax.distribution import (
     on_all_devices,
     part_of,
     share,
-    start_devices,
+    using_devices,
 )
 from keras_dnnts.backend.jax.per_example import PerExampleTraining
 from keras_dnnts.backend.jax.recurrent import pick, recurrent_outputs
@@ -43,5 +43,5 @@ __all__ = [
     "runs_on_cpu",
     "seed_engine",
     "share",
-    "start_devices",
+    "using_devices",
 ]

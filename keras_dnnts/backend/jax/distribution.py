@@ -1,6 +1,7 @@
 """One training on several devices of one process: JAX computes as on one device, and divides the work itself."""
 
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any
 
 import keras
@@ -17,8 +18,9 @@ class WholeBatches(keras.distribution.DataParallel):
         return keras.distribution.TensorLayout([None] * len(data_shape), self.device_mesh)
 
 
-def start_devices(wanted: int | str | None, per_device_statistics: bool, batch_size: int) -> None:
-    """Let models that are built from now on compute on several devices.
+@contextmanager
+def using_devices(wanted: int | str | None, per_device_statistics: bool, batch_size: int) -> Iterator[None]:
+    """Let models that are built within compute on several devices.
 
     Args:
         wanted: how many, ``"all"``, or None for one.
@@ -34,8 +36,12 @@ def start_devices(wanted: int | str | None, per_device_statistics: bool, batch_s
             f"{option_name('batch_size')} {batch_size} cannot be shared out evenly to {len(devices)} devices, as JAX "
             f"needs: use a multiple of {len(devices)}"
         )
-    if len(devices) > 1 or keras.distribution.distribution() is not None:
-        keras.distribution.set_distribution(WholeBatches(devices=devices) if len(devices) > 1 else None)
+    before = keras.distribution.distribution()
+    keras.distribution.set_distribution(WholeBatches(devices=devices) if len(devices) > 1 else None)
+    try:
+        yield
+    finally:
+        keras.distribution.set_distribution(before)
 
 
 def count_devices() -> int:
@@ -73,8 +79,9 @@ class Distributed(keras.Model):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Compute outputs for a batch."""
-        if inputs.shape[0] is not None and inputs.shape[0] % count_devices() == 0:
-            distribution = keras.distribution.distribution()
+        distribution = keras.distribution.distribution()
+        # None once the run is over: then one device computes.
+        if distribution is not None and inputs.shape[0] is not None and inputs.shape[0] % count_devices() == 0:
             layout = [distribution.batch_dim_name] + [None] * (len(inputs.shape) - 1)
             inputs = keras.distribution.distribute_tensor(
                 inputs, keras.distribution.TensorLayout(layout, distribution.device_mesh)

@@ -17,7 +17,7 @@ from keras_dnnts.backend.tensorflow.distribution import (
     on_all_devices,
     part_of,
     share,
-    start_devices,
+    using_devices,
 )
 from keras_dnnts.backend.tensorflow.layers import BatchNormalization
 from keras_dnnts.backend.tensorflow.per_example import PerExampleTraining
@@ -44,5 +44,5 @@ __all__ = [
     "runs_on_cpu",
     "seed_engine",
     "share",
-    "start_devices",
+    "using_devices",
 ]

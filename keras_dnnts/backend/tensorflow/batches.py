@@ -5,12 +5,17 @@ from typing import Any
 
 import tensorflow as tf
 
+from keras_dnnts.backend.tensorflow.distribution import count_devices
 
-def batches_of_any_size(batches: Any) -> tf.data.Dataset:
+
+def batches_of_any_size(batches: Any) -> Any:
     """A ``PyDataset`` as a data set that promises no size but that of the last axis.
 
-    Of a ``PyDataset``, Keras takes the shapes of the first two batches for those of all epochs.
+    Of a ``PyDataset``, Keras takes the shapes of the first two batches for those of all epochs. Where several devices
+    share batches, it takes them as they come.
     """
+    if count_devices() > 1:
+        return batches
 
     def generate() -> Iterator[Any]:
         for number in range(len(batches)):

@@ -15,7 +15,7 @@ from keras_dnnts.backend.torch.distribution import (
     on_all_devices,
     part_of,
     share,
-    start_devices,
+    using_devices,
 )
 from keras_dnnts.backend.torch.layers import BatchNormalization, Conv2D, MaxPooling2D
 from keras_dnnts.backend.torch.optimizers import Adam, Muon
@@ -43,5 +43,5 @@ __all__ = [
     "runs_on_cpu",
     "seed_engine",
     "share",
-    "start_devices",
+    "using_devices",
 ]

@@ -27,8 +27,9 @@ SENT_ALONE = 2**18  # numbers from which a tensor is not copied together with ot
 _per_device_statistics = False
 
 
-def start_devices(wanted: int | str | None, per_device_statistics: bool, batch_size: int) -> None:
-    """Join the processes that were started beside this one, if any, once.
+@contextmanager
+def using_devices(wanted: int | str | None, per_device_statistics: bool, batch_size: int) -> Iterator[None]:
+    """Join the processes that were started beside this one, if any, once, and for as long as this one lives.
 
     Args:
         wanted: how many devices there are to be, ``"all"``, or None for as many as there are processes.
@@ -39,7 +40,6 @@ def start_devices(wanted: int | str | None, per_device_statistics: bool, batch_s
         UserError: there are others.
     """
     global _per_device_statistics
-    _per_device_statistics = per_device_statistics
     started = find_ranks().count
     if wanted not in (None, "all", started):
         name = f"{option_name('devices')} {wanted}"
@@ -48,6 +48,11 @@ def start_devices(wanted: int | str | None, per_device_statistics: bool, batch_s
     if started > 1 and not dist.is_initialized():
         dist.init_process_group("nccl" if str(get_device()).startswith("cuda") else "gloo")
         atexit.register(dist.destroy_process_group)
+    before, _per_device_statistics = _per_device_statistics, per_device_statistics
+    try:
+        yield
+    finally:
+        _per_device_statistics = before
 
 
 def count_devices() -> int:

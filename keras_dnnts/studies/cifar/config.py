@@ -307,11 +307,6 @@ class CifarConfig(Config):
             object.__setattr__(self, "devices", int(self.devices))
         if self.devices not in (None, "all") and (isinstance(self.devices, str) or self.devices < 1):
             raise UserError(f"{option_name('devices')} is {shown(self.devices)}: use a number from 1 on, or all")
-        if self.devices not in (None, 1) and self.backend == "tensorflow":
-            # Batches that are augmented while two replicas wait for them were seen to stop for good.
-            raise UserError(
-                f"{option_name('devices')} {self.devices}: not with tensorflow yet: use torch (under torchrun) or jax"
-            )
         if self.batch_statistics == "per-device" and self.backend == "jax":
             raise UserError(
                 f"{option_name('batch_statistics')} per-device: jax computes as if on one device: use synchronised, or "

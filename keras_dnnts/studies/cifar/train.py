@@ -115,7 +115,8 @@ class CifarTraining:
         self.steps = self.config.epochs * self.data.train_images
         assert self.config.batch_size is not None
         per_device = self.config.batch_statistics == "per-device"
-        backend.start_devices(self.config.devices, per_device, self.config.batch_size)
+        devices = backend.using_devices(self.config.devices, per_device, self.config.batch_size)
+        run.resources.enter_context(devices)
         self._built: dict[int, keras.Model] = {}
         self._pretrained = load_pretrained(self.config)
         if self._pretrained is not None or is_own_model(str(self.config.arch)):

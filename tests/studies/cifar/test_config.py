@@ -297,9 +297,3 @@ def test_devices_that_are_none(devices):
 def test_jax_has_no_statistics_per_device():
     with pytest.raises(UserError, match="batch_statistics per-device: jax computes as if on one device"):
         CifarConfig(backend="jax", batch_statistics="per-device")
-
-
-def test_tensorflow_has_one_device_for_now():
-    assert CifarConfig(backend="tensorflow", devices=1).devices == 1
-    with pytest.raises(UserError, match="devices all: not with tensorflow yet"):
-        CifarConfig(backend="tensorflow", devices="all")
