@@ -102,6 +102,16 @@ def output_options() -> list[click.Option]:
     ]
 
 
+def _refusing_devices(study: Study) -> click.Option:
+    """``--devices`` of a study that computes on one, which says why."""
+
+    def refuse(context: click.Context, option: click.Parameter, value: str | None) -> None:
+        if value not in (None, "1"):
+            raise UserError(f"{option.opts[0]} {value}: {study.one_device}: leave it out")
+
+    return click.Option(["--devices"], hidden=True, expose_value=False, callback=refuse)
+
+
 def study_command(study: Study) -> click.Command:
     """The command that runs a study, with an option for every field of its config."""
 
@@ -125,6 +135,8 @@ def study_command(study: Study) -> click.Command:
         help="Resume an interrupted run, with the options it was started with.",
     )
     own, shared = config_options(study.config), [resume, *output_options()]
+    if study.one_device:
+        own.append(_refusing_devices(study))
     sections = {name: about.section for name, about in study.config.options().items()}
     sections |= {old: sections[new] for old, new in study.config.renamed.items()}
     return SectionedCommand(
