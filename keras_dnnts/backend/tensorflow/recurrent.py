@@ -9,7 +9,7 @@ from keras_dnnts.backend.cells import CELLS
 
 def recurrent_outputs(cell: str, inputs: tf.Tensor, weights: Sequence[tf.Tensor]) -> tf.Tensor:
     """Run one recurrent layer from a zero state; see :class:`keras_dnnts.studies.names.models.recurrent.Recurrent`."""
-    input_kernel, recurrent_kernel, input_bias, recurrent_bias = weights
+    input_kernel, recurrent_kernel, input_bias, recurrent_bias = map(tf.convert_to_tensor, weights)
     step, states = CELLS[cell].step, CELLS[cell].states
     from_input = tf.matmul(inputs, input_kernel, transpose_b=True) + input_bias
     from_input = tf.transpose(from_input, (1, 0, 2))

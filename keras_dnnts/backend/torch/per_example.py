@@ -7,6 +7,7 @@ import torch
 from keras import ops
 
 from keras_dnnts.backend.rates import next_rates
+from keras_dnnts.backend.torch.graph import resolve_graph, training
 
 
 class PerExampleTraining(keras.Model):
@@ -33,17 +34,19 @@ class PerExampleTraining(keras.Model):
     ) -> tuple[torch.Tensor, torch.Tensor]:
         weights = [variable.value for variable in self.trainable_variables]
         rates = next_rates(self.optimizer, len(lengths)).tolist()
-        losses, guesses = [], []
-        for i, (length, rate) in enumerate(zip(lengths.tolist(), rates, strict=True)):
-            example = slice(i, i + 1)
-            outputs = self._forward([letters[example, :length], lengths[example]])
-            loss = self.loss(labels[example], outputs)
-            gradients = torch.autograd.grad(loss, weights)
-            with torch.no_grad():
-                torch._foreach_add_(weights, gradients, alpha=-rate)
-            losses.append(loss.detach())
-            guesses.append(outputs.detach().argmax(-1))
-        return torch.cat(losses), torch.cat(guesses)
+        forward, loss_of = resolve_graph(self), self.loss
+        examples = zip(letters.split(1), lengths.split(1), labels.split(1), lengths.tolist(), rates, strict=True)
+        values = [weight.detach() for weight in weights]  # the same memory, whose changes autograd need not follow
+        one = torch.ones(1, device=letters.device)
+        losses, outputs = [], []
+        with training(self):
+            for name, length, label, steps, rate in examples:
+                output = forward(name[:, :steps], length)
+                loss = loss_of(label, output)
+                torch._foreach_add_(values, torch.autograd.grad(loss, weights, one), alpha=-rate)
+                losses.append(loss.detach())
+                outputs.append(output.detach())
+        return torch.cat(losses), torch.cat(outputs).argmax(-1)
 
     def _update_each_fused(
         self, letters: torch.Tensor, lengths: torch.Tensor, labels: torch.Tensor
@@ -55,7 +58,3 @@ class PerExampleTraining(keras.Model):
         for variable, weight in zip(self.trainable_variables, weights, strict=True):
             variable.assign(weight)
         return torch.from_numpy(losses), torch.from_numpy(guesses)
-
-    def _forward(self, inputs: list[torch.Tensor]) -> torch.Tensor:
-        # Layer.__call__ (casts, scopes, checks) costs more than the arithmetic of one example: run the layers bare.
-        return self._run_through_graph(inputs, operation_fn=lambda operation: operation.call)

@@ -1,9 +1,11 @@
-"""Recurrence on torch: its own fused operations (cuDNN on CUDA)."""
+"""Recurrence on torch: its own fused operations (cuDNN on CUDA), or one sequence with gradients by hand."""
 
 import warnings
 from collections.abc import Sequence
 
 import torch
+
+from keras_dnnts.backend.torch import one_sequence
 
 # cuDNN copies weights that do not lie side by side, and says so every time a process first runs a layer.
 warnings.filterwarnings("ignore", message="RNN module weights are not part of single contiguous chunk")
@@ -13,6 +15,8 @@ _FUSED = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
 
 def recurrent_outputs(cell: str, inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
     """Run one recurrent layer from a zero state; see :class:`keras_dnnts.studies.names.models.recurrent.Recurrent`."""
+    if len(inputs) == 1 and cell in one_sequence.CELLS and not inputs.is_cuda and torch.is_grad_enabled():
+        return one_sequence.OneSequence.apply(cell, inputs[0], *weights)[None]
     hidden_units = weights[1].shape[1]
     state = inputs.new_zeros(1, inputs.shape[0], hidden_units)
     initial = (state, state) if cell == "lstm" else state

@@ -29,7 +29,7 @@ class OneHot(keras.layers.Layer):
 
     def call(self, letters: Any) -> Any:
         """Return the one-hot rows."""
-        return ops.cast(ops.equal(letters[..., None], ops.arange(self.width)), self.compute_dtype)
+        return ops.cast(letters[..., None] == ops.arange(self.width), self.compute_dtype)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """(batch, time, width)."""

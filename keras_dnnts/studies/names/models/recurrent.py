@@ -5,7 +5,6 @@ from collections.abc import Sequence
 from typing import Any
 
 import keras
-from keras import ops
 
 from keras_dnnts import backend
 from keras_dnnts.backend.cells import CELLS
@@ -57,7 +56,7 @@ class Recurrent(keras.layers.Layer):
     def call(self, inputs: Any) -> Any:
         """Return the state after every time step."""
         weights = (self.input_kernel, self.recurrent_kernel, self.input_bias, self.recurrent_bias)
-        return backend.recurrent_outputs(self.cell, inputs, [ops.convert_to_tensor(weight) for weight in weights])
+        return backend.recurrent_outputs(self.cell, inputs, [weight.value for weight in weights])
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
         """(batch, time, units)."""
