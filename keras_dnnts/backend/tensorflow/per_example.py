@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from keras_dnnts.backend.buckets import bucket_lengths
@@ -17,26 +18,21 @@ class PerExampleTraining(keras.Model):
         """Update the weights once for every example of the chunk ``((letters, lengths), labels)``."""
         self.check_compiled()
         (letters, lengths), labels = data[0], data[1]
-        update_each = self._update_each_fused if self.update_each_fused else self._update_each
-        losses, guesses = update_each(letters, lengths, labels)
-        count = tf.shape(losses)[0]
-        self.optimizer.iterations.assign_add(count)
-        self._loss_tracker.update_state(tf.reduce_mean(losses), sample_weight=count)
-        finite = tf.cast(tf.math.is_finite(losses), "int32")
-        return {
-            "loss": self._loss_tracker.result(),
-            "step_loss": losses[-1],
-            "guess": guesses[-1],
-            "finite_updates": tf.reduce_sum(tf.math.cumprod(finite)),
-        }
+        if self.update_each_fused:
+            losses, guesses = self._update_each_fused(letters, lengths, labels)
+        else:
+            losses, guesses = self._update_each(self.optimizer, letters, lengths, labels)
+        return _record(self.optimizer, self._loss_tracker, losses, guesses)
 
     # Keras leaves XLA out where there is no GPU, and the loop would be slower than plain PyTorch's.
     @tf.function(jit_compile=True)
-    def _update_each(self, letters: tf.Tensor, lengths: tf.Tensor, labels: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _update_each(
+        self, optimizer: keras.optimizers.Optimizer, letters: tf.Tensor, lengths: tf.Tensor, labels: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
         weights = [variable.value for variable in self.trainable_variables]
         buckets = bucket_lengths(letters.shape[1])
         count = tf.shape(lengths)[0]
-        rates = next_rates(self.optimizer, count)
+        rates = next_rates(optimizer, count)
 
         def update(i: tf.Tensor, losses: tf.TensorArray, guesses: tf.TensorArray) -> tuple:
             # Not [i : i + 1]: to XLA, that is any number of examples, and it computes all of them every time.
@@ -54,14 +50,14 @@ class PerExampleTraining(keras.Model):
 
     def _update_each_fused(
         self, letters: tf.Tensor, lengths: tf.Tensor, labels: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    ) -> tuple[np.ndarray, np.ndarray]:
         weights = [variable.numpy() for variable in self.trainable_variables]
         examples = (array.numpy() for array in (letters, lengths, labels))
-        rates = next_rates(self.optimizer, len(lengths)).numpy()
+        rates = _next_rates(self.optimizer, len(lengths)).numpy()
         weights, losses, guesses = self.update_each_fused(weights, *examples, rates)
         for variable, weight in zip(self.trainable_variables, weights, strict=True):
-            variable.assign(weight)
-        return tf.constant(losses), tf.constant(guesses)
+            variable.value.assign(weight, read_value=False)
+        return losses, guesses
 
     def _branch(
         self, letters: tf.Tensor, length: tf.Tensor, label: tf.Tensor, weights: list, bucket: int
@@ -74,3 +70,29 @@ class PerExampleTraining(keras.Model):
             return loss, tf.argmax(outputs[0], output_type="int32"), gradients
 
         return differentiate
+
+
+# Around the fused kernel all runs eagerly, where many single operations take as long as hundreds of updates. Optimizer
+# and metric are arguments, for a model that is compiled again has others.
+
+
+@tf.function
+def _next_rates(optimizer: keras.optimizers.Optimizer, count: int) -> tf.Tensor:
+    return next_rates(optimizer, count)
+
+
+@tf.function
+def _record(
+    optimizer: keras.optimizers.Optimizer, mean_loss: keras.metrics.Mean, losses: tf.Tensor, guesses: tf.Tensor
+) -> dict[str, tf.Tensor]:
+    """Count a chunk's updates and return the logs of its step."""
+    count = tf.shape(losses)[0]
+    optimizer.iterations.assign_add(count)
+    mean_loss.update_state(tf.reduce_mean(losses), sample_weight=count)
+    finite = tf.cast(tf.math.is_finite(losses), "int32")
+    return {
+        "loss": mean_loss.result(),
+        "step_loss": losses[-1],
+        "guess": guesses[-1],
+        "finite_updates": tf.reduce_sum(tf.math.cumprod(finite)),
+    }
