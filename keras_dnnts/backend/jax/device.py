@@ -23,7 +23,7 @@ def list_devices() -> list[str]:
     return ([] if runs_on_cpu() else [device.device_kind for device in jax.local_devices()]) + ["cpu"]
 
 
-def copy_value(variable: Any) -> jax.Array:
+def copy_value(variable: Any, earlier: Any = None) -> jax.Array:
     """A variable's value on its device, which later updates do not reach: a step is given the memory of the value."""
     return jnp.copy(variable.value)
 

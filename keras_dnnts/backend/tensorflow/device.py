@@ -26,7 +26,7 @@ def list_devices() -> list[str]:
     return [one.get("device_name", "gpu") for one in details] + ["cpu"]
 
 
-def copy_value(variable: Any) -> tf.Tensor:
+def copy_value(variable: Any, earlier: Any = None) -> tf.Tensor:
     """A variable's value on its device, which later updates do not reach."""
     return tf.identity(variable.value)
 

@@ -33,12 +33,12 @@ class ModelState:
     def __init__(self, model: keras.Model) -> None:
         self.model = model
         model.optimizer.build(model.trainable_variables)
-        self.capture()
+        self._weights, self._optimizer = copy_values(model.weights), copy_values(model.optimizer.variables)
 
     def capture(self) -> None:
         """Copy what the model has learnt so far."""
-        self._weights = copy_values(self.model.weights)
-        self._optimizer = copy_values(self.model.optimizer.variables)
+        self._weights = copy_values(self.model.weights, self._weights)
+        self._optimizer = copy_values(self.model.optimizer.variables, self._optimizer)
 
     def restore(self) -> None:
         """Bring the model back to the copy."""
@@ -56,9 +56,9 @@ class ModelState:
         self.restore()
 
 
-def copy_values(variables: Iterable[keras.Variable]) -> list[Any]:
-    """Copies of variables' values, on their device."""
-    return [backend.copy_value(variable) for variable in variables]
+def copy_values(variables: Sequence[keras.Variable], earlier: Sequence[Any] | None = None) -> list[Any]:
+    """Copies of variables' values, on their device, where possible in the memory of earlier copies of them."""
+    return [backend.copy_value(*pair) for pair in zip(variables, earlier or [None] * len(variables), strict=True)]
 
 
 def assign_values(variables: Sequence[keras.Variable], values: Sequence[Any]) -> None:
