@@ -33,6 +33,7 @@ from keras_dnnts.running.callbacks import (
 )
 from keras_dnnts.running.callbacks.checkpoint import Stateful
 from keras_dnnts.running.compilation import compile_steps
+from keras_dnnts.running.memory import keep_freed_memory
 from keras_dnnts.running.run import Run
 from keras_dnnts.running.seeding import seed_all
 from keras_dnnts.running.together import share
@@ -65,6 +66,7 @@ from keras_dnnts.studies.cifar.precision import settle_precision
 from keras_dnnts.studies.cifar.transfer import freeze, load_pretrained, start_from
 from keras_dnnts.study import SeedOutcome
 
+SMALL_IMAGE = 64  # pixels a side; what larger ones need of memory is to be no more than it is
 DTYPE_POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16"}
 ADAPTED_TO = 5000  # training images
 ADAPTED_PIXELS = ADAPTED_TO * 32**2  # of large images, fewer
@@ -113,7 +115,9 @@ class CifarTraining:
         assert self.config.epochs is not None
         self.round_size = self.data.train_images
         self.steps = self.config.epochs * self.data.train_images
-        assert self.config.batch_size is not None
+        assert self.config.batch_size is not None and self.config.image_size is not None
+        if self.config.image_size <= SMALL_IMAGE:
+            keep_freed_memory()
         per_device = self.config.batch_statistics == "per-device"
         devices = backend.using_devices(self.config.devices, per_device, self.config.batch_size)
         run.resources.enter_context(devices)
