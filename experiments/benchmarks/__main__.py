@@ -19,6 +19,8 @@ from typing import Any
 import click
 
 from experiments.benchmarks.timing import Row, keep_to_one_core, markdown, to_json
+from keras_dnnts.running.memory import keep_freed_memory
+from keras_dnnts.running.surroundings import settle_surroundings
 
 ENGINES = ("torch", "jax", "tensorflow")
 PARTS = (
@@ -104,6 +106,10 @@ def main(
 ) -> None:
     """Time this package beside plain PyTorch, on every engine that is installed."""
     if child:
+        # As in the commands' own processes.
+        settle_surroundings()
+        if os.environ["KERAS_BACKEND"] == "jax":
+            keep_freed_memory()
         rows = measure_part(child, os.environ["KERAS_BACKEND"], names_dir, images_dir, quick)
         from keras_dnnts.running.runtime import describe_environment
 

@@ -12,6 +12,7 @@ from typing import Any
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.light_imports import light_imports
 from keras_dnnts.ranks import find_ranks
+from keras_dnnts.running.memory import keep_freed_memory
 from keras_dnnts.running.surroundings import ignore_environment, is_own_process
 
 # Says what takes seconds; silent unless a command asks for it.
@@ -65,6 +66,8 @@ def start_engine() -> None:
     backend = os.environ["KERAS_BACKEND"]
     if "keras" not in sys.modules:
         progress_logger.info("starting %s", backend)
+        if backend == "jax":
+            keep_freed_memory()  # it writes every result into memory of its own
     try:
         if backend == "tensorflow":
             _import_tensorflow_quietly()
