@@ -6,9 +6,11 @@ import pytest
 import torch
 from keras import layers, ops
 
-from keras_dnnts.backend.torch.graph import resolve_graph, training
-from keras_dnnts.backend.torch.one_sequence import CELLS, OneSequence
 from tests.plain_torch import CELLS as PLAIN
+
+if keras.backend.backend() == "torch":  # beside another engine, its layers would take the place of that one's
+    from keras_dnnts.backend.torch.graph import resolve_graph, training
+    from keras_dnnts.backend.torch.one_sequence import OneSequence
 
 pytestmark = pytest.mark.one_engine
 
@@ -84,7 +86,7 @@ def test_layers_train_no_longer_after_it():
 
 
 @pytest.mark.parametrize("time", [1, 2, 9])
-@pytest.mark.parametrize("cell", CELLS)
+@pytest.mark.parametrize("cell", ["rnn", "gru"])
 def test_gradients_by_hand_are_those_of_pytorch(cell, time):
     torch.manual_seed(0)
     layer = PLAIN[cell](7, 20, batch_first=True).double()
