@@ -16,8 +16,10 @@ def keep_freed_memory() -> bool:
     By default glibc hands arrays of more than 32 MiB back to the system at once, and a training step gets zeroed pages
     for the same maps again and again. Keeping them saves 7 % of a step of the fast recipe on torch, and two thirds of
     JAX's augmentation to 224x224 pixels. It costs memory, which lies scattered then: on torch a tenth more for AlexNet
-    at that size. An engine's threads must not have started, or they go on with memory that they have already got to
-    themselves.
+    at that size.
+
+    Threads that have started go on with memory of their own. JAX's write its results, so there it must come before
+    the engine starts; torch's large arrays come from the thread that trains.
 
     Returns:
         Whether it does: it is a process of this package's alone, whose C library is glibc.

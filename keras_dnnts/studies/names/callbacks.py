@@ -2,6 +2,7 @@
 
 import math
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -14,7 +15,7 @@ from keras_dnnts.running.callbacks.checkpoint import ModelState
 from keras_dnnts.running.console import RunProgress
 
 
-class LossHistory(keras.callbacks.Callback):
+class LossHistory(keras.callbacks.Callback, ABC):
     """What is kept of every epoch of ``fit``: its mean loss and the time it took.
 
     Attributes:
@@ -32,13 +33,13 @@ class LossHistory(keras.callbacks.Callback):
         self.compile_seconds = 0.0
 
     @property
+    @abstractmethod
     def failed(self) -> bool:
         """Whether a loss was not finite."""
-        raise NotImplementedError
 
+    @abstractmethod
     def step_after(self, epoch: int) -> int:
         """The number by which rows of the history name the end of an epoch of ``fit``, counted from 0."""
-        raise NotImplementedError
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         """Start the clock."""
