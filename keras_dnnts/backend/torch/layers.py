@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from keras_dnnts.backend import layers
 from keras_dnnts.backend.torch import distribution
+from keras_dnnts.backend.torch.convolution import ConvolutionByProduct, is_small
 
 
 @keras.saving.register_keras_serializable("keras_dnnts")
@@ -32,6 +33,9 @@ class Conv2D(layers.Conv2D):
         if self._is_product_of_matrices(inputs):
             rows, columns = self.strides
             outputs = F.linear(inputs[:, ::rows, ::columns], kernel.squeeze((0, 1)).T, bias)
+        elif self._takes_windows(inputs):
+            outputs = ConvolutionByProduct.apply(inputs, kernel, self.strides, self.border)
+            outputs = outputs if bias is None else outputs + bias
         else:
             kernel = kernel.permute(3, 2, 0, 1)
             outputs = _nhwc(
@@ -46,6 +50,10 @@ class Conv2D(layers.Conv2D):
         if inputs.device.type != "cpu" or self.kernel_size != (1, 1) or self.border or self.groups != 1:
             return False
         return inputs.dtype == torch.bfloat16 or not torch.backends.mkldnn.is_available()
+
+    def _takes_windows(self, inputs: torch.Tensor) -> bool:
+        _, height, width, _ = self.compute_output_shape(tuple(inputs.shape))
+        return self.groups == 1 and self.dilation_rate == (1, 1) and is_small(inputs, height * width, self.filters)
 
 
 @keras.saving.register_keras_serializable("keras_dnnts")
