@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 import torch
 from torch.nn import functional as F
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from keras_dnnts.backend import Conv2D
 
@@ -92,6 +93,33 @@ def test_a_layer_trains_in_bfloat16_as_in_pytorch(options):
         (outputs, *(w.value.grad for w in layer.weights)), (expected, *(w.grad for w in (kernel, *bias))), strict=True
     ):
         torch.testing.assert_close(found.double(), wanted, rtol=0.01, atol=0.01 * wanted.abs().max().item())
+
+
+class Operations(TorchDispatchMode):
+    """Notes the names of PyTorch's operations, and the most elements that one returned."""
+
+    def __init__(self):
+        super().__init__()
+        self.names, self.elements = set(), 0
+
+    def __torch_dispatch__(self, function, types, args=(), kwargs=None):
+        outputs = function(*args, **(kwargs or {}))
+        self.names.add(function.overloadpacket._qualified_op_name)
+        if isinstance(outputs, torch.Tensor):
+            self.elements = max(self.elements, outputs.numel())
+        return outputs
+
+
+@pytest.mark.parametrize("options", [{"kernel_size": 1, "strides": 2}, {"kernel_size": 3, "padding": 1}])
+def test_inference_does_not_repeat_the_kernel(options):
+    maps = torch.zeros(8, 4, 4, 32, dtype=torch.bfloat16)
+    layer = Conv2D(16, use_bias=False, dtype="mixed_bfloat16", **options)
+    layer.build(maps.shape)
+    with torch.no_grad(), Operations() as operations:
+        layer(maps)
+    assert "aten::mm" in operations.names
+    assert "aten::bmm" not in operations.names
+    assert operations.elements <= 9 * maps.numel()
 
 
 def test_groups_and_dilation_stay_convolutions():

@@ -32,7 +32,8 @@ class Conv2D(layers.Conv2D):
         bias = ops.convert_to_tensor(self.bias) if self.use_bias else None
         if self._is_product_of_matrices(inputs):
             rows, columns = self.strides
-            outputs = F.linear(inputs[:, ::rows, ::columns], kernel.squeeze((0, 1)).T, bias)
+            # Without gradients, PyTorch would repeat the kernel for every row of maps that are not contiguous.
+            outputs = F.linear(inputs[:, ::rows, ::columns].contiguous(), kernel.squeeze((0, 1)).T, bias)
         elif self._takes_windows(inputs):
             outputs = ConvolutionByProduct.apply(inputs, kernel, self.strides, self.border)
             outputs = outputs if bias is None else outputs + bias
