@@ -23,7 +23,16 @@ import keras  # noqa: E402
 import numpy as np  # noqa: E402
 
 from keras_dnnts import CifarConfig, NamesConfig, UserError, run  # noqa: E402
-from keras_dnnts.backend import Adam, BatchNormalization, Conv2D, Muon, distribute, on_all_devices, using_devices  # noqa: E402
+from keras_dnnts.backend import (  # noqa: E402
+    Adam,
+    BatchNormalization,
+    Conv2D,
+    Muon,
+    distribute,
+    on_all_devices,
+    part_of,
+    using_devices,
+)
 from keras_dnnts.ranks import find_ranks  # noqa: E402
 from keras_dnnts.running.callbacks import EpochStart  # noqa: E402
 from keras_dnnts.studies.cifar.image_batches import ImageBatches  # noqa: E402
@@ -115,6 +124,39 @@ def to_numpy(variable):
     return np.asarray(keras.ops.convert_to_numpy(variable), np.float64)
 
 
+def measure_statistics():
+    """The moving statistics of a normalisation after steps on 5 images and on 1, and both batches as it gets them."""
+    batches = [np.random.default_rng(i).normal(2, 3, (i, 4, 5, 3)).astype("float32") for i in (5, 1)]
+    with on_all_devices():
+        images = keras.Input(batches[0].shape[1:])
+        normalise = BatchNormalization(momentum=0.7)
+        features = keras.layers.Flatten(data_format="channels_last")(normalise(images))
+        model = distribute(keras.Model(images, keras.layers.Dense(CLASSES)(features)))
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+    for batch in batches:
+        model.fit(Whole(batch), shuffle=False, verbose=0)
+    return {
+        **{f"batch_{i}": batch for i, batch in enumerate(batches)},
+        "mean": to_numpy(normalise.moving_mean),
+        "variance": to_numpy(normalise.moving_variance),
+    }
+
+
+class Whole(keras.utils.PyDataset):
+    """One batch of images, this process's part of it, with labels for all."""
+
+    def __init__(self, images):
+        super().__init__()
+        self.images = images
+
+    def __len__(self):
+        return 1
+
+    def __getitem__(self, index):
+        count = len(self.images)
+        return keras.ops.convert_to_tensor(self.images[part_of(count)]), keras.ops.zeros(count, "int32")
+
+
 def train_all(found, prefix):
     if ENGINE == "tensorflow":  # which takes seconds to trace a training
         return {f"{prefix}/small/{key}": value for key, value in train("small", "sgd", 10, ONE_LEFT).items()}
@@ -178,7 +220,8 @@ def main():
     if ENGINE != "jax":
         epochs, images = (2, ONE_LEFT) if ENGINE == "tensorflow" else (10, IMAGES)
         with using_devices(several, True, BATCH_SIZE):
-            saved |= {f"apart/{name}": value for name, value in train("small", "sgd", epochs, images).items()}
+            found = train("small", "sgd", epochs, images) | measure_statistics()
+            saved |= {f"apart/{name}": value for name, value in found.items()}
     if ENGINE != "torch":
         saved |= run_studies()
     try:

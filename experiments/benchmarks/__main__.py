@@ -106,9 +106,9 @@ def main(
 ) -> None:
     """Time this package beside plain PyTorch, on every engine that is installed."""
     if child:
-        # As in the commands' own processes.
+        # As in the commands' own processes; on torch, those for small images.
         settle_surroundings()
-        if os.environ["KERAS_BACKEND"] == "jax":
+        if os.environ["KERAS_BACKEND"] == "jax" or child == "fast_step":
             keep_freed_memory()
         rows = measure_part(child, os.environ["KERAS_BACKEND"], names_dir, images_dir, quick)
         from keras_dnnts.running.runtime import describe_environment

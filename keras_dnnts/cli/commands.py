@@ -92,7 +92,7 @@ def output_options() -> list[click.Option]:
             type=click.Choice(LOGGERS),
             multiple=True,
             callback=_check_loggers,
-            help="Also log the run to this tool, while it goes and at its end; may be repeated.",
+            help="Also log the run to this tool, while it runs and at its end; may be repeated.",
         ),
         click.Option(
             ["--dry-run"], is_flag=True, help="Only print the complete config, the data and the model's size."

@@ -61,7 +61,7 @@ def sweep_and_summarise(
     _check_engines(sweep, directory.path)
     if not quiet:
         print(f"{_describe(sweep)}: {directory.path}", flush=True)
-        print(f"the page of each run, also while it goes: {directory.path / '<run>' / REPORT}", flush=True)
+        print(f"each run's page, also during training: {directory.path / '<run>' / REPORT}", flush=True)
     conditions = resolve_conditions(sweep)
     backend, device = _engine_of(sweep)
     pool = open_pool(cluster, workers, len(conditions), directory.path, backend, device)

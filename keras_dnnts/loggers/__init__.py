@@ -1,4 +1,4 @@
-"""A run for the tools that people already look at: its curves while it goes, and all that it saved once complete."""
+"""A run for the tools that people already look at: its curves while it runs, and all that it saved once complete."""
 
 import importlib
 import importlib.util

@@ -39,7 +39,7 @@ def write_live_page(folder: Path) -> Path:
 
 
 def has_report(folder: Path) -> bool:
-    """Whether a folder has the page of a finished run, and not one of a run that goes."""
+    """Whether a folder has the page of a finished run, and not that of an unfinished one."""
     path = folder / REPORT
     return path.is_file() and not _is_live(path)
 

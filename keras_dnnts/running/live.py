@@ -1,4 +1,4 @@
-"""What others see of a run while it goes: a small record of its progress, told from a thread of its own."""
+"""What others see of a run while it runs: a small record of its progress, told from a thread of its own."""
 
 import json
 import logging
@@ -180,4 +180,4 @@ class Live:
         except Exception as error:  # training goes on without it
             self._listeners.remove(listener)
             reason = " ".join(str(error).split()) or type(error).__name__
-            logger.warning("%s: the run cannot be shown while it goes: %s", folder, reason)
+            logger.warning("%s: the run cannot be shown while it runs: %s", folder, reason)

@@ -125,7 +125,8 @@ class _Listener:
                 progress = Progress.load(folder)
             except (OSError, ValueError):  # there is none yet, or none that this version knows
                 continue
-            self._run.live.take(seed, progress.columns, progress.rows.get(seed, ()))
+            if rows := progress.rows.get(seed):  # before, the names of their columns are not known either
+                self._run.live.take(seed, progress.columns, rows)
             self._count({seed: progress.done})
 
     def _count(self, done: Mapping[int, int]) -> None:

@@ -44,8 +44,8 @@ def settle_surroundings() -> None:
     if not THREADS.fullmatch(os.environ.get("OMP_NUM_THREADS", "1")):
         del os.environ["OMP_NUM_THREADS"]  # every library would complain of it in its own way
     if "OMP_WAIT_POLICY" not in os.environ:
-        # Threads that spin while they wait for one that another program keeps from its core take that core's time too.
-        # Within this many turns of a loop the other mostly comes, and waking up takes longer.
+        # By default a waiting OpenMP thread spins, and takes processor time from other programs. PASSIVE lets it sleep,
+        # here after so many turns of spinning: most waits are shorter, and waking up takes longer.
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
         os.environ.setdefault("GOMP_SPINCOUNT", "10000")
     if any(action == "error" for action, *_ in warnings.filters):  # of a library, they are no failure of a run

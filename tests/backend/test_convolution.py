@@ -1,4 +1,4 @@
-"""Convolutions by one product of matrices against PyTorch's, and where layers take them; torch only."""
+"""Convolutions by im2col against PyTorch's, and where layers take them; torch only."""
 
 import keras
 import numpy as np
@@ -19,38 +19,38 @@ SHAPES = {
     "strided": ((8, 7), (3, 3), (2, 2), 1),
     "not square": ((7, 6), (2, 3), (3, 2), 0),
     "last rows in no window": ((8, 8), (3, 3), (2, 2), 0),
-    "one pixel with a border": ((4, 5), (1, 1), (2, 1), 1),
-    "a wide border": ((6, 5), (3, 3), (1, 2), 2),
+    "one pixel with padding": ((4, 5), (1, 1), (2, 1), 1),
+    "a wide padding": ((6, 5), (3, 3), (1, 2), 2),
 }
 
 
-def convolve(maps, kernel, strides, border):
-    return F.conv2d(maps.permute(0, 3, 1, 2), kernel.permute(3, 2, 0, 1), None, strides, border).permute(0, 2, 3, 1)
+def convolve(maps, kernel, strides, padding):
+    return F.conv2d(maps.permute(0, 3, 1, 2), kernel.permute(3, 2, 0, 1), None, strides, padding).permute(0, 2, 3, 1)
 
 
-@pytest.mark.parametrize(("maps", "size", "strides", "border"), SHAPES.values(), ids=SHAPES.keys())
-def test_outputs_and_gradients_are_those_of_pytorch(maps, size, strides, border):
+@pytest.mark.parametrize(("maps", "size", "strides", "padding"), SHAPES.values(), ids=SHAPES.keys())
+def test_outputs_and_gradients_are_those_of_pytorch(maps, size, strides, padding):
     generator = torch.Generator().manual_seed(0)
     draw = lambda *shape: torch.randn(*shape, dtype=torch.float64, generator=generator)  # noqa: E731
     inputs = draw(2, *maps, 3).requires_grad_()
     kernel = draw(4, *size, 3).permute(1, 2, 3, 0).requires_grad_()
-    outputs = convolution.ConvolutionByProduct.apply(inputs, kernel, strides, border)
-    expected = convolve(inputs, kernel, strides, border)
+    outputs = convolution.Im2colConvolution.apply(inputs, kernel, strides, padding)
+    expected = convolve(inputs, kernel, strides, padding)
     torch.testing.assert_close(outputs, expected)
     gradient = draw(*expected.shape)
     found, wanted = (torch.autograd.grad(each, (inputs, kernel), gradient) for each in (outputs, expected))
     torch.testing.assert_close(found, wanted)
 
 
-def products(outputs):
-    """How many convolutions by product lie behind these outputs."""
+def count_im2col(outputs):
+    """How many convolutions by im2col lie behind these outputs."""
     functions, seen = [outputs.grad_fn], set()
     while functions:
         function = functions.pop()
         if function is not None and function not in seen:
             seen.add(function)
             functions += [each for each, _ in function.next_functions]
-    return sum("ConvolutionByProduct" in function.name() for function in seen)
+    return sum("Im2colConvolution" in function.name() for function in seen)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_layers_take_it_for_small_maps(monkeypatch, side, filters, dtype, amx, t
     monkeypatch.setattr(convolution, "_has_amx", lambda: amx)
     layer = Conv2D(filters, 3, padding=1, dtype=dtype)
     maps = np.random.default_rng(0).normal(size=(2, side, side, 5)).astype("float32")
-    assert products(layer(maps)) == taken
+    assert count_im2col(layer(maps)) == taken
 
 
 @pytest.mark.parametrize("options", [{"use_bias": False}, {"strides": 2, "activation": "relu"}])
@@ -81,7 +81,7 @@ def test_a_layer_trains_in_bfloat16_as_in_pytorch(options):
     for weight in layer.weights:
         weight.assign(torch.from_numpy(random.normal(size=weight.shape)).to(torch.bfloat16))
     outputs = layer(maps)
-    assert products(outputs) == 1
+    assert count_im2col(outputs) == 1
     gradient = torch.from_numpy(random.normal(size=outputs.shape)).to(torch.bfloat16)
     outputs.backward(gradient)
 
@@ -126,4 +126,4 @@ def test_groups_and_dilation_stay_convolutions():
     maps = np.random.default_rng(2).normal(size=(2, 4, 4, 6)).astype("float32")
     for options in ({"groups": 2}, {"dilation_rate": 2, "padding": 2}):
         outputs = Conv2D(6, 3, dtype="mixed_bfloat16", **options)(maps)
-        assert products(outputs) == 0
+        assert count_im2col(outputs) == 0

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -86,6 +87,20 @@ def test_statistics_per_device_are_others(found):
     one = found[0]["one/small/val_loss"][: len(apart)]
     assert np.isfinite(apart).all()
     assert np.abs(apart / one - 1).max() > 1e-4
+
+
+@pytest.mark.skipif(ENGINE == "jax", reason="JAX computes as if on one device")
+def test_moving_statistics_per_device_are_the_mean_of_all_parts(found):
+    mean, variance = np.zeros(3), np.ones(3)
+    first, last = (np.asarray(found[0][f"apart/batch_{i}"], np.float64) for i in (0, 1))
+    for parts in ([first[:2], first[2:]], [last]):  # the second batch leaves a device without any image
+        images = sum(len(part) for part in parts)
+        for moving, statistic in ((mean, np.mean), (variance, partial(np.var, ddof=1))):
+            of_parts = [len(part) / images * statistic(part.reshape(-1, 3), axis=0) for part in parts]
+            moving[:] = 0.7 * moving + 0.3 * sum(of_parts)
+    assert variance.min() > 2
+    np.testing.assert_allclose(found[0]["apart/mean"], mean, rtol=1e-4)
+    np.testing.assert_allclose(found[0]["apart/variance"], variance, rtol=1e-4)
 
 
 @pytest.mark.skipif(ENGINE == "torch", reason="whole runs of several processes are tested elsewhere")

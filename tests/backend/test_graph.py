@@ -58,7 +58,8 @@ READERS = {
     "a model within": lambda vectors, lengths: keras.Sequential([Doubled(), layers.Dense(3)])(mean(vectors)),
     "masks": lambda vectors, lengths: mean(layers.Masking(0.0)(vectors * ops.cast(vectors > 0, "float32"))),
     "a recurrent layer": lambda vectors, lengths: layers.GRU(3)(vectors),
-    "other precision": lambda vectors, lengths: layers.Dense(6, dtype="mixed_bfloat16")(mean(vectors)),
+    "mixed precision": lambda vectors, lengths: layers.Dense(6, dtype="mixed_bfloat16")(mean(vectors)),
+    "another dtype": lambda vectors, lengths: layers.Dense(6, dtype="float64")(mean(vectors)),
 }
 
 

@@ -22,7 +22,7 @@ _per_device_statistics = False
 
 @contextmanager
 def using_devices(wanted: int | str | None, per_device_statistics: bool, batch_size: int) -> Iterator[None]:
-    """Let models that are built within, :func:`on_all_devices`, compute on several.
+    """Within this context, let models that are built under :func:`on_all_devices` compute on several devices.
 
     Args:
         wanted: how many, ``"all"``, or None for one.
@@ -45,7 +45,7 @@ def using_devices(wanted: int | str | None, per_device_statistics: bool, batch_s
 
 
 class Mirrored(tf.distribute.MirroredStrategy):
-    """A strategy beside which there may be others."""
+    """A strategy that can coexist with others in one process."""
 
     def __init__(self, devices: Sequence[str]) -> None:
         # All strategies of a process count their collective operations from here on: two with the same numbers are
@@ -213,6 +213,7 @@ class Distributed(keras.Model):
         self._loss_tracker.update_state(_unless_empty(loss, part.count), sample_weight=part.count)
         weights = self.trainable_weights
         self.optimizer.apply_gradients(zip(tape.gradient(share_of_loss, weights), weights, strict=True))
+        self._agree_on_statistics(part)
         return self.compute_metrics(images, labels, outputs)
 
     def test_step(self, data: Any) -> dict[str, Any]:
@@ -229,6 +230,23 @@ class Distributed(keras.Model):
         outputs = super().predict_step(data)
         return outputs[: tf.shape(data[1])[0]] if isinstance(data, tuple) and len(data) > 1 else outputs
 
+    def _agree_on_statistics(self, part: Part) -> None:
+        """Let all devices go on with the mean of what layers keep beside weights, from each device's own part."""
+        drifting = [
+            variable
+            for layer in self._flatten_layers(include_self=False)
+            if layer.trainable
+            and not (isinstance(layer, keras.layers.BatchNormalization) and not _per_device_statistics)
+            for variable in layer._non_trainable_variables
+            if keras.backend.is_float_dtype(variable.dtype)
+        ]
+        if not drifting:
+            return
+        # Of a device that has nothing of the batch, not even what is not finite counts.
+        own = [tf.math.multiply_no_nan(v.value, tf.cast(part.count / part.total, v.dtype)) for v in drifting]
+        for variable, mean in zip(drifting, sum_over_devices(own), strict=True):
+            variable.assign(mean)
+
     def _share_out(self, data: Any) -> Any:
         return SharedBatches(data, self.distribute_strategy) if isinstance(data, keras.utils.PyDataset) else data
 
@@ -243,8 +261,8 @@ class Distributed(keras.Model):
             self._symbolic_build(data_batch=data_batch)
 
 
-def sum_over_devices(value: tf.Tensor) -> tf.Tensor:
-    """The sum of each device's tensor, in all of them."""
+def sum_over_devices(value: Any) -> Any:
+    """The sum of each device's tensor, in all of them; of several, given as a list."""
     return tf.distribute.get_replica_context().all_reduce(tf.distribute.ReduceOp.SUM, value)
 
 

@@ -17,15 +17,18 @@ def resolve_graph(model: keras.Model) -> Callable[..., torch.Tensor]:
     """Return a function of a model's inputs that computes what ``model(inputs, training=True)`` does.
 
     On a single example, what Keras does around every layer's ``call`` (it casts, checks, looks for masks, walks through
-    nested arguments) takes longer than the arithmetic. Here a layer runs bare unless some of it matters.
+    nested arguments) takes longer than the arithmetic. Here a layer's ``call`` runs directly unless the model needs one
+    of these steps.
 
     Args:
         model: functional, with tensors for inputs and one output. Call the result within :func:`training` of it.
     """
     nodes = [node for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True) for node in nodes]
     masked = any(get_keras_mask(tensor) is not None for node in nodes for tensor in node.outputs)
-    mixed = any(layer.compute_dtype != layer.variable_dtype for layer in model._flatten_layers(include_self=False))
-    steps = [_resolve_node(node, bare=not masked and not mixed) for node in nodes if not node.is_input]
+    layers = model._flatten_layers(include_self=False)
+    dtypes = {dtype for layer in layers for dtype in (layer.compute_dtype, layer.variable_dtype)}
+    bare = not masked and len(dtypes) == 1
+    steps = [_resolve_node(node, bare) for node in nodes if not node.is_input]
     inputs, output = [id(tensor) for tensor in model.inputs], id(model.outputs[0])
 
     def run(*tensors: torch.Tensor) -> torch.Tensor:
@@ -52,7 +55,7 @@ def _resolve_node(node: Any, bare: bool) -> Callable[[Values], None]:
     operation, arguments = node.operation, node.arguments
     # Layers within a layer are called by it, and find what surrounds their call in its own.
     call = _bare(operation) if bare and not getattr(operation, "_layers", ()) else operation
-    # What the arguments hold is what was so when the graph was built.
+    # Stored arguments have the values of the time when the graph was built.
     trains = {"training": True} if getattr(operation, "_call_has_training_arg", False) else {}
     inputs, outputs = ([id(tensor) for tensor in tensors] for tensors in (arguments.keras_tensors, node.outputs))
     # Unless tensors are all that stands there, Keras has to walk through the arguments anew for every example.

@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from keras_dnnts.backend import layers
 from keras_dnnts.backend.torch import distribution
-from keras_dnnts.backend.torch.convolution import ConvolutionByProduct, is_small
+from keras_dnnts.backend.torch.convolution import Im2colConvolution, is_small
 
 
 @keras.saving.register_keras_serializable("keras_dnnts")
@@ -34,8 +34,8 @@ class Conv2D(layers.Conv2D):
             rows, columns = self.strides
             # Without gradients, PyTorch would repeat the kernel for every row of maps that are not contiguous.
             outputs = F.linear(inputs[:, ::rows, ::columns].contiguous(), kernel.squeeze((0, 1)).T, bias)
-        elif self._takes_windows(inputs):
-            outputs = ConvolutionByProduct.apply(inputs, kernel, self.strides, self.border)
+        elif self._takes_im2col(inputs):
+            outputs = Im2colConvolution.apply(inputs, kernel, self.strides, self.border)
             outputs = outputs if bias is None else outputs + bias
         else:
             kernel = kernel.permute(3, 2, 0, 1)
@@ -52,9 +52,13 @@ class Conv2D(layers.Conv2D):
             return False
         return inputs.dtype == torch.bfloat16 or not torch.backends.mkldnn.is_available()
 
-    def _takes_windows(self, inputs: torch.Tensor) -> bool:
+    def _takes_im2col(self, inputs: torch.Tensor) -> bool:
+        if inputs.device.type != "cpu" or inputs.dtype != torch.bfloat16:
+            return False
+        if self.groups != 1 or self.dilation_rate != (1, 1):
+            return False
         _, height, width, _ = self.compute_output_shape(tuple(inputs.shape))
-        return self.groups == 1 and self.dilation_rate == (1, 1) and is_small(inputs, height * width, self.filters)
+        return is_small(height * width, self.filters)
 
 
 @keras.saving.register_keras_serializable("keras_dnnts")

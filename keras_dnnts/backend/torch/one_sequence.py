@@ -1,8 +1,8 @@
 """Recurrence over a single sequence on a CPU, with gradients by hand.
 
-Most of what PyTorch's own operations take there is bookkeeping, and sums of one outer product a time step into the
-gradient of a whole kernel. Here that gradient is one product after all steps, and what does not depend on the step
-after is computed for all of them at once. PyTorch's LSTM is oneDNN's, which is as quick as this was.
+Most of the time of PyTorch's own operations there is overhead, and adding one outer product per time step to the
+gradient of a kernel. Here that gradient is one product after all steps, and whatever does not depend on the following
+step is computed for all steps at once. The LSTM is left to PyTorch (oneDNN), as fast as one written like this was.
 
 Equations and order of gates are those of :mod:`keras_dnnts.backend.cells`. All arrays are (time, ...) of one sequence;
 ``states`` has a row more, for the zero state before the first step.
@@ -11,6 +11,7 @@ Equations and order of gates are those of :mod:`keras_dnnts.backend.cells`. All 
 from typing import Any
 
 import torch
+from torch.autograd.function import once_differentiable
 
 Tensors = tuple[torch.Tensor, ...]
 
@@ -37,6 +38,7 @@ class OneSequence(torch.autograd.Function):
         return states[1:]
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, d_outputs: torch.Tensor) -> tuple[torch.Tensor | None, ...]:
         """Return the gradients of all arguments of :meth:`forward`."""
         inputs, input_kernel, kernel, states, *saved = ctx.saved_tensors

@@ -15,7 +15,8 @@ _FUSED = {"rnn": torch.rnn_tanh, "gru": torch.gru, "lstm": torch.lstm}
 
 def recurrent_outputs(cell: str, inputs: torch.Tensor, weights: Sequence[torch.Tensor]) -> torch.Tensor:
     """Run one recurrent layer from a zero state; see :class:`keras_dnnts.studies.names.models.recurrent.Recurrent`."""
-    if len(inputs) == 1 and cell in one_sequence.CELLS and not inputs.is_cuda and torch.is_grad_enabled():
+    on_cpu = inputs.device.type == "cpu"
+    if len(inputs) == 1 and cell in one_sequence.CELLS and on_cpu and torch.is_grad_enabled():
         return one_sequence.OneSequence.apply(cell, inputs[0], *weights)[None]
     hidden_units = weights[1].shape[1]
     state = inputs.new_zeros(1, inputs.shape[0], hidden_units)

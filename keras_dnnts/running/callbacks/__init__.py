@@ -9,6 +9,7 @@ from keras_dnnts.running.callbacks.epochs import (
     EpochStart,
     FirstEpochSnapshot,
     LearningRateLog,
+    MemoryRelease,
     SharedLogs,
 )
 
@@ -21,6 +22,7 @@ __all__ = [
     "EpochStart",
     "FirstEpochSnapshot",
     "LearningRateLog",
+    "MemoryRelease",
     "ModelState",
     "SharedLogs",
     "Stateful",

@@ -24,7 +24,7 @@ class Stateful(Protocol):
 
 
 class ModelState:
-    """A copy of what a compiled model has learnt: its weights and its optimizer's variables.
+    """A copy of what a compiled model has learned: its weights and its optimizer's variables.
 
     It lies where the model computes, and is brought to the host only as :meth:`get_state`: AlexNet's is 0.7 GB.
     Layers' seed generators are left out: :class:`keras_dnnts.running.callbacks.EpochStart` sets them every epoch.
@@ -36,7 +36,7 @@ class ModelState:
         self._weights, self._optimizer = copy_values(model.weights), copy_values(model.optimizer.variables)
 
     def capture(self) -> None:
-        """Copy what the model has learnt so far."""
+        """Copy what the model has learned so far."""
         self._weights = copy_values(self.model.weights, self._weights)
         self._optimizer = copy_values(self.model.optimizer.variables, self._optimizer)
 
@@ -81,7 +81,7 @@ class Checkpoint(keras.callbacks.Callback):
     It stands last in ``fit``'s callbacks.
 
     Args:
-        learnt: of the model that is trained; captured here at the end of every epoch.
+        learned: of the model that is trained; captured here at the end of every epoch.
         parts: the other callbacks whose state belongs to the training, by name.
         save: keeps a state.
         seconds: least time between two saves; the first comes that long after training begins.
@@ -97,7 +97,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def __init__(
         self,
-        learnt: ModelState,
+        learned: ModelState,
         parts: Mapping[str, Stateful],
         save: Callable[[State], None],
         seconds: float,
@@ -105,7 +105,7 @@ class Checkpoint(keras.callbacks.Callback):
         watch: Callable[[], object] = lambda: None,
     ) -> None:
         super().__init__()
-        self.learnt, self.parts, self.save = learnt, parts, save
+        self.learned, self.parts, self.save = learned, parts, save
         self.seconds, self.interruption, self.watch = seconds, interruption, watch
         self.epochs, self.finished = 0, False
 
@@ -114,7 +114,7 @@ class Checkpoint(keras.callbacks.Callback):
         if state is None:
             return
         self.epochs, self.finished = state["epochs"], state["finished"]
-        self.learnt.set_state(state["learnt"])
+        self.learned.set_state(state["learnt"])
         for name, part in self.parts.items():
             if name in state["parts"]:  # one of an earlier version has fewer
                 part.set_state(state["parts"][name])
@@ -135,7 +135,7 @@ class Checkpoint(keras.callbacks.Callback):
         """Capture the epoch, and save it where it is time."""
         if any(getattr(part, "failed", False) for part in self.parts.values()):
             return
-        self.learnt.capture()
+        self.learned.capture()
         self.epochs = epoch + 1
         self.watch()
         self.finished = self.model.stop_training or self.epochs == self.params["epochs"]
@@ -147,7 +147,7 @@ class Checkpoint(keras.callbacks.Callback):
 
     def _collect(self) -> State:
         parts = {name: part.get_state() for name, part in self.parts.items()}
-        return {"epochs": self.epochs, "finished": self.finished, "learnt": self.learnt.get_state(), "parts": parts}
+        return {"epochs": self.epochs, "finished": self.finished, "learnt": self.learned.get_state(), "parts": parts}
 
     def _save(self) -> None:
         # Within an epoch, the copy and the parts are still those of the end of the last one.

@@ -13,6 +13,7 @@ import numpy as np
 from keras_dnnts.metrics import percent
 from keras_dnnts.running.callbacks.checkpoint import ModelState, assign_values, copy_values, to_host
 from keras_dnnts.running.console import RunProgress, format_seconds
+from keras_dnnts.running.memory import release_freed_memory
 from keras_dnnts.running.seeding import seed_epoch
 from keras_dnnts.running.together import share
 
@@ -79,6 +80,24 @@ class EpochStart(keras.callbacks.Callback):
             batches.start_epoch(epoch)
 
 
+class MemoryRelease(keras.callbacks.Callback):
+    """Give freed memory back between training and validation, where it is kept (:mod:`keras_dnnts.running.memory`)."""
+
+    async_safe = True
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        """Validation, or training on images of another size, has ended."""
+        release_freed_memory()
+
+    def on_test_begin(self, logs: dict[str, Any] | None = None) -> None:
+        """Training has ended."""
+        release_freed_memory()
+
+    def on_train_end(self, logs: dict[str, Any] | None = None) -> None:
+        """What comes now is of other sizes."""
+        release_freed_memory()
+
+
 class LearningRateLog(keras.callbacks.Callback):
     """In the place of Keras's ``LearningRateScheduler`` where the optimizer itself changes its rate from step to step.
 
@@ -119,7 +138,7 @@ class EpochHistory(keras.callbacks.Callback):
     back to where it was before.
 
     Args:
-        learnt: what the model had learnt at the end of the last epoch.
+        learned: what the model had learned at the end of the last epoch.
         stops_within_epoch: whether training stops at once, rather than at the end of the epoch.
 
     Attributes:
@@ -131,9 +150,9 @@ class EpochHistory(keras.callbacks.Callback):
 
     async_safe = True
 
-    def __init__(self, learnt: ModelState, stops_within_epoch: bool = True) -> None:
+    def __init__(self, learned: ModelState, stops_within_epoch: bool = True) -> None:
         super().__init__()
-        self.learnt, self.stops_within_epoch = learnt, stops_within_epoch
+        self.learned, self.stops_within_epoch = learned, stops_within_epoch
         self.epochs: list[Epoch] = []
         self.training_seconds: list[float] = []
         self.compile_seconds = 0.0
@@ -175,7 +194,7 @@ class EpochHistory(keras.callbacks.Callback):
         assert logs is not None
         if not math.isfinite(logs["loss"]):
             self.failed_epoch = epoch + 1
-            self.learnt.restore()
+            self.learned.restore()
             self.model.stop_training = True
             return
         ended = time.perf_counter()

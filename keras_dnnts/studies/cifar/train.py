@@ -28,6 +28,7 @@ from keras_dnnts.running.callbacks import (
     EpochStart,
     FirstEpochSnapshot,
     LearningRateLog,
+    MemoryRelease,
     ModelState,
     SharedLogs,
 )
@@ -203,6 +204,7 @@ class CifarTraining:
             shuffle=False,
             verbose=0,
             callbacks=[
+                MemoryRelease(),
                 EpochStart(seed, [prepared.train, prepared.validation]),
                 _schedule(config),
                 *([SharedLogs()] if find_ranks().count > 1 else []),

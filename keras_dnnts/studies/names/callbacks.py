@@ -67,15 +67,15 @@ class UpdateHistory(LossHistory):
     Args:
         updates: number of updates of the whole training.
         chunk_size: updates a chunk.
-        learnt: what the model had learnt at the end of the last chunk.
+        learned: what the model had learned at the end of the last chunk.
 
     Attributes:
         failed_update: None, or the number (from 1) of the update whose loss was not finite.
     """
 
-    def __init__(self, updates: int, chunk_size: int, learnt: ModelState) -> None:
+    def __init__(self, updates: int, chunk_size: int, learned: ModelState) -> None:
         super().__init__()
-        self.updates, self.chunk_size, self.learnt = updates, chunk_size, learnt
+        self.updates, self.chunk_size, self.learned = updates, chunk_size, learned
         self.failed_update: int | None = None
 
     @property
@@ -98,7 +98,7 @@ class UpdateHistory(LossHistory):
         finite = int(logs["finite_updates"])
         if finite < self._size(epoch):
             self.failed_update = epoch * self.chunk_size + finite + 1
-            self.learnt.restore()
+            self.learned.restore()
             self.model.stop_training = True
             return
         self._record(logs)

@@ -93,8 +93,8 @@ def epoch_logs(loss):
 
 def test_loss_that_is_not_finite_gives_back_the_weights_from_before_the_epoch():
     model = Weights()
-    learnt = ModelState(model)
-    history = EpochHistory(learnt)
+    learned = ModelState(model)
+    history = EpochHistory(learned)
     history.set_model(model)
     for epoch, loss in enumerate([2.0, NAN]):
         history.on_epoch_begin(epoch)
@@ -105,7 +105,7 @@ def test_loss_that_is_not_finite_gives_back_the_weights_from_before_the_epoch():
         history.on_test_begin()
         history.on_epoch_end(epoch, epoch_logs(loss))
         if not history.failed:
-            learnt.capture()
+            learned.capture()
     assert history.failed_epoch == 2
     assert [epoch.train_loss for epoch in history.epochs] == [2.0]
     assert model.epoch == 1
