@@ -59,7 +59,7 @@ class BaselineTraining:
         found = measure_sides(dataset, split, said, shares, beside)
         arrays = found.arrays
         if self.config.model != "majority":  # which reads nothing
-            arrays |= show_reading(BeginningsReader(model), dataset, *split_part_shown(split))
+            arrays |= show_reading(PrefixReader(model), dataset, *split_part_shown(split))
         return SeedOutcome(
             metrics={**found.metrics, "train_seconds": trained.seconds},
             confusions=found.confusions,
@@ -79,8 +79,8 @@ class SpeakingModel(Protocol):
         """(N, K) float32 log-probabilities."""
 
 
-class BeginningsReader:
-    """Computes what any model says of names' beginnings; see :class:`keras_dnnts.studies.names.evaluate.Evaluator`."""
+class PrefixReader:
+    """Computes what any model says of names' prefixes; see :class:`keras_dnnts.studies.names.evaluate.Evaluator`."""
 
     def __init__(self, model: SpeakingModel) -> None:
         self.model = model
@@ -90,7 +90,7 @@ class BeginningsReader:
         return self.model.log_probabilities(letters, lengths)
 
     def read_letter_by_letter(self, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
-        """(N, T, K) float32 probabilities of every name's beginnings, each as if it were a whole name; NaN after it."""
+        """(N, T, K) float32 probabilities of every name's prefixes, each as if it were a whole name; NaN after it."""
         rows, ends = np.nonzero(np.arange(letters.shape[1]) < lengths[:, None])
         said = self.model.log_probabilities(letters[rows], ends + 1)
         probabilities = np.full((*letters.shape, said.shape[1]), np.nan, np.float32)

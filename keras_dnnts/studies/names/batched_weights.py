@@ -111,10 +111,10 @@ def list_ngrams(tables: list[np.ndarray], rows: int) -> list[np.ndarray]:
         if not ngrams:
             ngrams.append(places[0][:, None] - 1)
             continue
-        beginnings, last = places
-        if len(order) and (min(beginnings.min(), last.min()) < 1 or beginnings.max() > len(ngrams[-1])):
-            raise ValueError("its n-grams have no beginnings")
-        ngrams.append(np.concatenate([ngrams[-1][beginnings - 1], ngrams[0][last - 1]], axis=1))
+        prefixes, last = places
+        if len(order) and (min(prefixes.min(), last.min()) < 1 or prefixes.max() > len(ngrams[-1])):
+            raise ValueError("its n-grams have no prefixes")
+        ngrams.append(np.concatenate([ngrams[-1][prefixes - 1], ngrams[0][last - 1]], axis=1))
     if sum(map(len, ngrams)) != rows and tables:
         raise ValueError("its n-grams have other weights")
     return ngrams

@@ -248,7 +248,7 @@ class UpdateProgress(keras.callbacks.Callback):
         if self.history.failed:
             return
         before = epoch * self.history.chunk_size
-        step = min(before + self.history.chunk_size, len(self.stream))
+        step = self.history.step_after(epoch)
         self.progress.advance(step - before, self.label, f"loss {logs['loss']:.4f}")
         if step // self.sample_every > before // self.sample_every or step == len(self.stream):
             self.progress.line(self._sample(step, logs["step_loss"], int(logs["guess"])), self.label)

@@ -8,7 +8,7 @@ from keras_dnnts.errors import UserError
 from keras_dnnts.running.ensembles import Member, keep_member
 from keras_dnnts.running.run import Run
 from keras_dnnts.running.saved_models import ARRAYS_MODEL, find_saved_model
-from keras_dnnts.studies.names.baseline_training import BeginningsReader
+from keras_dnnts.studies.names.baseline_training import PrefixReader
 from keras_dnnts.studies.names.config import NamesConfig
 from keras_dnnts.studies.names.data import NamesData
 from keras_dnnts.studies.names.ensemble import Ensemble, save_ensemble
@@ -71,7 +71,7 @@ class EnsembleTraining:
             rows=[],
             curves=found.counts,
             details=found.details,
-            arrays=found.arrays | show_reading(BeginningsReader(trained), dataset, *split_part_shown(split)),
+            arrays=found.arrays | show_reading(PrefixReader(trained), dataset, *split_part_shown(split)),
         )
 
     def _load(self, seed: int) -> Ensemble:

@@ -98,12 +98,12 @@ def read_letter_by_letter(model: keras.Model, letters: np.ndarray, lengths: np.n
         reader = keras.Model(model.inputs[0], logits)
         probabilities = softmax(np.asarray(reader.predict(letters, batch_size=2048, verbose=0)))
     else:
-        probabilities = _read_beginnings(model, letters, lengths)
+        probabilities = _read_prefixes(model, letters, lengths)
     probabilities[np.arange(letters.shape[1]) >= lengths[:, None]] = np.nan
     return probabilities
 
 
-def _read_beginnings(model: keras.Model, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
+def _read_prefixes(model: keras.Model, letters: np.ndarray, lengths: np.ndarray) -> np.ndarray:
     """(N, T, K) float32 probabilities of any model: of every name, cut after every letter; 0 after the last."""
     rows, ends = np.nonzero(np.arange(letters.shape[1]) < lengths[:, None])
     log_probabilities = predict_log_probabilities(model, letters[rows], (ends + 1).astype(np.int32))

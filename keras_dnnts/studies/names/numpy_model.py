@@ -14,21 +14,21 @@ from keras_dnnts.analysis import log_softmax
 # Rows of a matrix product: enough to be fast, few enough that the gates of all of them stay in the cache.
 BATCH_SIZE = 512
 
-BEGINNINGS_AT_ONCE = 128  # likewise, of names of all lengths
+PREFIXES_PER_BATCH = 128  # likewise, of names of all lengths
 
 State = tuple[np.ndarray, ...]
 
 
-class Longer(NamedTuple):
-    """The distinct beginnings (B) of one number of letters, each a letter longer than another.
+class PrefixLevel(NamedTuple):
+    """The distinct prefixes (B) of one number of letters, each a letter longer than another.
 
     Attributes:
-        parents: (B,) int numbers of the beginnings one letter shorter.
+        parents: (B,) int numbers of the prefixes one letter shorter.
         letters: (B,) int their next letters.
         going: (G,) int the distinct numbers among ``parents``.
         places: (B,) int where those of ``parents`` are in ``going``.
         ends: (E,) int the names that end there.
-        numbers: (E,) int the numbers of the beginnings that these are.
+        numbers: (E,) int the numbers of the prefixes that these are.
     """
 
     parents: np.ndarray
@@ -40,8 +40,8 @@ class Longer(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Beginnings:
-    """The distinct beginnings of names, a letter longer each: what names share is computed once.
+class Prefixes:
+    """The distinct prefixes of names, by length: a prefix that names share is computed once.
 
     Attributes:
         names: how many names there are.
@@ -49,18 +49,20 @@ class Beginnings:
     """
 
     names: int
-    steps: list[Longer]
+    steps: list[PrefixLevel]
 
     @classmethod
     def of_names(cls, letters: np.ndarray, lengths: np.ndarray) -> Self:
-        """The beginnings of names (N, T) int with lengths (N,) int."""
+        """The prefixes of names (N, T) int with lengths (N,) int."""
         numbers, width = np.zeros(len(letters), np.int64), int(letters.max()) + 1
         steps = []
         for t in range(int(lengths.max())):
             going = np.flatnonzero(lengths > t)
             keys, numbers[going] = np.unique(numbers[going] * width + letters[going, t], return_inverse=True)
             ends, parents = np.flatnonzero(lengths == t + 1), keys // width
-            steps.append(Longer(parents, keys % width, *np.unique(parents, return_inverse=True), ends, numbers[ends]))
+            steps.append(
+                PrefixLevel(parents, keys % width, *np.unique(parents, return_inverse=True), ends, numbers[ends])
+            )
         return cls(len(letters), steps)
 
 
@@ -87,7 +89,7 @@ class NumpyNamesModel:
         # The product with a one-hot row is a row of the transposed kernel.
         self._from_letter = (_transpose(input_kernel, gates) + input_bias) * halved
         self._recurrent = _transpose(recurrent_kernel, gates) * halved
-        # What a step adds to the letter's part in any case can be added once; a GRU first resets its last gate's.
+        # State biases join the letters' part once; but a GRU first multiplies its candidate's by the reset gate.
         added = 2 if cell == "gru" else gates
         self._from_letter[:added] += (state_bias * halved)[:added]
         self._state_bias = state_bias[added:]
@@ -108,11 +110,11 @@ class NumpyNamesModel:
                     logits[batch] = self._head(last)
         return log_softmax(logits)
 
-    def make_workspace(self, names: Beginnings) -> "Workspace":
+    def make_workspace(self, names: Prefixes) -> "Workspace":
         """Return the memory that :meth:`logits_of` needs for names, of any model of the same cell and size."""
         return Workspace(self._states, len(self._recurrent), self._units, names)
 
-    def logits_of(self, names: Beginnings, workspace: "Workspace") -> np.ndarray:
+    def logits_of(self, names: Prefixes, workspace: "Workspace") -> np.ndarray:
         """Return (N, K) float32: log-probabilities but for what is the same for all classes, and rounding."""
         last, before, after = workspace.last, workspace.states, workspace.others
         for part in before:
@@ -124,13 +126,13 @@ class NumpyNamesModel:
                 before, after = after, before
             return self._head(last)
 
-    def _extend(self, before: State, step: Longer, after: State, workspace: "Workspace") -> None:
-        """Write the states of beginnings into the first rows of ``after``; ``before`` has those a letter shorter."""
+    def _extend(self, before: State, step: PrefixLevel, after: State, workspace: "Workspace") -> None:
+        """Write the states of prefixes into the first rows of ``after``; ``before`` has those a letter shorter."""
         going = workspace.going[: len(step.going)]
         np.take(before[0], step.going, axis=0, out=going, mode="clip")
         products = self._from_state(going, workspace.products(len(going)))
-        for start in range(0, len(step.parents), BEGINNINGS_AT_ONCE):
-            rows = slice(start, start + BEGINNINGS_AT_ONCE)
+        for start in range(0, len(step.parents), PREFIXES_PER_BATCH):
+            rows = slice(start, start + PREFIXES_PER_BATCH)
             places, parents = step.places[rows], step.parents[rows]
             from_letter, from_state = workspace.gates(len(parents))
             np.take(products, places, axis=1, out=from_state, mode="clip")
@@ -181,14 +183,14 @@ class Workspace:
         names: for which it is enough.
     """
 
-    def __init__(self, states: int, gates: int, units: int, names: Beginnings) -> None:
+    def __init__(self, states: int, gates: int, units: int, names: Prefixes) -> None:
         self._shape = (gates, -1, units)
         most, going = (max(map(len, parts)) for parts in zip(*((s.parents, s.going) for s in names.steps), strict=True))
         self.last = np.empty((names.names, units), np.float32)
         self.going = np.empty((going, units), np.float32)
         self.states, self.others = (tuple(np.empty((most, units), np.float32) for _ in range(states)) for _ in range(2))
         self._products = np.empty(gates * going * units, np.float32)
-        self._gates = np.empty((2, gates * BEGINNINGS_AT_ONCE * units), np.float32)
+        self._gates = np.empty((2, gates * PREFIXES_PER_BATCH * units), np.float32)
 
     def products(self, rows: int) -> np.ndarray:
         """(gates, rows, units) float32."""
@@ -196,7 +198,7 @@ class Workspace:
 
     def gates(self, rows: int) -> tuple[np.ndarray, np.ndarray]:
         """Twice (gates, rows, units) float32."""
-        one, other = self._gates[:, : self._gates.shape[1] // BEGINNINGS_AT_ONCE * rows]
+        one, other = self._gates[:, : self._gates.shape[1] // PREFIXES_PER_BATCH * rows]
         return one.reshape(self._shape), other.reshape(self._shape)
 
 
@@ -277,17 +279,17 @@ def _gru_step(from_letter: np.ndarray, from_state: np.ndarray, state: State) -> 
 def _lstm_step(from_letter: np.ndarray, from_state: np.ndarray, state: State) -> None:
     from_letter += from_state
     input_gate, forget_gate, candidate, output_gate = np.tanh(from_letter, out=from_letter)
-    after, memory = state
-    memory *= _from_tanh(forget_gate)
+    after, cell_state = state
+    cell_state *= _from_tanh(forget_gate)
     candidate *= _from_tanh(input_gate)
-    memory += candidate
-    np.tanh(memory, out=after)
+    cell_state += candidate
+    np.tanh(cell_state, out=after)
     after *= _from_tanh(output_gate)
 
 
 # By cell: the factors of its gates' parts, in their order; 0.5 for one that a sigmoid squashes.
 _HALVED = {"rnn": (1.0,), "gru": (0.5, 0.5, 1.0), "lstm": (0.5, 0.5, 1.0, 0.5)}
-# The part of a state that a step takes up, beside its product; None for none.
+# Which array of the state a step reads besides the product with the recurrent kernel; None for none.
 _KEPT = {"rnn": None, "gru": 0, "lstm": 1}
 _STEPS: dict[str, Callable[[np.ndarray, np.ndarray, State], None]] = {
     "rnn": _rnn_step,

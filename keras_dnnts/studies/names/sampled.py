@@ -1,6 +1,6 @@
-"""How well a network tells names while it learns: fixed samples of the sides of its split, measured now and then.
+"""Accuracy during training on fixed samples of each side of the split.
 
-What is found is shown and nothing else: training neither stops nor chooses by it.
+It is only reported: nothing in training depends on it.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -14,7 +14,7 @@ from keras_dnnts.random_streams import Purpose, random_stream
 from keras_dnnts.results import Result
 from keras_dnnts.studies.names.stream import distinct_lines
 
-SAMPLE_SIZE = 500  # names a side
+SAMPLE_SIZE = 500  # names per side
 EVERY = 5000  # training names, which are updates where each is one name's
 STEP, PREFIX = "sampled_step", "sampled_accuracy_"
 Row = tuple[float | None, ...]
@@ -84,7 +84,7 @@ class Sampling:
     def of_training(cls, sides: Iterable[str], steps: int, names: int = 1) -> "Sampling":
         """After the last of so many steps, and as many of them between as take about ``EVERY`` names or more.
 
-        ``names`` are about those that a step takes, the same number for every seed.
+        ``names``: about how many names one step takes, the same for every seed.
         """
         every = -(-EVERY // names)
         return cls(tuple(sides), (*range(every, steps, every), steps))

@@ -29,7 +29,7 @@ from keras_dnnts.studies.names.models import (
     compile_per_example,
     runs_fused,
 )
-from keras_dnnts.studies.names.numpy_model import Beginnings
+from keras_dnnts.studies.names.numpy_model import Prefixes
 from keras_dnnts.studies.names.sampled import Row, Sampling, build_measure, draw_samples
 from keras_dnnts.studies.names.stream import class_shares, distinct_lines, draw_examples
 from keras_dnnts.study import SeedOutcome
@@ -192,9 +192,9 @@ class NamesTraining:
         trained, names = self._trained_shares(seed), TrainingNames.of_lines(dataset, split.train).counts
 
         def prepare(letters: np.ndarray, lengths: np.ndarray) -> Callable[[], np.ndarray]:
-            beginnings = Beginnings.of_names(letters, lengths)
-            workspace = build_numpy_model(model, self.config.model).make_workspace(beginnings)
-            return lambda: build_numpy_model(model, self.config.model).logits_of(beginnings, workspace)
+            prefixes = Prefixes.of_names(letters, lengths)
+            workspace = build_numpy_model(model, self.config.model).make_workspace(prefixes)
+            return lambda: build_numpy_model(model, self.config.model).logits_of(prefixes, workspace)
 
         return SampleHistory(history, self.sampling.steps, build_measure(dataset, samples, prepare, trained, names))
 

@@ -16,7 +16,7 @@ from keras_dnnts.loggers import log_result
 from keras_dnnts.results import load_result
 from keras_dnnts.running.run_directory import RunDirectory
 from keras_dnnts.studies.names import baseline_training
-from keras_dnnts.studies.names.baseline_training import BeginningsReader
+from keras_dnnts.studies.names.baseline_training import PrefixReader
 from keras_dnnts.studies.names.baselines import fit_baseline, load_baseline
 from keras_dnnts.studies.names.baselines.base import TrainingNames
 from keras_dnnts.studies.names.config import BASELINES, NETWORK_DEFAULTS
@@ -208,12 +208,12 @@ def test_no_engine_is_imported(names, tmp_path):
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
 
 
-def test_a_name_is_read_as_its_beginnings(names):
+def test_a_name_is_read_as_its_prefixes(names):
     data = load_data(NamesConfig(data_dir=str(names)))
     dataset = data.dataset
     model = fit_baseline("markov", TrainingNames.of_lines(dataset, data.splits[0].train))
     letters, lengths = dataset.letters[:5], dataset.lengths[:5]
-    said = BeginningsReader(model).read_letter_by_letter(letters, lengths)
+    said = PrefixReader(model).read_letter_by_letter(letters, lengths)
     for i in range(5):
         for end in range(1, lengths[i] + 1):
             alone = model.log_probabilities(letters[i : i + 1, :end], np.array([end]))

@@ -282,12 +282,12 @@ def test_ngrams_are_numbered_as_they_sort():
     distinct_rows = sorted(set(map(tuple, known.tolist())))
     assert index.ngrams.tolist() == list(map(list, distinct_rows))
     assert index.numbers.tolist() == [distinct_rows.index(tuple(row)) for row in known.tolist()]
-    beginnings = sorted({row[:2] for row in distinct_rows})
+    prefixes = sorted({row[:2] for row in distinct_rows})
     contexts, numbers = index.find(asked)
-    assert index.contexts == len(beginnings)
+    assert index.contexts == len(prefixes)
     for row, context, number in zip(asked.tolist(), contexts.tolist(), numbers.tolist(), strict=True):
         assert number == (distinct_rows.index(tuple(row)) if tuple(row) in distinct_rows else -1)
-        assert context == (beginnings.index(tuple(row[:2])) if tuple(row[:2]) in beginnings else -1)
+        assert context == (prefixes.index(tuple(row[:2])) if tuple(row[:2]) in prefixes else -1)
 
 
 def test_ngrams_are_cut_within_names():

@@ -141,7 +141,7 @@ def test_network_without_ngrams_has_only_the_letters():
 
 @pytest.mark.one_engine
 @models
-def test_reads_beginnings_as_if_they_were_whole_names(model):
+def test_reads_prefixes_as_if_they_were_whole_names(model):
     network = with_random_weights(BUILDERS[model](training_names(draw_lines(2)), ALPHABET, seed=1))
     letters, lengths = padded(["abc-", "É", "ba Cab"])
     read = read_letter_by_letter(network, letters, lengths)

@@ -1,4 +1,4 @@
-"""Reading letter by letter equals giving the model the name's beginnings."""
+"""Reading letter by letter equals giving the model the name's prefixes."""
 
 from types import SimpleNamespace
 
@@ -35,8 +35,8 @@ def test_every_letter_is_as_if_it_were_the_last(cell, names):
     probabilities = read_letter_by_letter(model, letters, lengths)
     for t in range(letters.shape[1]):
         there = lengths > t
-        beginnings = predict_log_probabilities(model, letters[there], np.full(there.sum(), t + 1, np.int32))
-        np.testing.assert_allclose(probabilities[there, t], np.exp(beginnings), rtol=1e-4)
+        prefixes = predict_log_probabilities(model, letters[there], np.full(there.sum(), t + 1, np.int32))
+        np.testing.assert_allclose(probabilities[there, t], np.exp(prefixes), rtol=1e-4)
         assert np.isnan(probabilities[~there, t]).all()
 
 

@@ -22,7 +22,7 @@ from keras_dnnts.studies.names.config import CELLS
 from keras_dnnts.studies.names.data import load_data
 from keras_dnnts.studies.names.findings import title_sampled
 from keras_dnnts.studies.names.measure import sides
-from keras_dnnts.studies.names.numpy_model import Beginnings, NumpyNamesModel
+from keras_dnnts.studies.names.numpy_model import NumpyNamesModel, Prefixes
 from keras_dnnts.studies.names.predict import load_numpy_model
 from keras_dnnts.studies.names.sampled import Sampling
 from tests.finished_runs import names_result
@@ -47,13 +47,13 @@ def random_model(cell, rng, width=9, units=8, classes=3):
 
 @pytest.mark.parametrize("cell", CELLS)
 def test_names_that_begin_alike_are_read_as_others(cell, monkeypatch):
-    monkeypatch.setattr("keras_dnnts.studies.names.numpy_model.BEGINNINGS_AT_ONCE", 7)
+    monkeypatch.setattr("keras_dnnts.studies.names.numpy_model.PREFIXES_PER_BATCH", 7)
     rng = np.random.default_rng(1)
     letters, lengths = rng.integers(0, 3, (200, 6)), rng.integers(1, 7, 200)
     letters[np.arange(6) >= lengths[:, None]] = 8
     model = random_model(cell, rng)
 
-    names = Beginnings.of_names(letters, lengths)
+    names = Prefixes.of_names(letters, lengths)
 
     read = {tuple(row[:end].tolist()) for row, n in zip(letters, lengths, strict=True) for end in range(1, n + 1)}
     assert sum(len(parents) for parents, *_ in names.steps) == len(read) < lengths.sum()

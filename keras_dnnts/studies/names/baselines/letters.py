@@ -89,7 +89,7 @@ def cut_ngrams(marked: np.ndarray, sizes: np.ndarray, length: int) -> tuple[np.n
 
 
 class NgramIndex:
-    """Numbers for distinct n-grams of one length, in the order in which they sort, and for their beginnings.
+    """Numbers for distinct n-grams of one length, in the order in which they sort, and for their prefixes.
 
     Args:
         ngrams: (M, n) int64 symbols from 0; copies are numbered once.
@@ -99,7 +99,7 @@ class NgramIndex:
         ngrams: (G, n) int64, each n-gram once, sorted.
         numbers: (M,) int64, the number of each that was given.
         context_numbers: (M,) int64, the number of its first n - 1 symbols.
-        contexts: number of distinct beginnings of n - 1 symbols.
+        contexts: number of distinct prefixes of n - 1 symbols.
     """
 
     def __init__(self, ngrams: np.ndarray, symbols: int) -> None:

@@ -17,7 +17,7 @@ class NgramTables:
 
     Attributes:
         symbols: (S + 1,) int32: of symbol s, at s + 1, its number as n-gram of length 1, from 1; 0 for none.
-        longer: for every longer length n, (beginnings + 1, single symbols + 1) int32: of an n-gram, its number among
+        longer: for every longer length n, (prefixes + 1, single symbols + 1) int32: of an n-gram, its number among
             those of length n, from 1, at the numbers of its first n - 1 symbols and of its last; 0 for none.
     """
 
@@ -47,17 +47,17 @@ class NgramTables:
         singles[kept] = np.arange(1, len(kept) + 1)
         first = numbers = singles[marked + 1]
         longer: list[np.ndarray] = []
-        beginnings = len(kept)
+        prefixes = len(kept)
         for length in range(2, longest + 1):
             numbers, last = numbers[:, : marked.shape[1] - length + 1], first[:, length - 1 :]
             width = singles.max() + 1
             keys = numbers.astype(np.int64) * width + last
             kept = _seen_in(keys, (numbers > 0) & (last > 0), least)
-            if (beginnings + 1) * width > MOST_ENTRIES:  # do not fill the memory to find that out
-                return cls(singles, (*longer, np.broadcast_to(np.int32(0), (beginnings + 1, width))))
-            table = np.zeros((beginnings + 1, width), np.int32)
+            if (prefixes + 1) * width > MOST_ENTRIES:  # do not fill the memory to find that out
+                return cls(singles, (*longer, np.broadcast_to(np.int32(0), (prefixes + 1, width))))
+            table = np.zeros((prefixes + 1, width), np.int32)
             table.reshape(-1)[kept] = np.arange(1, len(kept) + 1)
-            numbers, beginnings = table.reshape(-1)[keys], len(kept)
+            numbers, prefixes = table.reshape(-1)[keys], len(kept)
             longer.append(table)
         return cls(singles, tuple(longer))
 
