@@ -132,7 +132,7 @@ def measure_statistics():
         normalise = BatchNormalization(momentum=0.7)
         features = keras.layers.Flatten(data_format="channels_last")(normalise(images))
         model = distribute(keras.Model(images, keras.layers.Dense(CLASSES)(features)))
-        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True))
+        model.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), metrics=["accuracy"])
     for batch in batches:
         model.fit(Whole(batch), shuffle=False, verbose=0)
     return {

@@ -127,7 +127,7 @@ def _run_to_the_end(
     progress, loggers = RunProgress(None if quiet else Console()), Loggers(log)
     if directory.resumes:
         loggers.take_up(directory.path)
-    run = partial(run, live=Live([lambda folder, progress: write_live_page(folder), loggers.follow]))
+    run = partial(run, live=Live([write_live_page, loggers.follow]))
     with interruptible(lambda: directory.resume_command) as interruption, ending_with(directory):
         if not finishers.there_are_some:
             run = partial(run, meanwhile=_import_drawing)

@@ -24,8 +24,8 @@ MARK = '<meta name="description" content="A run of keras-dnnts that has not fini
 HEAD_BYTES = 2000  # in which that stands
 
 
-def write_live_page(folder: Path) -> Path:
-    """Write the page of the unfinished run in a folder, from what it saved there, and return its path.
+def write_live_page(folder: Path, progress: Progress | None = None) -> Path:
+    """Write the page of the unfinished run in a folder, from its progress, by default the saved one; return its path.
 
     Raises:
         UserError: the folder holds no config.
@@ -33,7 +33,7 @@ def write_live_page(folder: Path) -> Path:
         ValueError: the record is damaged.
     """
     path = folder / REPORT
-    page = describe_live(Progress.load(folder), folder)
+    page = describe_live(progress or Progress.load(folder), folder)
     write_whole_text(path, render("live.html.jinja", page))
     return path
 

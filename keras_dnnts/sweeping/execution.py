@@ -36,7 +36,7 @@ def execute_run(task: Task) -> Outcome:
 
 
 def _finish(task: Task, interruption: Interruption) -> Result:
-    folder = finish_run(task.run, interruption, [lambda folder, progress: write_live_page(folder)]).path
+    folder = finish_run(task.run, interruption, [write_live_page]).path
     result = load_result(folder)
     if task.figures and not (folder / FIGURES).is_dir():
         _draw(result, folder / FIGURES)

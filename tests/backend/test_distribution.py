@@ -83,10 +83,11 @@ def test_processes_have_the_same_numbers(found):
 
 @pytest.mark.skipif(ENGINE == "jax", reason="JAX computes as if on one device")
 def test_statistics_per_device_are_others(found):
-    apart = found[0]["apart/val_loss"]
-    one = found[0]["one/small/val_loss"][: len(apart)]
+    apart = found[0]["apart/loss"]
+    one = found[0]["one/small/loss"][: len(apart)]
     assert np.isfinite(apart).all()
-    assert np.abs(apart / one - 1).max() > 1e-4
+    assert np.isfinite(found[0]["apart/val_loss"]).all()
+    assert np.abs(apart / one - 1).max() > 1e-3
 
 
 @pytest.mark.skipif(ENGINE == "jax", reason="JAX computes as if on one device")

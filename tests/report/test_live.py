@@ -89,8 +89,8 @@ def test_a_run_has_a_page_while_it_goes_and_the_report_at_its_end(tmp_path):
     pages = []
     write = live_page.write_live_page
 
-    def keep(folder):
-        pages.append(write(folder).read_text(encoding="utf-8"))
+    def keep(folder, progress):
+        pages.append(write(folder, progress).read_text(encoding="utf-8"))
 
     folder, names = tmp_path / "run", write_names(tmp_path / "names")
     often = mock.patch("keras_dnnts.cli.experiment.Live", functools.partial(Live, seconds=0.02))

@@ -4,6 +4,7 @@ import dataclasses
 import functools
 import os
 import time
+from types import SimpleNamespace
 
 import keras
 import pytest
@@ -105,3 +106,15 @@ def test_progress_that_cannot_be_read_is_passed_over(tmp_path):
         with pytest.raises(ValueError):
             Progress.load(tmp_path)
         seeds_elsewhere._Listener(None, {3: tmp_path}, seconds=0).tick(None)  # there is no run to tell
+
+
+def test_a_seed_without_rows_leaves_those_of_others(tmp_path):
+    taken = []
+    live = SimpleNamespace(take=lambda *given: taken.append(given))
+    run = SimpleNamespace(live=live, progress=SimpleNamespace(skip=lambda *_: None), label=str)
+    folders = {seed: tmp_path / str(seed) for seed in (3, 4)}
+    for seed, columns, rows in ((3, ["step", "loss"], {3: [[1, 0.5]]}), (4, [], {})):
+        (folders[seed] / "checkpoints").mkdir(parents=True)
+        Progress("running", 0.0, {}, 1, 2, "names", columns, rows).save(folders[seed])
+    seeds_elsewhere._Listener(run, folders, seconds=0).tick(None)
+    assert taken == [(3, ["step", "loss"], [[1, 0.5]])]

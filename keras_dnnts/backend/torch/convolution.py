@@ -76,5 +76,5 @@ def _windows(
 
 @functools.cache
 def _has_amx() -> bool:
-    capabilities = getattr(torch.cpu, "get_capabilities", dict)  # of torch 2.13, not of 2.11
-    return bool(capabilities().get("amx_bf16"))
+    find = getattr(torch.cpu, "get_capabilities", None)  # torch 2.13 has it, 2.11 has not
+    return find is not None and bool(find().get("amx_bf16"))

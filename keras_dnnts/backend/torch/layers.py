@@ -4,6 +4,7 @@ Maps keep Keras's shape (N, H, W, C). Seen as (N, C, H, W) through ``permute``, 
 channels-last memory format, so no operation here copies a map to change its layout.
 """
 
+import math
 from collections.abc import Callable
 
 import keras
@@ -57,8 +58,9 @@ class Conv2D(layers.Conv2D):
             return False
         if self.groups != 1 or self.dilation_rate != (1, 1):
             return False
-        _, height, width, _ = self.compute_output_shape(tuple(inputs.shape))
-        return is_small(height * width, self.filters)
+        sides = zip(inputs.shape[1:3], self.kernel_size, self.strides, strict=True)
+        pixels = math.prod((side + 2 * self.border - size) // step + 1 for side, size, step in sides)
+        return is_small(pixels, self.filters)
 
 
 @keras.saving.register_keras_serializable("keras_dnnts")

@@ -1,6 +1,6 @@
 """Keras callbacks that studies share."""
 
-from keras_dnnts.running.callbacks.checkpoint import Checkpoint, ModelState, Stateful
+from keras_dnnts.running.callbacks.checkpoint import Checkpoint, ModelState, Stateful, restored_checkpoint
 from keras_dnnts.running.callbacks.epochs import (
     EarlyStopping,
     Epoch,
@@ -26,4 +26,5 @@ __all__ = [
     "ModelState",
     "SharedLogs",
     "Stateful",
+    "restored_checkpoint",
 ]

@@ -11,6 +11,8 @@ from keras import ops
 from keras_dnnts import backend
 from keras_dnnts.running.checkpoints import State
 from keras_dnnts.running.interruption import Interrupted, Interruption
+from keras_dnnts.running.run import Run
+from keras_dnnts.running.together import share
 
 
 class Stateful(Protocol):
@@ -159,3 +161,33 @@ class Checkpoint(keras.callbacks.Callback):
             if self.epochs > self._saved_epochs:
                 self._save()
             raise Interrupted
+
+
+def restored_checkpoint(
+    run: Run,
+    seed: int,
+    learned: ModelState,
+    parts: Mapping[str, Stateful],
+    columns: Sequence[str],
+    rows: Callable[[], Sequence[Sequence[float | None]]],
+) -> Checkpoint:
+    """The checkpoint of a seed's training, which goes on where the run's folder says that it stopped.
+
+    Args:
+        run: in whose folder states are saved, with the seed's history.
+        seed: that is trained.
+        learned, parts: as for :class:`Checkpoint`; brought to the saved state, where there is one.
+        columns: of the history.
+        rows: returns those so far.
+    """
+
+    def save(state: State) -> None:
+        run.directory.checkpoints.save_training(seed, state)
+        run.save_history(seed, columns, rows())
+
+    def watch() -> None:
+        run.offer_history(seed, columns, rows)
+
+    checkpoint = Checkpoint(learned, parts, save, run.config.checkpoint_seconds, run.interruption, watch)
+    checkpoint.restore(share(run.directory.checkpoints.load_training(seed)))
+    return checkpoint

@@ -20,7 +20,6 @@ from keras_dnnts.own_models import describe_code, is_own_model
 from keras_dnnts.random_streams import Purpose, random_stream
 from keras_dnnts.ranks import find_ranks
 from keras_dnnts.running.callbacks import (
-    Checkpoint,
     EarlyStopping,
     Epoch,
     EpochHistory,
@@ -31,13 +30,13 @@ from keras_dnnts.running.callbacks import (
     MemoryRelease,
     ModelState,
     SharedLogs,
+    Stateful,
+    restored_checkpoint,
 )
-from keras_dnnts.running.callbacks.checkpoint import Stateful
 from keras_dnnts.running.compilation import compile_steps
 from keras_dnnts.running.memory import keep_freed_memory
 from keras_dnnts.running.run import Run
 from keras_dnnts.running.seeding import seed_all
-from keras_dnnts.running.together import share
 from keras_dnnts.studies.cifar import HISTORY
 from keras_dnnts.studies.cifar.architectures import find_architecture, find_taps
 from keras_dnnts.studies.cifar.augment import prepare_batch
@@ -180,16 +179,7 @@ class CifarTraining:
         parts: dict[str, Stateful] = {"history": history, "stopping": stopping}
         if snapshot is not None:
             parts["snapshot"] = snapshot
-
-        def save(state: Any) -> None:
-            run.directory.checkpoints.save_training(seed, state)
-            run.save_history(seed, COLUMNS, _rows(history.epochs))
-
-        def watch() -> None:
-            run.offer_history(seed, COLUMNS, lambda: _rows(history.epochs))
-
-        checkpoint = Checkpoint(learned, parts, save, config.checkpoint_seconds, run.interruption, watch)
-        checkpoint.restore(share(run.directory.checkpoints.load_training(seed)))
+        checkpoint = restored_checkpoint(run, seed, learned, parts, COLUMNS, lambda: _rows(history.epochs))
         shaped = backend.batches_of_any_size if config.initial_image_size else lambda batches: batches
         if not checkpoint.finished:
             few = shaped(OneOfEachShape(prepared.train, _first_epochs_of_sizes(config)))

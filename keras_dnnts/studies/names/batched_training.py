@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.random_streams import Purpose, derive_seed
-from keras_dnnts.running.callbacks import Checkpoint, EpochStart, ModelState, Stateful
+from keras_dnnts.running.callbacks import EpochStart, ModelState, Stateful, restored_checkpoint
 from keras_dnnts.running.compilation import compile_steps
 from keras_dnnts.running.run import Run
 from keras_dnnts.running.seeding import seed_all
@@ -103,17 +103,8 @@ class BatchedTraining:
         learned = ModelState(prepared.model)
         history = BatchHistory(learned, self.settings.members)
         samples = self._sample(seed, prepared, history)
-
-        def save(state: Any) -> None:
-            run.directory.checkpoints.save_training(seed, state)
-            run.save_history(seed, self.columns, self._rows(history, samples))
-
-        def watch() -> None:
-            run.offer_history(seed, self.columns, lambda: self._rows(history, samples))
-
         parts: dict[str, Stateful] = {"history": history, "samples": samples}
-        checkpoint = Checkpoint(learned, parts, save, self.config.checkpoint_seconds, run.interruption, watch)
-        checkpoint.restore(run.directory.checkpoints.load_training(seed))
+        checkpoint = restored_checkpoint(run, seed, learned, parts, self.columns, lambda: self._rows(history, samples))
         run.progress.skip(checkpoint.epochs * self.round_size, run.label(seed))
         if not checkpoint.finished:
             callbacks = [

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -56,11 +57,7 @@ def plot_training_loss(results: Mapping[str, Result], ax: Axes | None = None) ->
     """
     ax = ax or new_axes(PAGE_WIDTH, 3.4)
     for (label, result), colour in zip(results.items(), colours(len(results)), strict=True):
-        steps, losses = result.arrays["loss_step"], result.arrays["loss"]
-        marker = "." if len(steps) < 20 else None
-        ax.plot(steps, losses.mean(axis=0), color=colour, label=label, linewidth=1.4, marker=marker)
-        if len(losses) > 1:
-            ax.fill_between(steps, losses.min(axis=0), losses.max(axis=0), color=colour, alpha=0.2, linewidth=0)
+        _plot_mean_and_range(ax, result.arrays["loss_step"], result.arrays["loss"], color=colour, label=label)
     seeds = {len(result.arrays["loss"]) for result in results.values()}
     ax.set_xlabel(X_LABEL)
     ax.set_ylabel(Y_LABEL)
@@ -81,15 +78,8 @@ def plot_sampled(result: Result, ax: Axes | None = None) -> Axes:
     steps, sampled = result.arrays[STEP], find_sampled(result)
     for (part, values), colour in zip(sampled.items(), colours(len(sampled)), strict=True):
         line = "--" if part == "train" else "-"
-        marker = "." if len(steps) < 20 else None
         known = np.isfinite(values).any(axis=0)  # nothing is, of what an earlier version trained
-        at, values = steps[known], values[:, known]
-        ax.plot(
-            at, np.nanmean(values, axis=0), line, color=colour, label=result.parts[part], linewidth=1.4, marker=marker
-        )
-        if len(values) > 1:
-            low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
-            ax.fill_between(at, low, high, color=colour, alpha=0.2, linewidth=0)
+        _plot_mean_and_range(ax, steps[known], values[:, known], line, color=colour, label=result.parts[part])
     ax.set_xlabel(X_LABEL)
     ax.set_ylabel(SAMPLED_Y_LABEL)
     set_value_axis(ax, [*sampled.values()])
@@ -100,6 +90,15 @@ def plot_sampled(result: Result, ax: Axes | None = None) -> Axes:
     ax.set_title(_join_title(title_sampled({result.model_name: result}), spread, data_label(result)), fontsize=9)
     ax.legend(frameon=False)
     return ax
+
+
+def _plot_mean_and_range(ax: Axes, steps: np.ndarray, values: np.ndarray, line: str = "-", **look: Any) -> None:
+    """Draw values (seeds, steps), of which some seeds may lack some."""
+    marker = "." if len(steps) < 20 else None
+    ax.plot(steps, np.nanmean(values, axis=0), line, linewidth=1.4, marker=marker, **look)
+    if len(values) > 1:
+        low, high = np.nanmin(values, axis=0), np.nanmax(values, axis=0)
+        ax.fill_between(steps, low, high, color=look["color"], alpha=0.2, linewidth=0)
 
 
 def _join_title(finding: str, spread: str, data: str) -> str:

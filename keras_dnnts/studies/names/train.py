@@ -3,6 +3,7 @@
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import keras
@@ -10,7 +11,7 @@ import numpy as np
 
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.own_models import build_own_model, describe_code, is_own_model
-from keras_dnnts.running.callbacks import Checkpoint, ModelState, Stateful
+from keras_dnnts.running.callbacks import ModelState, Stateful, restored_checkpoint
 from keras_dnnts.running.compilation import compile_steps, measure_seconds
 from keras_dnnts.running.run import Run
 from keras_dnnts.running.seeding import seed_all
@@ -85,25 +86,16 @@ class NamesTraining:
         model, updater, kernel_seconds = prepared
         of_split = self.data.dataset, self.data.splits[seed], self.config.logistic_beside
         self._beside[seed] = self._meanwhile.submit(measure_beside, *of_split)
-        checkpoints, iterations = self.run.directory.checkpoints, self.settings.iterations
-        dataset, lines = self.data.dataset, self._lines(seed)
+        iterations, dataset, lines = self.settings.iterations, self.data.dataset, self._lines(seed)
         stream = lines[draw_examples(dataset.labels[lines], iterations, seed, self.settings.draw_classes)]
         learned = ModelState(model)
         history = UpdateHistory(iterations, CHUNK_SIZE, learned)
         history.compile_seconds = kernel_seconds
 
         samples = self._sample(seed, model, history)
-
-        def save(state: Any) -> None:
-            checkpoints.save_training(seed, state)
-            self.run.save_history(seed, self.columns, self._rows(history, samples))
-
-        def watch() -> None:
-            self.run.offer_history(seed, self.columns, lambda: self._rows(history, samples))
-
         parts: dict[str, Stateful] = {"history": history, "samples": samples}
-        checkpoint = Checkpoint(learned, parts, save, self.config.checkpoint_seconds, self.run.interruption, watch)
-        checkpoint.restore(checkpoints.load_training(seed))
+        rows = partial(self._rows, history, samples)
+        checkpoint = restored_checkpoint(self.run, seed, learned, parts, self.columns, rows)
         done = min(checkpoint.epochs * CHUNK_SIZE, iterations)
         self.run.progress.skip(done, self.run.label(seed))
         if not checkpoint.finished:
@@ -121,7 +113,7 @@ class NamesTraining:
                 verbose=0,
                 callbacks=[history, samples, progress, *self.run.callbacks, checkpoint],
             )
-        self.run.save_history(seed, self.columns, self._rows(history, samples))
+        self.run.save_history(seed, self.columns, rows())
         return Trained(model, history, samples, updater)
 
     def finish(self, seed: int, trained: Trained) -> SeedOutcome:
