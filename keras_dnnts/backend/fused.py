@@ -51,7 +51,7 @@ def compiled(**options: Any) -> Callable[[Callable], Any]:
 inline = compiled(inline="always")
 # Inlined by LLVM. A function called by its symbol would, in the process that compiles, be the copy compiled on its own,
 # and in one that loads the kernel from the disk cache the copy within it: vectorised otherwise, with other roundings.
-included = compiled(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # nobody else calls them
+included = compiled(forceinline=True, no_cpython_wrapper=True, no_cfunc_wrapper=True)  # called by compiled code alone
 
 
 @included
