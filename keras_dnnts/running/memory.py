@@ -42,7 +42,7 @@ def keep_freed_memory() -> bool:
 
 
 def release_freed_memory() -> None:
-    """Give freed memory back to the system where this process keeps it, which takes tenths of a second a GiB.
+    """Give freed memory back to the system where this process keeps it, which takes a hundredth of a second a GiB.
 
     Memory that was kept for arrays of certain sizes holds few of other sizes: training and validation in turns, at
     batches of other sizes, would take more and more.
