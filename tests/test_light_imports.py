@@ -49,6 +49,14 @@ except SystemExit as end:
 left_out = {"sklearn", "matplotlib", "scipy.stats", "jax", "tensorflow", "torch._dynamo", "torch.onnx"}
 assert not left_out & sys.modules.keys(), left_out & sys.modules.keys()
 """
+COMMANDS = """
+import importlib, json, pkgutil, sys
+import keras_dnnts.cli
+for module in pkgutil.walk_packages(keras_dnnts.cli.__path__, "keras_dnnts.cli."):
+    importlib.import_module(module.name)
+heavy = {"keras", "sklearn", "matplotlib", "scipy", "numba", "jax", "tensorflow", "torch"}
+print(json.dumps(sorted(heavy & sys.modules.keys())))
+"""
 needs_two_cores = pytest.mark.skipif(
     sys.platform != "linux" or len(os.sched_getaffinity(0)) < 2, reason="needs two cores of Linux"
 )
@@ -65,6 +73,11 @@ def start(program, *arguments):
 @pytest.mark.every_engine
 def test_a_command_imports_its_engine_and_little_else():
     assert start(START, ENGINE, "command") == [ENGINE]
+
+
+def test_no_command_imports_anything_heavy_before_its_first_line():
+    done = subprocess.run([sys.executable, "-c", COMMANDS], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("[]\n", "")
 
 
 @pytest.mark.slow

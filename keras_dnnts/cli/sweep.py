@@ -26,7 +26,6 @@ from keras_dnnts.running.run_directory import REPORT, keep_out_of_data, next_fre
 from keras_dnnts.running.runtime import choose_backend
 from keras_dnnts.running.together import refuse_launch
 from keras_dnnts.sweeping.folders import SweepDirectory
-from keras_dnnts.sweeping.output import save_sweep
 from keras_dnnts.sweeping.plan import Condition, Sweep, read_sweep
 from keras_dnnts.sweeping.run import Place, resolve_conditions, run_sweep
 
@@ -124,6 +123,8 @@ def _command(file: Path, folder: Path, cluster: str | None) -> str:
 
 
 def _run(sweep: Sweep, conditions: list[Condition], place: Place, shows_all_final: bool, again: str) -> SweepResult:
+    from keras_dnnts.sweeping.output import save_sweep  # here: it draws, and half of what it imports is Matplotlib
+
     plan = sweep.to_toml()
     with interruptible(lambda: again) as interruption:
         place = replace(place, interruption=interruption)
