@@ -117,9 +117,13 @@ def sweeps_alone(cell: str, dataset: NamesDataset) -> Train:
     return train
 
 
-def chunks_of_a_turn(train: Train, seconds: float) -> int:
+def updates_of_a_turn(train: Train, seconds: float) -> int:
+    """As many as take that long; what a call costs once (TensorFlow's ``fit``: 0.1 s) is then spread over them."""
     train(CHUNK)  # compiles
-    return max(1, round(seconds / seconds_of(lambda: train(CHUNK))))
+    chunks = 1
+    for _ in range(2):
+        chunks = max(1, round(chunks * seconds / seconds_of(lambda chunks=chunks: train(chunks * CHUNK))))
+    return chunks * CHUNK
 
 
 def measure(engine: str, dataset: NamesDataset, quick: bool) -> list[Row]:
@@ -132,7 +136,7 @@ def measure(engine: str, dataset: NamesDataset, quick: bool) -> list[Row]:
         trainings["its sweeps alone"] = sweeps_alone(cell, dataset)
         sides = {}
         for name, train in trainings.items():
-            updates = CHUNK * chunks_of_a_turn(train, 0.2 if quick else 0.5)
+            updates = updates_of_a_turn(train, 0.2 if quick else 2)
             sides[name] = Side(lambda train=train, updates=updates: train(updates), updates)
         seconds = take_turns(sides, 3 if quick else 9)
         rows += compare(f"{cell.upper()} update", engine, seconds, PLAIN, "µs", 1e6)

@@ -1,7 +1,7 @@
 """Per-example training on TensorFlow: one graph loop over the examples of a chunk, compiled by XLA."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -13,6 +13,9 @@ from keras_dnnts.backend.rates import next_rates
 
 class PerExampleTraining(keras.Model):
     """The training step of :class:`keras_dnnts.studies.names.models.per_example.PerExampleModel` on TensorFlow."""
+
+    # A graph around the kernel: a single operation that runs eagerly takes as long as dozens of updates.
+    fused_options: ClassVar[dict[str, bool]] = {"jit_compile": False}
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Update the weights once for every example of the chunk ``((letters, lengths), labels)``."""
@@ -50,14 +53,19 @@ class PerExampleTraining(keras.Model):
 
     def _update_each_fused(
         self, letters: tf.Tensor, lengths: tf.Tensor, labels: tf.Tensor
-    ) -> tuple[np.ndarray, np.ndarray]:
-        weights = [variable.numpy() for variable in self.trainable_variables]
-        examples = (array.numpy() for array in (letters, lengths, labels))
-        rates = _next_rates(self.optimizer, len(lengths)).numpy()
-        weights, losses, guesses = self.update_each_fused(weights, *examples, rates)
-        for variable, weight in zip(self.trainable_variables, weights, strict=True):
-            variable.value.assign(weight, read_value=False)
-        return losses, guesses
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        weights = [variable.value for variable in self.trainable_variables]
+        rates = next_rates(self.optimizer, tf.shape(lengths)[0])
+
+        def update(letters: np.ndarray, lengths: np.ndarray, labels: np.ndarray, rates: np.ndarray, *old: Any) -> tuple:
+            new, losses, guesses = self.update_each_fused(old, letters, lengths, labels, rates)
+            return *new, losses, guesses
+
+        dtypes = [*(weight.dtype for weight in weights), tf.float32, tf.int32]
+        *new, losses, guesses = tf.numpy_function(update, [letters, lengths, labels, rates, *weights], dtypes)
+        for weight, value in zip(weights, new, strict=True):
+            weight.assign(tf.ensure_shape(value, weight.shape), read_value=False)
+        return tf.ensure_shape(losses, [None]), tf.ensure_shape(guesses, [None])
 
     def _branch(
         self, letters: tf.Tensor, length: tf.Tensor, label: tf.Tensor, weights: list, bucket: int
@@ -72,16 +80,6 @@ class PerExampleTraining(keras.Model):
         return differentiate
 
 
-# Around the fused kernel all runs eagerly, where many single operations take as long as hundreds of updates. Optimizer
-# and metric are arguments, for a model that is compiled again has others.
-
-
-@tf.function
-def _next_rates(optimizer: keras.optimizers.Optimizer, count: int) -> tf.Tensor:
-    return next_rates(optimizer, count)
-
-
-@tf.function
 def _record(
     optimizer: keras.optimizers.Optimizer, mean_loss: keras.metrics.Mean, losses: tf.Tensor, guesses: tf.Tensor
 ) -> dict[str, tf.Tensor]:

@@ -1,6 +1,6 @@
 """Per-example training on torch: a loop of autograd steps, on the device of the weights."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import torch
@@ -12,6 +12,8 @@ from keras_dnnts.backend.torch.graph import resolve_graph, training
 
 class PerExampleTraining(keras.Model):
     """The training step of :class:`keras_dnnts.studies.names.models.per_example.PerExampleModel` on torch."""
+
+    fused_options: ClassVar[dict[str, bool]] = {"run_eagerly": True}
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Update the weights once for every example of the chunk ``((letters, lengths), labels)``."""
@@ -54,7 +56,7 @@ class PerExampleTraining(keras.Model):
         weights = [variable.value.detach().numpy() for variable in self.trainable_variables]
         rates = ops.convert_to_numpy(next_rates(self.optimizer, len(lengths)))
         examples = (array.numpy() for array in (letters, lengths, labels))
-        weights, losses, guesses = self.update_each_fused(weights, *examples, rates)
-        for variable, weight in zip(self.trainable_variables, weights, strict=True):
-            variable.assign(weight)
+        new, losses, guesses = self.update_each_fused(weights, *examples, rates)
+        for weight, value in zip(weights, new, strict=True):
+            weight[...] = value  # the variable's own memory
         return torch.from_numpy(losses), torch.from_numpy(guesses)

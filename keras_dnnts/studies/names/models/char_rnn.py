@@ -122,7 +122,7 @@ def compile_char_rnn(model: PerExampleModel, learning_rate: Any = 0.005, engine:
     from keras_dnnts.backend.fused import update_each
 
     model.update_each_fused = functools.partial(update_each, layer.cell)
-    model.compile(keras.optimizers.SGD(learning_rate), loss=negative_log_likelihood, run_eagerly=True)
+    model.compile(keras.optimizers.SGD(learning_rate), loss=negative_log_likelihood, **model.fused_options)
     return "fused"
 
 
