@@ -177,6 +177,17 @@ class Halt(keras.callbacks.Callback):
             raise KeyboardInterrupt
 
 
+class Epochs(keras.callbacks.Callback):
+    """Notes which epochs begin."""
+
+    def __init__(self):
+        super().__init__()
+        self.begun = []
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.begun.append(epoch)
+
+
 def study_config(devices):
     return CifarConfig(
         dataset="digits",
@@ -198,7 +209,9 @@ def run_studies():
     with TemporaryDirectory() as folder:
         with suppress(KeyboardInterrupt):
             run(study_config(2), folder, overwrite=True, callbacks=[Halt()])
-        results["resumed"] = run(study_config(1), folder, resume=True)
+        epochs = Epochs()
+        results["resumed"] = run(study_config(1), folder, resume=True, callbacks=[epochs])
+    assert epochs.begun == [1]
     return {
         f"{name}/run_{key}": value
         for name, result in results.items()

@@ -85,14 +85,13 @@ def engine_training(cell: str, engine: str, dataset: NamesDataset) -> Train:
 
 
 def bare_training(cell: str, dataset: NamesDataset) -> Train:
-    """The fused kernel without ``fit``, always from the same weights."""
+    """The fused kernel without ``fit``, called for as many updates at a time, always from the same weights."""
     weights = build_char_rnn(cell, WIDTH, len(dataset.classes), HIDDEN_UNITS).get_weights()
 
     def train(updates: int) -> None:
-        drawn = draw_examples(dataset.labels, updates, seed=0)
-        fused.update_each(
-            cell, weights, dataset.letters[drawn], dataset.lengths[drawn], dataset.labels[drawn], LEARNING_RATE
-        )
+        for lines in np.split(draw_examples(dataset.labels, updates, seed=0), updates // CHUNK):
+            examples = dataset.letters[lines], dataset.lengths[lines], dataset.labels[lines]
+            fused.update_each(cell, weights, *examples, LEARNING_RATE)
 
     return train
 

@@ -18,7 +18,7 @@ def keep_freed_memory() -> bool:
     By default glibc hands arrays of more than 32 MiB back to the system at once, and a training step gets zeroed pages
     for the same maps again and again. Keeping them saves 7 % of a step of the fast recipe on torch, and two thirds of
     JAX's augmentation to 224x224 pixels. It costs memory, through fragmentation: on torch a tenth more for AlexNet
-    at that size. :func:`release_freed_memory` bounds it.
+    at that size, where :func:`release_freed_memory` bounds it.
 
     It holds for as long as the process lives, so also for later runs of a worker.
 

@@ -67,7 +67,7 @@ def start_engine() -> None:
     if "keras" not in sys.modules:
         progress_logger.info("starting %s", backend)
         if backend == "jax":
-            keep_freed_memory()  # it writes every result into memory of its own
+            keep_freed_memory()  # JAX writes every result into fresh memory
     try:
         if backend == "tensorflow":
             _import_tensorflow_quietly()

@@ -60,7 +60,7 @@ BAD_OPTIONS = {
     "held-out nan": (["--held-out", "nan"], "--held-out is nan"),
     "repeating letters": (["--letters", "abca"], "'a'"),
     "no letters": (["--letters", ""], "letters"),
-    "several devices": (["--devices", "2"], "--devices 2: updates on names follow one another"),
+    "several devices": (["--devices", "2"], "--devices 2: models of names are trained on one device"),
     "no such data": (["--data-dir", "nowhere"], "nowhere"),
 }
 

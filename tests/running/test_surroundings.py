@@ -113,3 +113,6 @@ def test_threads_wait_passively_unless_told_otherwise(monkeypatch):
     surroundings.settle_surroundings()
     assert os.environ["OMP_WAIT_POLICY"] == "ACTIVE"
     assert "GOMP_SPINCOUNT" not in os.environ
+    monkeypatch.delenv("OMP_WAIT_POLICY")
+    surroundings.settle_surroundings()
+    assert os.environ["GOMP_SPINCOUNT"] == "10000"

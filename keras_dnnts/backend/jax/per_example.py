@@ -17,7 +17,7 @@ class PerExampleTraining(keras.Model):
     fused_options: ClassVar[dict[str, bool]] = {"run_eagerly": True}
 
     def make_train_function(self, force: bool = False) -> None:
-        """As any Keras model's, and the parts of the training step that run around the fused kernel, compiled."""
+        """Keras's own, and what a training step does before and after its updates, each compiled."""
         if force or self.train_function is None:
             # The model's own, so that they go with it: JAX keeps what it has compiled for a function.
             self._next_rates = jax.jit(functools.partial(_next_rates, self.optimizer), static_argnums=1)

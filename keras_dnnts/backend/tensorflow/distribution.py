@@ -13,6 +13,7 @@ from keras.src.losses import loss as loss_module
 from keras.src.trainers.data_adapters.py_dataset_adapter import PyDatasetAdapter
 
 from keras_dnnts.backend.devices import choose_devices
+from keras_dnnts.backend.layers import BatchNormalization
 
 KEYS_OF_A_STRATEGY = 100_000  # as in TensorFlow's own tests
 
@@ -235,8 +236,7 @@ class Distributed(keras.Model):
         drifting = [
             variable
             for layer in self._flatten_layers(include_self=False)
-            if layer.trainable
-            and not (isinstance(layer, keras.layers.BatchNormalization) and not _per_device_statistics)
+            if layer.trainable and not (isinstance(layer, BatchNormalization) and not _per_device_statistics)
             for variable in layer._non_trainable_variables
             if keras.backend.is_float_dtype(variable.dtype)
         ]

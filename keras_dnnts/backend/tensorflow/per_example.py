@@ -17,6 +17,26 @@ class PerExampleTraining(keras.Model):
     # A graph around the kernel: a single operation that runs eagerly takes as long as dozens of updates.
     fused_options: ClassVar[dict[str, bool]] = {"jit_compile": False}
 
+    _kernel_error: ValueError | None = None
+
+    def make_train_function(self, force: bool = False) -> None:
+        """Keras's own, which raises the fused kernel's errors as the other engines do."""
+        if self.train_function is not None and not force:
+            return
+        super().make_train_function(force)
+        train = self.train_function
+
+        def train_and_raise(iterator: Any) -> Any:
+            try:
+                return train(iterator)
+            except tf.errors.InvalidArgumentError:
+                error, self._kernel_error = self._kernel_error, None
+                if error is None:
+                    raise
+                raise error from None
+
+        self.train_function = train_and_raise
+
     def train_step(self, data: Any) -> dict[str, Any]:
         """Update the weights once for every example of the chunk ``((letters, lengths), labels)``."""
         self.check_compiled()
@@ -58,7 +78,11 @@ class PerExampleTraining(keras.Model):
         rates = next_rates(self.optimizer, tf.shape(lengths)[0])
 
         def update(letters: np.ndarray, lengths: np.ndarray, labels: np.ndarray, rates: np.ndarray, *old: Any) -> tuple:
-            new, losses, guesses = self.update_each_fused(old, letters, lengths, labels, rates)
+            try:
+                new, losses, guesses = self.update_each_fused(old, letters, lengths, labels, rates)
+            except ValueError as error:
+                self._kernel_error = error  # TensorFlow makes one of its own of it
+                raise
             return *new, losses, guesses
 
         dtypes = [*(weight.dtype for weight in weights), tf.float32, tf.int32]

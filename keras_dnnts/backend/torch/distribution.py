@@ -6,7 +6,7 @@ them, and what a step or a prediction returns is of the whole batch, so that all
 """
 
 import atexit
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -137,7 +137,7 @@ def distribute(model: keras.Model) -> keras.Model:
     for layer in model._flatten_layers():
         if type(layer) is keras.layers.Dropout:
             # The layer's own draws would be the same ones for every part.
-            layer.call = partial(_drop, layer)
+            layer.call = partial(_drop, layer, layer.call)
     return Distributed(model.inputs, model.outputs, name=model.name)
 
 
@@ -220,10 +220,12 @@ def _flat(tensor: torch.Tensor) -> torch.Tensor:
     return tensor.as_strided((tensor.numel(),), (1,))
 
 
-def _drop(layer: keras.layers.Dropout, inputs: torch.Tensor, training: bool = False) -> torch.Tensor:
-    """Dropout of a part, as one device would drop from the whole batch."""
-    if not training or layer.rate == 0 or _at_hand is None:
-        return inputs
+def _drop(
+    layer: keras.layers.Dropout, alone: Callable[..., torch.Tensor], inputs: torch.Tensor, training: bool = False
+) -> torch.Tensor:
+    """Dropout of a part, as one device would drop from the whole batch; outside a training step, the layer's own."""
+    if _at_hand is None or not training or layer.rate == 0:
+        return alone(inputs, training=training)
     ones = inputs.new_ones((_at_hand.total, *inputs.shape[1:]))
     kept = keras.random.dropout(ones, layer.rate, noise_shape=layer.noise_shape, seed=layer.seed_generator)
     return inputs * kept[_at_hand.computed]

@@ -59,8 +59,8 @@ class Conv2D(layers.Conv2D):
         if self.groups != 1 or self.dilation_rate != (1, 1):
             return False
         sides = zip(inputs.shape[1:3], self.kernel_size, self.strides, strict=True)
-        pixels = math.prod((side + 2 * self.border - size) // step + 1 for side, size, step in sides)
-        return is_small(pixels, self.filters)
+        outputs = [(side + 2 * self.border - size) // step + 1 for side, size, step in sides]
+        return min(outputs) > 0 and is_small(math.prod(outputs), self.filters)
 
 
 @keras.saving.register_keras_serializable("keras_dnnts")

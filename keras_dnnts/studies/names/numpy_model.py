@@ -20,7 +20,7 @@ State = tuple[np.ndarray, ...]
 
 
 class PrefixLevel(NamedTuple):
-    """The distinct prefixes (B) of one number of letters, each a letter longer than another.
+    """The B distinct prefixes of one length, each a letter longer than one of the level before.
 
     Attributes:
         parents: (B,) int numbers of the prefixes one letter shorter.

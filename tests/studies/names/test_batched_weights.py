@@ -24,8 +24,8 @@ def test_tables_are_spelled_out_as_the_ngrams_of_names():
     assert [{*map(tuple, ngrams.tolist())} for ngrams in found] == expected
     assert [len(ngrams) for ngrams in found] == tables.counts
     assert 5 < tables.counts[1] < 36
-    for number, (beginning, last) in enumerate(found[1].tolist(), start=1):
-        assert tables.longer[0][tables.symbols[beginning + 1], tables.symbols[last + 1]] == number
+    for number, (prefix, last) in enumerate(found[1].tolist(), start=1):
+        assert tables.longer[0][tables.symbols[prefix + 1], tables.symbols[last + 1]] == number
 
 
 @pytest.mark.parametrize(
@@ -38,7 +38,7 @@ def test_tables_are_spelled_out_as_the_ngrams_of_names():
         ([[0, 1], [[0, 0], [0, 0], [0, 1]]], 2),
         ([[0, -1, 1]], 2),
     ],
-    ids=["twice", "a gap", "too few", "no beginning", "an unknown beginning", "negative"],
+    ids=["twice", "a gap", "too few", "no prefix", "an unknown prefix", "negative"],
 )
 def test_tables_that_number_nothing_are_refused(tables, rows):
     with pytest.raises(ValueError, match="n-grams"):

@@ -13,7 +13,7 @@ MOST_ENTRIES = 2**23  # of the tables together: 32 MiB
 
 @dataclass(frozen=True)
 class NgramTables:
-    """Numbers for n-grams of symbols: those of a length are found by their beginning and their last symbol.
+    """Numbers for n-grams of symbols: those of a length are found by their prefix and their last symbol.
 
     Attributes:
         symbols: (S + 1,) int32: of symbol s, at s + 1, its number as n-gram of length 1, from 1; 0 for none.

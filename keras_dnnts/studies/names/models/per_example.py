@@ -26,7 +26,7 @@ class PerExampleModel(backend.PerExampleTraining):
     Attributes:
         update_each_fused: None, or a function ``(weights, letters, lengths, labels, rates) -> (weights, losses,
             guesses)`` of NumPy arrays that makes a chunk's updates on the CPU in place of automatic differentiation.
-            A model that has one must be compiled with ``fused_options``.
+            A model that has one must be compiled with ``**model.fused_options``.
         fused_options: the options of ``compile`` with which this engine's steps can call that function.
 
     Raises:

@@ -158,6 +158,20 @@ def test_a_diverging_run_is_seen_where_it_diverges(engine, learning_rate):
     assert [log["finite_updates"] for log in single] == finite.astype(int).tolist()
 
 
+@pytest.mark.parametrize("engine", [fused])
+def test_what_the_kernel_cannot_take_is_an_error_of_fit(engine):
+    stream = random_stream(SMALL, 12)
+    model = compiled_model("gru", engine, learning_rate=0.1)
+    train(model, stream, chunk=6)
+    before = model.get_weights()
+    wrong = stream.labels.copy()
+    wrong[4] = SMALL.classes
+    with pytest.raises(ValueError, match="labels must lie between 0 and 4, got 0 to 5"):
+        model.fit(stream.x, wrong, batch_size=6, shuffle=False, verbose=0)
+    if keras.backend.backend() != "jax":  # where Keras takes the weights out of a model while it trains
+        assert_same_weights(model.get_weights(), before, tolerance=0)
+
+
 @engines
 def test_a_new_learning_rate_takes_effect(engine):
     stream = random_stream(SMALL, 16)
