@@ -3,8 +3,8 @@
     python -m experiments.benchmarks --names-dir NAMES --out benchmarks.json
 
 A process has one engine, so each part runs in a process of its own for every engine that is installed, on one core of
-the CPU; start-up, whole commands, sweeps and the fast recipe's step keep all cores. A quarter of an hour on a quiet
-machine, a few minutes with --quick.
+the CPU; start-up, whole commands, sweeps and the fast recipe's step keep all cores. More than half an hour on a
+quiet machine, a few minutes with --quick.
 """
 
 import importlib.util

@@ -19,7 +19,7 @@ from keras_dnnts.studies.names.models import build_char_rnn, compile_char_rnn
 from keras_dnnts.studies.names.stream import draw_examples
 
 CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
-PLAIN = "plain PyTorch"
+PLAIN, BARE, SWEEPS = "plain PyTorch", "fused, without fit", "its sweeps alone"
 WIDTH, HIDDEN_UNITS, LEARNING_RATE = len(REFERENCE_ALPHABET) + 1, 128, 0.005
 CHUNK = 1000
 fused_add, fused_add_transposed = fused.add_product, fused.add_product_transposed
@@ -131,12 +131,14 @@ def measure(engine: str, dataset: NamesDataset, quick: bool) -> list[Row]:
     for cell in CELLS:
         trainings = {PLAIN: plain_training(cell, dataset)}
         trainings |= {kind: engine_training(cell, kind, dataset) for kind in ("generic", "fused")}
-        trainings["fused, without fit"] = bare_training(cell, dataset)
-        trainings["its sweeps alone"] = sweeps_alone(cell, dataset)
+        trainings |= {BARE: bare_training(cell, dataset), SWEEPS: sweeps_alone(cell, dataset)}
         sides = {}
         for name, train in trainings.items():
             updates = updates_of_a_turn(train, 0.2 if quick else 2)
             sides[name] = Side(lambda train=train, updates=updates: train(updates), updates)
         seconds = take_turns(sides, 3 if quick else 9)
         rows += compare(f"{cell.upper()} update", engine, seconds, PLAIN, "µs", 1e6)
+        for side, limit in (("fused", BARE), (BARE, SWEEPS)):
+            pair = {side: seconds[side], limit: seconds[limit]}
+            rows += compare(f"{cell.upper()} update, share of: {limit}", engine, pair, limit, "µs", 1e6)[:1]
     return rows

@@ -18,6 +18,7 @@ describe_device = engine.describe_device
 list_devices = engine.list_devices
 COMPILES_STEPS = engine.COMPILES_STEPS
 batches_of_any_size = engine.batches_of_any_size
+batches_of_one_size = engine.batches_of_one_size
 using_devices = engine.using_devices
 count_devices = engine.count_devices
 on_all_devices = engine.on_all_devices

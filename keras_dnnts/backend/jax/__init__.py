@@ -3,6 +3,7 @@
 from keras_dnnts.backend.jax.device import (
     COMPILES_STEPS,
     batches_of_any_size,
+    batches_of_one_size,
     copy_value,
     describe_device,
     list_devices,
@@ -31,6 +32,7 @@ __all__ = [
     "Muon",
     "PerExampleTraining",
     "batches_of_any_size",
+    "batches_of_one_size",
     "copy_value",
     "count_devices",
     "describe_device",

@@ -2,7 +2,7 @@
 
 from keras_dnnts.backend.layers import Conv2D, MaxPooling2D
 from keras_dnnts.backend.optimizers import Adam, Muon
-from keras_dnnts.backend.tensorflow.batches import batches_of_any_size
+from keras_dnnts.backend.tensorflow.batches import batches_of_any_size, batches_of_one_size
 from keras_dnnts.backend.tensorflow.device import (
     COMPILES_STEPS,
     copy_value,
@@ -32,6 +32,7 @@ __all__ = [
     "Muon",
     "PerExampleTraining",
     "batches_of_any_size",
+    "batches_of_one_size",
     "copy_value",
     "count_devices",
     "describe_device",

@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from keras_dnnts.backend.buckets import bucket_lengths
 from keras_dnnts.backend.rates import next_rates
+from keras_dnnts.backend.tensorflow.batches import untuned
 
 
 class PerExampleTraining(keras.Model):
@@ -17,6 +18,7 @@ class PerExampleTraining(keras.Model):
     # A graph around the kernel: a single operation that runs eagerly takes as long as dozens of updates.
     fused_options: ClassVar[dict[str, bool]] = {"jit_compile": False}
 
+    train_function: Any
     _kernel_error: ValueError | None = None
 
     def make_train_function(self, force: bool = False) -> None:
@@ -36,6 +38,17 @@ class PerExampleTraining(keras.Model):
                 raise error from None
 
         self.train_function = train_and_raise
+
+    def fit(self, x: Any = None, y: Any = None, batch_size: int | None = None, *rest: Any, **options: Any) -> Any:
+        """As any Keras model's. Chunks of arrays that keep their order are cut beforehand.
+
+        Keras would gather each chunk's examples anew.
+        """
+        others = ("validation_split", "sample_weight", "class_weight")
+        in_order = options.get("shuffle") is False and not rest and all(options.get(other) is None for other in others)
+        if in_order and batch_size and _are_arrays_of_one_length((x, y)):
+            x, y, batch_size = _cut((x, y), batch_size), None, None
+        return super().fit(x, y, batch_size, *rest, **options)
 
     def train_step(self, data: Any) -> dict[str, Any]:
         """Update the weights once for every example of the chunk ``((letters, lengths), labels)``."""
@@ -102,6 +115,24 @@ class PerExampleTraining(keras.Model):
             return loss, tf.argmax(outputs[0], output_type="int32"), gradients
 
         return differentiate
+
+
+def _are_arrays_of_one_length(examples: Any) -> bool:
+    arrays = keras.tree.flatten(examples)
+    return all(isinstance(array, np.ndarray) for array in arrays) and len({len(array) for array in arrays}) == 1
+
+
+def _cut(examples: Any, size: int) -> tf.data.Dataset:
+    """Chunks of a structure of arrays, the last of which may be smaller."""
+    count = len(keras.tree.flatten(examples)[0])
+    whole = count - count % size
+    chunks = tf.data.Dataset.from_tensor_slices(
+        keras.tree.map_structure(lambda array: array[:whole].reshape(-1, size, *array.shape[1:]), examples)
+    )
+    if whole < count:
+        last = tf.data.Dataset.from_tensors(keras.tree.map_structure(lambda array: array[whole:], examples))
+        chunks = chunks.concatenate(last) if whole else last
+    return untuned(chunks)
 
 
 def _record(

@@ -9,6 +9,7 @@ from scipy import stats
 from sklearn.manifold import TSNE
 from sklearn.neighbors import NearestNeighbors
 
+from keras_dnnts import backend
 from keras_dnnts.random_streams import Purpose, derive_seed
 from keras_dnnts.studies.cifar.architectures import PENULTIMATE
 from keras_dnnts.studies.cifar.image_batches import FixedViews, ImageBatches
@@ -23,7 +24,7 @@ def predict(model: Any, batches: Any) -> np.ndarray:
     """Return a model's outputs (N, D) float32 for :class:`keras_dnnts.studies.cifar.image_batches.ImageBatches` of N
     images.
     """
-    return np.asarray(model.predict(batches, verbose=0), np.float32)
+    return np.asarray(model.predict(backend.batches_of_one_size(batches), verbose=0), np.float32)
 
 
 def predict_views(model: Any, batches: ImageBatches) -> np.ndarray:

@@ -180,7 +180,8 @@ class CifarTraining:
         if snapshot is not None:
             parts["snapshot"] = snapshot
         checkpoint = restored_checkpoint(run, seed, learned, parts, COLUMNS, lambda: _rows(history.epochs))
-        shaped = backend.batches_of_any_size if config.initial_image_size else lambda batches: batches
+        shaped = backend.batches_of_any_size if config.initial_image_size else backend.batches_of_one_size
+        validation = backend.batches_of_one_size(prepared.validation) if prepared.validation.images else None
         if not checkpoint.finished:
             few = shaped(OneOfEachShape(prepared.train, _first_epochs_of_sizes(config)))
             history.compile_seconds += compile_steps(model, lambda: model.fit(few, shuffle=False, verbose=0))
@@ -188,7 +189,7 @@ class CifarTraining:
         run.progress.skip(done, run.label(seed))
         model.fit(
             shaped(prepared.train),
-            validation_data=prepared.validation if prepared.validation.images else None,
+            validation_data=validation,
             initial_epoch=checkpoint.epochs,
             epochs=checkpoint.epochs if checkpoint.finished else config.epochs,
             shuffle=False,

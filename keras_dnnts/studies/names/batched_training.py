@@ -11,6 +11,7 @@ import numpy as np
 from keras import ops
 from threadpoolctl import threadpool_limits
 
+from keras_dnnts import backend
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.random_streams import Purpose, derive_seed
 from keras_dnnts.running.callbacks import EpochStart, ModelState, Stateful, restored_checkpoint
@@ -124,11 +125,11 @@ class BatchedTraining:
         self, prepared: Prepared, done: int, history: BatchHistory, callbacks: list[keras.callbacks.Callback]
     ) -> None:
         """Train the epochs after the first ``done``."""
-        model, batches = prepared.model, prepared.batches
-        first = FirstBatch(batches)
+        model = prepared.model
+        first = backend.batches_of_one_size(FirstBatch(prepared.batches))
         history.compile_seconds += compile_steps(model, lambda: model.fit(first, shuffle=False, verbose=0))
         model.fit(
-            batches,
+            backend.batches_of_one_size(prepared.batches),
             initial_epoch=done,
             epochs=self.settings.epochs,
             shuffle=False,

@@ -92,6 +92,21 @@ def test_a_chunk_of_8_equals_8_chunks_of_1(engine):
 
 
 @engines
+def test_the_last_chunk_may_be_smaller_and_the_first_the_last(engine):
+    stream = random_stream(SMALL, 11)
+    logs, weights = {}, {}
+    for chunk in (4, 11, 20):
+        model = compiled_model("rnn", engine, learning_rate=0.3)
+        logs[chunk] = train(model, stream, chunk)
+        weights[chunk] = model.get_weights()
+    assert [len(logs[chunk]) for chunk in logs] == [3, 1, 1]
+    assert_same_weights(weights[4], weights[11], 1e-7)
+    assert_same_weights(weights[20], weights[11], 1e-7)
+    ends = [float(logs[chunk][-1]["loss"]) for chunk in logs]
+    np.testing.assert_allclose(ends, ends[0], rtol=1e-5)
+
+
+@engines
 def test_the_order_of_examples_matters(engine):
     stream = random_stream(SMALL, 16)
     forwards, backwards = (compiled_model("rnn", engine, learning_rate=0.3) for _ in range(2))
