@@ -122,6 +122,14 @@ def test_inference_does_not_repeat_the_kernel(options):
     assert operations.elements <= 9 * maps.numel()
 
 
+def test_maps_smaller_than_the_kernel_are_an_error():
+    layer = Conv2D(6, 3, dtype="mixed_bfloat16")
+    layer.build((None, 4, 4, 5))
+    for side in (1, 2):
+        with pytest.raises(RuntimeError, match=r"[Kk]ernel size"):
+            layer(torch.zeros(2, side, side, 5, dtype=torch.bfloat16))
+
+
 def test_groups_and_dilation_stay_convolutions():
     maps = np.random.default_rng(2).normal(size=(2, 4, 4, 6)).astype("float32")
     for options in ({"groups": 2}, {"dilation_rate": 2, "padding": 1}):

@@ -1,7 +1,7 @@
 """Batches as TensorFlow's ``fit``, ``evaluate`` and ``predict`` take them.
 
-None of them is tuned while it runs: on a single core, what iterates over batches would wait at its end, for as long as
-it took, until the tuner's thread notices (TensorFlow 2.21).
+None of them is tuned while it runs: on a single core, what iterates over batches would wait at its end, for up to as
+long as it took, until the tuner's thread notices (TensorFlow 2.21).
 """
 
 from collections.abc import Iterator
