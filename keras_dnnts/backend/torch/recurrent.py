@@ -32,4 +32,6 @@ def recurrent_outputs(cell: str, inputs: torch.Tensor, weights: Sequence[torch.T
 
 def pick(rows: torch.Tensor, index: torch.Tensor) -> torch.Tensor:
     """Return ``rows[i, index[i]]`` for every i: (batch, ...) from (batch, choices, ...) and (batch,) int."""
+    if len(rows) == 1:  # fewer operations, in the gradient too
+        return rows.squeeze(0).index_select(0, index)
     return rows[torch.arange(len(index), device=index.device), index]
