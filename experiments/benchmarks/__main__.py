@@ -3,8 +3,8 @@
     python -m experiments.benchmarks --names-dir NAMES --out benchmarks.json
 
 A process has one engine, so each part runs in a process of its own for every engine that is installed, on one core of
-the CPU; start-up, whole commands, sweeps and the fast recipe's step keep all cores. More than half an hour on a
-quiet machine, a few minutes with --quick.
+the CPU; start-up, whole commands, sweeps and the fast recipe's step keep all cores, and parts for CUDA need it. More
+than half an hour on a quiet machine, a few minutes with --quick.
 """
 
 import importlib.util
@@ -32,10 +32,13 @@ PARTS = (
     "start_up",
     "prompt",
     "memory",
-    "gpu",
+    "cnn_step_gpu",
+    "per_example_gpu",
     "sweeps",
 )
-TORCH_ONLY = ("cnn_step", "fast_step", "memory", "gpu", "sweeps")
+TORCH_ONLY = ("cnn_step", "fast_step", "memory", "cnn_step_gpu", "sweeps")
+ON_GPU = ("cnn_step_gpu", "per_example_gpu")
+WITHOUT_GPU = {"CUDA_VISIBLE_DEVICES": "-1", "JAX_PLATFORMS": "cpu"}
 
 
 def measure_part(part: str, engine: str, names: Path | None, images: Path | None, quick: bool) -> list[Row]:
@@ -45,8 +48,9 @@ def measure_part(part: str, engine: str, names: Path | None, images: Path | None
         return module.measure(engine, names, images, quick)
     if part == "prompt":
         return module.measure(engine, names, quick)
-    if part == "gpu":
-        return module.measure(engine, quick) if _cuda() else []
+    if part in ON_GPU:
+        data = [_load_names(names)] if part == "per_example_gpu" else []
+        return module.measure(engine, *data, quick) if _cuda() else []
     if part in ("sweeps", "fast_step"):
         return module.measure(engine, quick)
     keep_to_one_core()
@@ -57,9 +61,9 @@ def measure_part(part: str, engine: str, names: Path | None, images: Path | None
 
 
 def _cuda() -> bool:
-    import torch
+    from keras_dnnts.backend import runs_on_cpu
 
-    return torch.cuda.is_available()
+    return not runs_on_cpu()
 
 
 def _one_thread() -> None:
@@ -79,6 +83,7 @@ def _load_names(names: Path | None) -> Any:
 def run_part(part: str, engine: str, arguments: list[str]) -> dict[str, Any] | None:
     """Run one part in a process of its own; None, and a line, where it fails."""
     environment = {"TF_CPP_MIN_LOG_LEVEL": "3"} | os.environ | {"KERAS_BACKEND": engine}
+    environment |= {} if part in ON_GPU else WITHOUT_GPU
     command = [sys.executable, "-m", "experiments.benchmarks", "--child", part, *arguments]
     run = subprocess.run(command, env=environment, capture_output=True, text=True)
     if run.returncode:

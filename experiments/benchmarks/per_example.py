@@ -42,12 +42,12 @@ class PlainClassifier(nn.Module):
         return self.log_softmax(self.head(outputs[-1]))
 
 
-def plain_training(cell: str, dataset: NamesDataset) -> Train:
+def plain_training(cell: str, dataset: NamesDataset, device: str = "cpu") -> Train:
     """The notebook's loop."""
     lines: list[list[str]] = [[] for _ in dataset.classes]
     for text, label in zip(dataset.texts, dataset.labels, strict=True):
         lines[label].append(text)
-    model, loss_function = PlainClassifier(cell, len(dataset.classes)), nn.NLLLoss()
+    model, loss_function = PlainClassifier(cell, len(dataset.classes)).to(device), nn.NLLLoss()
 
     def train(updates: int) -> None:
         total = 0.0
@@ -55,7 +55,7 @@ def plain_training(cell: str, dataset: NamesDataset) -> Train:
             label = random.randrange(len(lines))
             line = one_hot_line(random.choice(lines[label]), dataset.alphabet)
             model.zero_grad()
-            loss = loss_function(model(line), torch.tensor([label]))
+            loss = loss_function(model(line.to(device)), torch.tensor([label], device=device))
             loss.backward()
             for parameter in model.parameters():
                 parameter.data.add_(parameter.grad, alpha=-LEARNING_RATE)
