@@ -9,7 +9,7 @@ from keras import layers, ops
 from tests.plain_torch import CELLS as PLAIN
 
 if keras.backend.backend() == "torch":  # beside another engine, its layers would take the place of that one's
-    from keras_dnnts.backend.torch.graph import resolve_graph, training
+    from keras_dnnts.backend.torch.graph import Resolved, resolve_graph, resolved, training
     from keras_dnnts.backend.torch.one_sequence import OneSequence
 
 pytestmark = pytest.mark.one_engine
@@ -63,27 +63,114 @@ READERS = {
 }
 
 
+class Recorded(layers.Layer):
+    """Counts, in a variable of its own, how often it computes."""
+
+    def build(self, input_shape):
+        self.count = self.add_weight(shape=(), initializer="zeros", trainable=False, name="count")
+
+    def call(self, inputs):
+        self.count.assign_add(1)
+        return inputs * self.count
+
+
+def examples(letters):
+    """Names and lengths, on the models' device."""
+    letters = np.array(letters, np.int32)
+    lengths = np.full(len(letters), letters.shape[1], np.int32)
+    return ops.convert_to_tensor(letters), ops.convert_to_tensor(lengths)
+
+
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 def test_a_resolved_graph_computes_what_the_model_does_while_it_trains(read):
     keras.utils.set_random_seed(0)
     model = built(read)
-    letters, lengths = torch.tensor([[3, 1, 7, 7]], dtype=torch.int32), torch.tensor([4], dtype=torch.int32)
-    expected = model([letters, lengths], training=True)
+    inputs = examples([[3, 1, 7, 7]])
+    expected = model(inputs, training=True)
     weights = [variable.value for variable in model.trainable_variables]
-    forward = resolve_graph(model)
+    forward = resolve_graph(model, single=True)
     with training(model):
-        output = forward(letters, lengths)
-    np.testing.assert_allclose(output.detach(), expected.detach(), rtol=1e-6, atol=1e-7)
-    for found, other in zip(*(torch.autograd.grad(y.sum(), weights) for y in (output, expected)), strict=True):
-        np.testing.assert_allclose(found, other, rtol=1e-5, atol=1e-7)
+        output = forward(*inputs)
+    torch.testing.assert_close(output, expected, rtol=1e-6, atol=1e-7)
+    gradients, others = (torch.autograd.grad(y.sum(), weights) for y in (output, expected))
+    torch.testing.assert_close(gradients, others, rtol=1e-5, atol=1e-7)
+
+
+@pytest.mark.parametrize("trains", [True, False])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+@pytest.mark.parametrize("read", READERS.values(), ids=READERS)
+def test_a_model_that_runs_its_resolved_graph_has_the_very_outputs_of_keras(read, policy, trains):
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = built(read)
+        found = resolved(model)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    assert isinstance(found, Resolved) and found.name == model.name and found.layers == model.layers
+    inputs = examples([[3, 1, 7, 7], [2, 2, 5, 8], [1, 4, 6, 3]])
+    for _ in range(2):
+        output, expected = found(inputs, training=trains), model(inputs, training=trains)
+        assert output.dtype == expected.dtype and torch.equal(output, expected)
+    weights = [variable.value for variable in model.trainable_variables]
+    for gradient, other in zip(*(torch.autograd.grad(y.sum(), weights) for y in (output, expected)), strict=True):
+        assert torch.equal(gradient, other)
+
+
+def image_network(seed):
+    maps = images = keras.Input((8, 8, 3))
+    maps = layers.Conv2D(6, 3, padding="same", activity_regularizer="l2", kernel_regularizer="l2")(maps)
+    maps = layers.BatchNormalization()(maps)
+    maps = layers.Add()([maps, layers.Conv2D(6, 1, use_bias=False)(maps)])
+    features = Recorded()(layers.Dropout(0.3, seed=seed)(layers.GlobalAveragePooling2D()(maps)))
+    return keras.Model(images, layers.Dense(CLASSES, dtype="float32")(features))
+
+
+@pytest.mark.parametrize("frozen", [False, True])
+@pytest.mark.parametrize("policy", ["float32", "mixed_bfloat16"])
+def test_it_trains_to_the_very_numbers_of_keras(policy, frozen):
+    random = np.random.default_rng(0)
+    images, labels = random.normal(size=(20, 8, 8, 3)).astype("float32"), random.integers(0, CLASSES, 20)
+    found = []
+    for change in (resolved, lambda model: model):
+        keras.utils.set_random_seed(0)
+        keras.config.set_dtype_policy(policy)
+        try:
+            model = change(image_network(seed=3))
+        finally:
+            keras.config.set_dtype_policy("float32")
+        model.layers[2].trainable = not frozen
+        loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+        model.compile("adam", loss, metrics=["accuracy"])
+        history = model.fit(images, labels, validation_split=0.3, batch_size=6, epochs=3, shuffle=False, verbose=0)
+        found.append((history.history, model.predict(images, verbose=0), model.get_weights()))
+    (history, outputs, weights), (other_history, other_outputs, other_weights) = found
+    assert history == other_history and len(history["loss"]) == 3
+    np.testing.assert_array_equal(outputs, other_outputs)
+    for weight, other in zip(weights, other_weights, strict=True):
+        np.testing.assert_array_equal(weight, other)
+    assert len(set(history["loss"])) == 3
+
+
+def test_other_models_stay_as_they_are():
+    inputs = keras.Input((3,))
+    several = keras.Model(inputs, [layers.Dense(2)(inputs), layers.Dense(3)(inputs)])
+    sequential = keras.Sequential([inputs, layers.Dense(2)])
+
+    class Own(keras.Model):
+        pass
+
+    own = Own(inputs, layers.Dense(2)(inputs))
+    for model in (several, sequential, own):
+        assert resolved(model) is model
 
 
 def test_layers_train_no_longer_after_it():
     model = built(READERS["training within"])
     with training(model):
         pass
-    letters, lengths = torch.tensor([[3, 1]], dtype=torch.int32), torch.tensor([2], dtype=torch.int32)
-    assert not torch.equal(model([letters, lengths]), model([letters, lengths], training=True))
+    inputs = examples([[3, 1]])
+    assert not torch.equal(model(inputs), model(inputs, training=True))
 
 
 @pytest.mark.parametrize("time", [1, 2, 9])

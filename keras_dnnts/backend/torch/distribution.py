@@ -19,6 +19,7 @@ from keras.src.backend.torch.core import get_device
 from torch.nn import functional as F
 
 from keras_dnnts.backend.layers import BatchNormalization
+from keras_dnnts.backend.torch.graph import Resolved, resolved
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.ranks import find_ranks
 
@@ -126,12 +127,12 @@ def _computing(part: Part) -> Iterator[None]:
 
 
 def distribute(model: keras.Model) -> keras.Model:
-    """A model of the same layers that trains and predicts on all devices; the model itself where there is one.
+    """A model of the same layers that trains and predicts on all devices; where there is one, with less around layers.
 
-    Its data are the images of this process's part of a batch, and the labels of the whole batch.
+    On several, its data are the images of this process's part of a batch, and the labels of the whole batch.
     """
     if count_devices() == 1:
-        return model
+        return resolved(model)
     for variable in model.variables:
         dist.broadcast(_flat(variable.value.data), src=0)
     for layer in model._flatten_layers():
@@ -141,7 +142,7 @@ def distribute(model: keras.Model) -> keras.Model:
     return Distributed(model.inputs, model.outputs, name=model.name)
 
 
-class Distributed(keras.Model):
+class Distributed(Resolved):
     """See :func:`distribute`."""
 
     def _symbolic_build(self, *_: Any, **__: Any) -> None:

@@ -59,7 +59,7 @@ class PerExampleTraining(keras.Model):
     def _resolve_gradients(self) -> tuple[list[torch.Tensor], Differentiate]:
         """The memory of the weights, and what computes loss, output and gradients of a single example."""
         variables = [variable.value for variable in self.trainable_variables]
-        forward, loss_of = resolve_graph(self), self.loss
+        forward, loss_of = resolve_graph(self, single=True), self.loss
         one = torch.ones(1, device=variables[0].device)
 
         def differentiate(name: torch.Tensor, length: torch.Tensor, label: torch.Tensor) -> tuple:
