@@ -1,12 +1,13 @@
 """Folders and archives as one stream of members: archives are read where they lie, nothing is unpacked to disk."""
 
 import contextlib
+import functools
 import os
 import re
 import stat
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any, Self
@@ -19,6 +20,8 @@ LARGEST_MEMBER_BYTES = 256 * 2**20
 LARGEST_TREE_BYTES = 32 * 2**30
 MOST_MEMBERS = 4_000_000
 _ZIP_SAYS_UTF8 = 0x800
+
+FileState = tuple[int, int, int]
 
 # Beside hidden files, in lower case: Windows does not tell Thumbs.db from thumbs.db.
 _LEFT_BY_SYSTEMS = frozenset(
@@ -84,6 +87,34 @@ def iterate_members(source: Path) -> Iterator[Member]:
     for member in members:
         if member.path.parts and not _is_clutter(member.path, member.read is not None):
             yield member
+
+
+def list_members(source: Path) -> Iterable[Member]:
+    """The members of a folder or an archive, to be looked at, not read; raises as :func:`iterate_members`.
+
+    Going through a large archive takes seconds: this process does so again only once it has changed.
+    """
+    is_archive = os.path.isfile(source)  # noqa: PTH113  whatever is wrong, going through it says
+    return _list_archive(source, file_state(source)) if is_archive else iterate_members(source)
+
+
+@functools.lru_cache(maxsize=1)
+def _list_archive(source: Path, _: FileState) -> tuple[Member, ...]:
+    return tuple(Member(member.path, member.read and _cannot_read) for member in iterate_members(source))
+
+
+def _cannot_read() -> bytes:
+    raise AssertionError("a listed member of an archive cannot be read")
+
+
+def file_state(path: Path) -> FileState:
+    """What changes with a file: size, time of its content, time of any change to it."""
+    try:
+        state = path.stat()
+    except OSError:  # a link that leads nowhere
+        state = path.lstat()
+    # The last is of every change: copying may keep the time of the content.
+    return state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def _is_clutter(path: PurePosixPath, is_file: bool) -> bool:

@@ -1,4 +1,4 @@
-"""Decoded images kept on disk, so that a second start takes seconds."""
+"""Decoded images, and what else takes long to find out about them, kept on disk: a second start takes seconds."""
 
 import contextlib
 import dataclasses
@@ -14,12 +14,13 @@ import filelock
 import numpy as np
 
 from keras_dnnts.datasets import ImageDataset
-from keras_dnnts.datasets.archives import iterate_members
+from keras_dnnts.datasets.archives import file_state, iterate_members
 from keras_dnnts.errors import UserError
 from keras_dnnts.whole_files import UNFINISHED, remove_unfinished, write_whole
 
 _FORMAT = 4
 _FILES = "images-*.npz"
+_FACTS = "facts-*.json"
 _ARRAYS = tuple(f"{part}_{what}" for part in ("train", "validation", "test") for what in ("images", "labels", "paths"))
 
 logger = logging.getLogger("keras_dnnts")
@@ -72,9 +73,34 @@ def cached(source: Path, options: dict[str, int], read: Callable[[], ImageDatase
     return dataset
 
 
+def remembered(source: Path, what: str, find: Callable[[], Any]) -> Any:
+    """What ``find`` says of ``source``, or said when it last looked at it as it is now.
+
+    Args:
+        source: what ``find`` looks at. Of a folder nothing is kept: to see whether one has changed takes as long.
+        what: names the kind of thing, with all that the outcome depends on beside ``source``.
+        find: gives what JSON can hold.
+    """
+    try:
+        path = cache_dir() / f"facts-{_digest(json.dumps([_FORMAT, str(source.absolute()), what]))[:16]}.json"
+        state = None if source.is_dir() else _fingerprint(source)
+    except (OSError, RuntimeError):  # whatever is wrong with the source, looking at it says
+        return find()
+    if state is None:
+        return find()
+    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        about = json.loads(path.read_text(encoding="utf-8"))
+        if about["state"] == state:
+            return about["found"]
+    found = find()
+    about = json.dumps({"state": state, "location": str(source.absolute()), "found": found})
+    _write(path, lambda file: file.write(about.encode()))
+    return found
+
+
 def cached_images() -> list[CachedImages]:
     """Every file of decoded images in :func:`cache_dir`, the largest first; none where there is no such folder."""
-    found = [_describe(path) for path in _cache_files()]
+    found = [_describe(path) for path in _cache_files() if not path.match(_FACTS)]
     return sorted((one for one in found if one is not None), key=lambda one: (-one.bytes, one.path))
 
 
@@ -102,7 +128,7 @@ def _cache_files() -> list[Path]:
     # Without a home folder, or in one that may not be read, nothing is kept.
     with contextlib.suppress(OSError, RuntimeError):
         folder = cache_dir()
-        return sorted([*folder.glob(_FILES), *folder.glob(f"{UNFINISHED}*")])
+        return sorted([*folder.glob(_FILES), *folder.glob(_FACTS), *folder.glob(f"{UNFINISHED}*")])
     return []
 
 
@@ -117,15 +143,19 @@ def _describe(path: Path) -> CachedImages | None:
 
 def _read_about(path: Path) -> dict[str, Any]:
     """What a file says of itself; empty for a damaged one."""
-    with contextlib.suppress(Exception), np.load(path, allow_pickle=False) as archive:
-        about = json.loads(str(archive["about"]))
+    with contextlib.suppress(Exception):
+        if path.match(_FACTS):
+            about = json.loads(path.read_text(encoding="utf-8"))
+        else:
+            with np.load(path, allow_pickle=False) as archive:
+                about = json.loads(str(archive["about"]))
         return about if isinstance(about, dict) else {}
     return {}
 
 
 def _remove_orphans(folder: Path) -> None:
     """Remove the files whose source is gone, and those of earlier versions, which nothing reads."""
-    for path in folder.glob(_FILES):
+    for path in (*folder.glob(_FILES), *folder.glob(_FACTS)):
         location = _read_about(path).get("location")
         if location is None or not os.path.lexists(location):
             path.unlink(missing_ok=True)
@@ -142,20 +172,13 @@ def _fingerprint(source: Path) -> str | None:
     """
     try:
         if not source.is_dir():
-            return _digest(json.dumps(_state(source)))
-        states = {str(member.path): member.read and _state(source / member.path) for member in iterate_members(source)}
+            return _digest(json.dumps(file_state(source)))
+        states = {
+            str(member.path): member.read and file_state(source / member.path) for member in iterate_members(source)
+        }
     except (OSError, UserError):
         return None
     return _digest(json.dumps(states))
-
-
-def _state(path: Path) -> tuple[int, int, int]:
-    try:
-        state = path.stat()
-    except OSError:  # a link that leads nowhere
-        state = path.lstat()
-    # The last is of every change: copying may keep the time of the content.
-    return state.st_size, state.st_mtime_ns, state.st_ctime_ns
 
 
 def _load(path: Path, state: str) -> ImageDataset | None:
@@ -178,19 +201,19 @@ def _load(path: Path, state: str) -> ImageDataset | None:
 
 
 def _keep(path: Path, about: dict[str, str], dataset: ImageDataset) -> None:
+    fields = {field.name: getattr(dataset, field.name) for field in dataclasses.fields(dataset)}
+    arrays = {name: array for name in _ARRAYS if (array := fields.pop(name)) is not None}
+    arrays["about"] = np.array(json.dumps(fields | about))
+    _write(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+
+
+def _write(path: Path, write: Callable[[Any], Any]) -> None:
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         # One at a time, so that what killed processes left can be removed: it may be as large as the data.
         with filelock.FileLock(path.parent / ".lock"):
             remove_unfinished(path.parent)
             _remove_orphans(path.parent)
-            _save(path, about, dataset)
+            write_whole(path, write)
     except OSError as error:
-        logger.info("decoded images are not kept in %s (%s)", path.parent, error)
-
-
-def _save(path: Path, about: dict[str, str], dataset: ImageDataset) -> None:
-    fields = {field.name: getattr(dataset, field.name) for field in dataclasses.fields(dataset)}
-    arrays = {name: array for name in _ARRAYS if (array := fields.pop(name)) is not None}
-    arrays["about"] = np.array(json.dumps(fields | about))
-    write_whole(path, lambda file: np.savez(file, allow_pickle=False, **arrays))
+        logger.info("%s is not kept in %s (%s)", path.name, path.parent, error)

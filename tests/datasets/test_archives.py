@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from keras_dnnts.datasets import archives
-from keras_dnnts.datasets.archives import iterate_members
+from keras_dnnts.datasets.archives import iterate_members, list_members
 from keras_dnnts.errors import UserError
 from tests.datasets.image_trees import complaint_about, pack_tar, pack_zip, write_folder
 
@@ -53,6 +53,23 @@ def test_folders_are_members_even_where_empty(tmp_path):
         archive.write(folder / "empty", "empty/")
     for source in (folder, tar, packed):
         assert [(member.path, member.read) for member in iterate_members(source)] == [(PurePosixPath("empty"), None)]
+
+
+@pytest.mark.parametrize("pack", [pack_tar, pack_zip, write_folder])
+def test_a_listing_has_the_members_as_they_are_now(tmp_path, pack, monkeypatch):
+    source = tmp_path / "tree"
+    rounds, walk = [], iterate_members
+    monkeypatch.setattr(archives, "iterate_members", lambda source: rounds.append(source) or walk(source))
+
+    def listed():
+        return [(member.path, member.read is None, member.problem) for member in list_members(source)]
+
+    pack(source, TREE)
+    for _ in range(2):
+        assert listed() == [(member.path, member.read is None, member.problem) for member in walk(source)]
+    assert len(rounds) == (2 if source.is_dir() else 1)
+    pack(source, TREE | {"c/four": b"new"})
+    assert (PurePosixPath("c/four"), False, None) in listed()
 
 
 def test_hidden_files_and_leftovers_of_systems_are_passed_over(tmp_path):

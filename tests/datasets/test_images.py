@@ -9,7 +9,7 @@ import pytest
 from keras_dnnts.datasets import cifar10, image_cache, images
 from keras_dnnts.datasets.digits import load_digits
 from keras_dnnts.datasets.fetch import OutOfReachError
-from keras_dnnts.datasets.image_cache import cached_images, clear_image_cache
+from keras_dnnts.datasets.image_cache import cached_images, clear_image_cache, remembered
 from keras_dnnts.datasets.images import load_image_dataset
 from keras_dnnts.errors import UserError
 from keras_dnnts.whole_files import UNFINISHED
@@ -214,6 +214,47 @@ def test_what_is_cached_of_sources_that_are_gone_goes_with_the_next(folder, tmp_
     folder.rename(tmp_path / "moved")
     load_image_dataset(data_dir=other)
     assert [one.source for one in cached_images()] == [str(other)]
+
+
+def test_facts_of_an_archive_are_found_again_once_it_changes(folder, tmp_path, cache):
+    archive, looks = pack_tar(tmp_path / "pets.tar", small_tree()), []
+
+    def look():
+        looks.append(1)
+        return [len(looks), None]
+
+    assert [remembered(archive, "a", look) for _ in range(2)] == [[1, None]] * 2
+    assert remembered(archive, "b", look) == [2, None]
+    pack_tar(archive, small_tree([""]))
+    assert remembered(archive, "a", look) == [3, None]
+    for path in cache.glob("facts-*"):
+        path.write_text("{damaged")
+    assert remembered(archive, "a", look) == [4, None]
+    assert [remembered(folder, "a", look) for _ in range(2)] == [[5, None], [6, None]]
+    assert cached_images() == []
+    archive.unlink()
+    load_image_dataset(data_dir=folder)
+    assert not list(cache.glob("facts-*"))
+
+
+def test_facts_are_cleared_with_the_images(tmp_path, cache):
+    archive = pack_tar(tmp_path / "pets.tar", small_tree())
+    assert remembered(archive, "a", lambda: None) is None
+    assert list(cache.glob("facts-*"))
+    clear_image_cache()
+    assert not list(cache.glob("facts-*"))
+
+
+def test_facts_of_what_cannot_be_looked_at_are_not_kept(tmp_path, cache, monkeypatch):
+    def look():
+        raise UserError("damaged")
+
+    for source in (tmp_path / "missing", pack_tar(tmp_path / "pets.tar", small_tree())):
+        with pytest.raises(UserError, match="damaged"):
+            remembered(source, "a", look)
+    assert not list(cache.glob("facts-*"))
+    monkeypatch.setenv("KERAS_DNNTS_CACHE", str(tmp_path / "pets.tar" / "nowhere"))
+    assert remembered(tmp_path / "pets.tar", "a", lambda: 3) == 3
 
 
 def test_a_cache_that_cannot_be_cleared_is_one_line(folder, monkeypatch):

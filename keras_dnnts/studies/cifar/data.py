@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from keras_dnnts.datasets import ImageDataset, cifar10
-from keras_dnnts.datasets.archives import iterate_members
+from keras_dnnts.datasets.archives import iterate_members, list_members
 from keras_dnnts.datasets.digits import load_digits
 from keras_dnnts.datasets.fetch import find_place, import_builder, is_ready
 from keras_dnnts.datasets.image_copies import ImageCopies, find_copies
@@ -250,7 +250,7 @@ def survey(config: CifarConfig) -> tuple[Sequence[str], int]:
 def _survey_own(config: CifarConfig, source: Path) -> tuple[Sequence[str], int]:
     if cifar10.find_batches(iterate_members(source), source):
         return [f"data: CIFAR-10's original batches ({source}), 10 classes"], 10
-    layout, left_out = list_images(iterate_members(source), source, config.skip_bad)
+    layout, left_out = list_images(list_members(source), source, config.skip_bad)
     counts = {part: sum(map(len, classes.values())) for part, classes in layout.items()}
     parts = ", ".join(f"{count:,} images in {part}" for part, count in counts.items())
     facts = [f"data: {source}, {parts}, {len(layout['train'])} classes"]
@@ -269,7 +269,7 @@ def _survey_own(config: CifarConfig, source: Path) -> tuple[Sequence[str], int]:
 def _count_train_images(config: CifarConfig) -> int:
     """About how many images will be trained on."""
     source = Path(str(config.data_dir))
-    layout, _ = list_images(iterate_members(source), source, config.skip_bad)
+    layout, _ = list_images(list_members(source), source, config.skip_bad)
     return _share_of_training(config, {part: sum(map(len, classes.values())) for part, classes in layout.items()})
 
 

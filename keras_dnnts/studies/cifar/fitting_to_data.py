@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from keras_dnnts.datasets.archives import iterate_members
+from keras_dnnts.datasets.archives import iterate_members, list_members
 from keras_dnnts.datasets.cifar10 import find_batches
 from keras_dnnts.datasets.cifar10.batches import CLASSES as CIFAR10_CLASSES
+from keras_dnnts.datasets.image_cache import remembered
 from keras_dnnts.datasets.image_folders import list_images, measure_shorter_sides
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.studies.cifar.architectures import find_architecture
@@ -60,15 +61,21 @@ def measure_own_images(config: CifarConfig) -> OwnImages | None:
         return None
     source = Path(config.data_dir)
     try:
-        if find_batches(iterate_members(source), source):
-            return None
-        layout = list_images(iterate_members(source), source, skip_bad=True)[0]["train"]
-        paths = [path for of_class in layout.values() for path in of_class]
-        side = _find_median_side(source, paths)
+        found = remembered(source, "classes, median side", lambda: _look_at(source))
     except UserError:
         return None
+    return None if found is None else OwnImages(*found)
+
+
+def _look_at(source: Path) -> tuple[int, int | None] | None:
+    """Number of classes and median side of the images in a source; None for CIFAR-10."""
+    if find_batches(iterate_members(source), source):
+        return None
+    layout = list_images(list_members(source), source, skip_bad=True)[0]["train"]
+    paths = [path for of_class in layout.values() for path in of_class]
+    side = _find_median_side(source, paths)
     is_cifar10 = set(layout) == set(CIFAR10_CLASSES) and len(paths) >= CIFAR10_IMAGES and side == 32
-    return None if is_cifar10 else OwnImages(len(layout), side)
+    return None if is_cifar10 else (len(layout), side)
 
 
 def _find_median_side(source: Path, paths: Sequence[PurePosixPath]) -> int | None:
