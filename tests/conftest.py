@@ -47,6 +47,12 @@ def pytest_collection_modifyitems(config, items):
     """Leave to torch, the default engine, what is the same on every engine."""
     import keras
 
+    if keras.backend.backend() == "jax":
+        import jax
+
+        if jax.default_backend() != "cpu":  # as above
+            jax.config.update("jax_default_matmul_precision", "float32")
+
     # Files that take long go first, so that processes that share the files out end at about the same time.
     slow_files = {item.path for item in items if item.get_closest_marker("slow")}
     items.sort(key=lambda item: item.path not in slow_files)

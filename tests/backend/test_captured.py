@@ -1,6 +1,7 @@
 """Per-example updates from captured graphs: real ones on a GPU, elsewhere ones that repeat the calls."""
 
 import contextlib
+import gc
 
 import keras
 import numpy as np
@@ -119,6 +120,20 @@ def test_larger_chunks_new_weights_and_a_new_loss_are_seen(captures, monkeypatch
     assert captures
     monkeypatch.setattr(PerExampleModel, "_can_capture", lambda self, letters: False)
     assert_equal(found, train_in_steps(), rtol=1e-4, atol=1e-5)
+
+
+def test_what_an_earlier_model_has_captured_may_be_freed_at_any_moment(captures):
+    stream = random_stream(SIZES, 60)
+    expected = train(built(), stream)
+    models = [built() for _ in range(3)]
+    thresholds = gc.get_threshold()
+    gc.set_threshold(1)
+    try:
+        for _ in range(len(models)):
+            found = train(models.pop(), stream)
+    finally:
+        gc.set_threshold(*thresholds)
+    assert_equal(found, expected, rtol=0, atol=0)
 
 
 def test_a_layer_that_looks_at_values_trains_without_graphs(captures, monkeypatch):

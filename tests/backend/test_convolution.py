@@ -8,11 +8,12 @@ from torch.nn import functional as F
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from keras_dnnts.backend import Conv2D
+from tests.devices import on_cpu
 
 if keras.backend.backend() == "torch":  # beside another engine, its layers would take the place of that one's
     from keras_dnnts.backend.torch import convolution
 
-pytestmark = pytest.mark.one_engine
+pytestmark = [pytest.mark.one_engine, on_cpu]
 
 SHAPES = {
     "plain": ((5, 4), (3, 3), (1, 1), 1),

@@ -69,7 +69,7 @@ def test_the_command_prints_the_table_and_how_to_go_on(runs, capsys):
 def test_why_a_run_failed_is_kept_until_it_is_taken_up_again(tmp_path, capsys):
     small = ("--hidden-units", 8, "--iterations", 2000, "--schedule", "constant", "--backend", keras.backend.backend())
     data = write_names(tmp_path / "names")
-    assert call("names", "--data-dir", data, *small, "--learning-rate", 1e12, "--quiet", "--out", tmp_path / "run") == 2
+    assert call("names", "--data-dir", data, *small, "--learning-rate", 1e38, "--quiet", "--out", tmp_path / "run") == 2
     error = capsys.readouterr().err
     (one,) = find_runs(tmp_path / "run")
     assert one.state == "failed"

@@ -46,7 +46,10 @@ class ForkServer:
         self.log = folder / "log.txt"
         # JAX would compile the same again in every child.
         compiled = {"JAX_COMPILATION_CACHE_DIR": str(folder), "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0"}
-        environment = compiled | os.environ | {"KERAS_BACKEND": keras.backend.backend(), "MPLBACKEND": "agg"}
+        # Forked children could not use CUDA, and runs resume to the bit on CPUs alone.
+        on_cpu = {"KERAS_TORCH_DEVICE": "cpu", "JAX_PLATFORMS": "cpu", "CUDA_VISIBLE_DEVICES": "-1"}
+        engine = {"KERAS_BACKEND": keras.backend.backend(), "MPLBACKEND": "agg"}
+        environment = compiled | os.environ | engine | on_cpu
         self.process = subprocess.Popen(
             [sys.executable, "-m", "tests.fork_server"],
             stdin=subprocess.PIPE,

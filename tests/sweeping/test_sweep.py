@@ -17,6 +17,7 @@ from keras_dnnts.running.pools import LocalPool, Outcome, run_all
 from keras_dnnts.sweeping.folders import SweepDirectory
 from keras_dnnts.sweeping.plan import read_sweep
 from keras_dnnts.sweeping.run import Place, resolve_conditions, run_sweep
+from tests.devices import on_cpu
 from tests.names_folders import call, write_names
 from tests.sweeping.inline_pool import InlinePool
 
@@ -213,6 +214,7 @@ def test_whatever_work_raises_is_a_value():
     assert outcomes["one"] == Outcome("failed", "KeyError: 'what it was'")
 
 
+@on_cpu
 @pytest.mark.slow
 @pytest.mark.one_engine
 def test_real_workers_find_what_the_command_finds(tmp_path):

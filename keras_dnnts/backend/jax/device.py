@@ -1,5 +1,6 @@
 """Where JAX computes."""
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import jax
@@ -21,6 +22,11 @@ def describe_device() -> str:
 def list_devices() -> list[str]:
     """Names of the devices that runs can use, the one that ``auto`` takes first."""
     return ([] if runs_on_cpu() else [device.device_kind for device in jax.local_devices()]) + ["cpu"]
+
+
+def exact_products() -> AbstractContextManager[Any]:
+    """In which products of float32 matrices are computed as such; a GPU's default rounds factors to ten bits (TF32)."""
+    return nullcontext() if runs_on_cpu() else jax.default_matmul_precision("float32")
 
 
 def copy_value(variable: Any, earlier: Any = None) -> jax.Array:

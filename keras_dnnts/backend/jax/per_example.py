@@ -8,6 +8,7 @@ import jax.numpy as jnp
 import keras
 
 from keras_dnnts.backend.buckets import bucket_lengths
+from keras_dnnts.backend.jax.device import exact_products
 from keras_dnnts.backend.rates import next_rates
 
 
@@ -61,7 +62,8 @@ class PerExampleTraining(keras.Model):
 
             def differentiate(bucket: int) -> tuple:
                 gradient = jax.value_and_grad(loss_of, has_aux=True)
-                return gradient(trainable, non_trainable, letters[:bucket], length, label)
+                with exact_products():
+                    return gradient(trainable, non_trainable, letters[:bucket], length, label)
 
             branches = [lambda bucket=bucket: differentiate(bucket) for bucket in buckets]
             index = jnp.searchsorted(jnp.asarray(buckets), length)

@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 
 from keras_dnnts.backend.cells import CELLS, State
+from keras_dnnts.backend.jax.device import exact_products
 
 UNROLLED = 8  # time steps of one example: most names have no more, and compiling more would take longer than it saves
 FEW_ROWS = 16  # matrix products of fewer rows are quicker as a sum of outer products, at any rate on a CPU
@@ -14,7 +15,8 @@ FEW_ROWS = 16  # matrix products of fewer rows are quicker as a sum of outer pro
 
 def recurrent_outputs(cell: str, inputs: jax.Array, weights: Sequence[jax.Array]) -> jax.Array:
     """Run one recurrent layer from a zero state; see :class:`keras_dnnts.studies.names.models.recurrent.Recurrent`."""
-    return jnp.swapaxes(_outputs_over_time(cell, jnp.swapaxes(inputs, 0, 1), *weights), 0, 1)
+    with exact_products():
+        return jnp.swapaxes(_outputs_over_time(cell, jnp.swapaxes(inputs, 0, 1), *weights), 0, 1)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))

@@ -5,6 +5,7 @@ as a CUDA graph, which takes its example from the device's memory, and an update
 """
 
 import contextlib
+import gc
 from collections.abc import Callable, Iterator
 
 import torch
@@ -26,7 +27,7 @@ class CudaGraphs:
     def capture(self, run: Run) -> Run:
         """Record what ``run`` launches, without running it; return what launches it."""
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph, pool=self._pool):
+        with _without_garbage_collection(), torch.cuda.graph(graph, pool=self._pool):
             run()
         return graph.replay
 
@@ -39,6 +40,18 @@ class CudaGraphs:
             yield
         finally:
             torch.cuda.set_sync_debug_mode(mode)
+
+
+@contextlib.contextmanager
+def _without_garbage_collection() -> Iterator[None]:
+    # To free what an earlier model has captured would end the capture with an error.
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 class CapturedUpdates:

@@ -18,6 +18,7 @@ from keras_dnnts.studies.cifar.models import build_alexnet, build_resnet50
 from keras_dnnts.studies.cifar.pretrained import hash_weights
 from keras_dnnts.studies.cifar.transfer import find_head, freeze, load_pretrained, start_from
 from tests.datasets.image_trees import encoded, write_folder
+from tests.devices import on_cpu
 from tests.names_folders import call
 
 SMALL = (
@@ -149,6 +150,7 @@ def test_a_run_from_weights_repeats_and_compares_with_one_from_scratch(farm, tmp
         np.testing.assert_array_equal(first, second)
 
 
+@on_cpu
 @pytest.mark.slow
 @pytest.mark.one_engine
 @pytest.mark.usefixtures("own_cache")

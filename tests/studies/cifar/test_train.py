@@ -13,6 +13,7 @@ from keras_dnnts.datasets.images import load_image_dataset
 from keras_dnnts.results import load_result
 from keras_dnnts.studies.cifar.augment import augment_batch, draw_parameters, prepare_batch
 from tests.datasets.image_trees import encoded, write_folder
+from tests.devices import on_cpu
 from tests.names_folders import call
 
 pytestmark = [pytest.mark.every_engine, pytest.mark.slow]
@@ -111,6 +112,7 @@ def test_results_json_keeps_its_contract(animals, tmp_path):
     assert config == {name: value for name, value in plain["config"].items() if value is not None}
 
 
+@on_cpu
 def test_embeddings_are_of_the_weights_they_say(animals, tmp_path):
     short, long = (run(animals, tmp_path / n, "--epochs", n, "--protocol", "reference").arrays for n in ("1", "2"))
 
@@ -262,6 +264,7 @@ def test_comparison_of_two_networks(animals, tmp_path, capsys):
     assert (tmp_path / "comparison" / "comparison.png").is_file()
 
 
+@on_cpu
 @pytest.mark.one_engine
 def test_saved_config_runs_again(animals, tmp_path):
     first = run(animals, tmp_path / "one", "--epochs", "1")
