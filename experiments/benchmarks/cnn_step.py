@@ -8,7 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from experiments.benchmarks.timing import Row, Side, compare, take_turns
-from keras_dnnts.backend import Adam
+from keras_dnnts.backend import Adam, distribute
 from keras_dnnts.studies.cifar.models import build_alexnet, build_resnet50
 from tests.studies.cifar.models.torch_references import AlexNet, ResNet50
 
@@ -37,6 +37,7 @@ def plain_training(network: torch.nn.Module, batches: list[tuple[torch.Tensor, t
 
 
 def our_training(model: keras.Model, images: np.ndarray, labels: np.ndarray, batch: int) -> Train:
+    model = distribute(model)  # as the commands do
     loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
     model.compile(Adam(1e-4), loss, metrics=[keras.metrics.SparseCategoricalAccuracy()])
     return lambda: model.fit(images, labels, batch_size=batch, shuffle=False, verbose=0)

@@ -8,6 +8,7 @@ import torch
 from torch.nn import functional as F
 
 from experiments.benchmarks.timing import Row, Side, compare, take_turns
+from keras_dnnts.backend import distribute
 from keras_dnnts.studies.cifar.compiling import compile_model
 from keras_dnnts.studies.cifar.config import CifarConfig
 from keras_dnnts.studies.cifar.image_batches import ImageBatches
@@ -97,7 +98,7 @@ def our_training(images: np.ndarray, labels: np.ndarray, batch: int, precision: 
     """``fit`` of the package's model on the package's batches."""
     config = CifarConfig(recipe="fast", precision=precision, batch_size=batch)
     assert config.precision in DTYPE_POLICIES
-    model = build_model(config, 10, 0)
+    model = distribute(build_model(config, 10, 0))  # as the commands do
     compile_model(model, config, steps_per_epoch=10_000)
     batches = ImageBatches(
         (images, labels), batch, images.shape[1], shuffled=True, augmentation=config.augmentation or ()

@@ -134,14 +134,14 @@ def orthogonalize(matrix: Any, steps: int) -> Any:
     """
     wide = matrix if matrix.shape[0] <= matrix.shape[1] else ops.transpose(matrix)
     wide = wide / (ops.sqrt(ops.sum(ops.square(wide))) + 1e-7)
-    square = ops.matmul(wide, ops.transpose(wide))
+    square = wide @ ops.transpose(wide)  # operators: on torch, ops.matmul takes longer than a small product
     identity = ops.eye(wide.shape[0], dtype=wide.dtype)
     a, b, c = NEWTON_SCHULZ
     product = None
     for step in range(steps):
-        polynomial = a * identity + b * square + c * ops.matmul(square, square)
-        product = polynomial if product is None else ops.matmul(polynomial, product)
+        polynomial = a * identity + b * square + c * (square @ square)
+        product = polynomial if product is None else polynomial @ product
         if step < steps - 1:
-            square = ops.matmul(square, ops.matmul(polynomial, polynomial))
-    turned = wide if product is None else ops.matmul(product, wide)
+            square = square @ (polynomial @ polynomial)
+    turned = wide if product is None else product @ wide
     return turned if matrix.shape[0] <= matrix.shape[1] else ops.transpose(turned)
