@@ -1,8 +1,8 @@
 """Reading images at given positions, and resizing them, in ``keras.ops``.
 
 JAX and TensorFlow compile these as they are; :mod:`keras_dnnts.backend.torch.augment` has PyTorch's own operations.
-Beside ``read_cubic`` and ``resize``, an engine's ``augment`` module offers ``beside(images, array)``: a small NumPy
-array as a tensor on the images' device, without waiting for the work queued there.
+Beside ``read_cubic``, ``resize`` and ``enlarge``, an engine's ``augment`` module offers ``beside(images, array)``: a
+small NumPy array as a tensor on the images' device, without waiting for the work queued there.
 """
 
 from typing import Any
@@ -61,3 +61,23 @@ def resize(images: Any, row_weights: Any, column_weights: Any) -> Any:
     # With one copy of the weights an image, the result needs no transposing.
     tall = ops.matmul(ops.broadcast_to(row_weights, (count, rows, height)), wide)
     return ops.reshape(tall, (count, rows, columns, channels))
+
+
+def enlarge(images: Any, low: Any, high: Any, share: Any, column_weights: Any) -> Any:
+    """Resize to rows between two neighbours each: (N, H, W, C) images to (N, S, T, C), S rows and T columns.
+
+    Almost all time goes into writing the result, once; as a product with weights that are nearly all zeros it would go
+    into them.
+
+    Args:
+        images: (N, H, W, C) float32.
+        low, high: (S,) int32, the rows that lie beside each row of the result.
+        share: (S,) float32, what ``high`` counts, from 0 to 1.
+        column_weights: (T, W) float32, as for :func:`resize`.
+    """
+    count, height, _, channels = images.shape
+    rows, columns = len(low), len(column_weights)
+    wide = ops.matmul(ops.swapaxes(images, 2, 3), ops.transpose(column_weights))
+    wide = ops.reshape(ops.swapaxes(wide, 2, 3), (count, height, columns * channels))
+    upper, lower = ops.take(wide, low, axis=1), ops.take(wide, high, axis=1)
+    return ops.reshape(upper + (lower - upper) * share[:, None], (count, rows, columns, channels))

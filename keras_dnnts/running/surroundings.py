@@ -47,7 +47,7 @@ def settle_surroundings() -> None:
         # By default a waiting OpenMP thread spins, and takes processor time from other programs. PASSIVE lets it sleep,
         # here after so many turns of spinning: most waits are shorter, and waking up takes longer.
         os.environ["OMP_WAIT_POLICY"] = "PASSIVE"
-        os.environ.setdefault("GOMP_SPINCOUNT", "10000")
+        os.environ.setdefault("GOMP_SPINCOUNT", "1000")
     if any(action == "error" for action, *_ in warnings.filters):  # of a library, they are no failure of a run
         warnings.simplefilter("ignore")
     try:

@@ -115,4 +115,4 @@ def test_threads_wait_passively_unless_told_otherwise(monkeypatch):
     assert "GOMP_SPINCOUNT" not in os.environ
     monkeypatch.delenv("OMP_WAIT_POLICY")
     surroundings.settle_surroundings()
-    assert os.environ["GOMP_SPINCOUNT"] == "10000"
+    assert os.environ["GOMP_SPINCOUNT"] == "1000"

@@ -10,6 +10,7 @@ from keras_dnnts.backend import augment
 
 read_cubic = jax.jit(augment.read_cubic)
 resize = jax.jit(augment.resize)
+enlarge = jax.jit(augment.enlarge)
 
 
 def beside(images: Any, array: np.ndarray) -> jax.Array:

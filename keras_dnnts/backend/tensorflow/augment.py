@@ -9,6 +9,7 @@ from keras_dnnts.backend import augment
 
 read_cubic = tf.function(augment.read_cubic, jit_compile=True)
 resize = tf.function(augment.resize, jit_compile=True)
+enlarge = tf.function(augment.enlarge, jit_compile=True)
 
 
 def beside(images: Any, array: np.ndarray) -> tf.Tensor:

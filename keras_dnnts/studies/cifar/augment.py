@@ -120,9 +120,11 @@ def prepare_batch(images: Any, size: int) -> Any:
     _, height, width, _ = pixels.shape
     if height == width == size:
         return pixels
-    row_weights = _engine.beside(pixels, _resize_weights(height, size))
     column_weights = _engine.beside(pixels, _resize_weights(width, size))
-    return _engine.resize(pixels, row_weights, column_weights)
+    if size > height:
+        neighbours = (_engine.beside(pixels, array) for array in _neighbours(height, size))
+        return _engine.enlarge(pixels, *neighbours, column_weights)
+    return _engine.resize(pixels, _engine.beside(pixels, _resize_weights(height, size)), column_weights)
 
 
 def _move_smoothly(images: Any, parameters: AugmentParameters) -> Any:
@@ -185,6 +187,18 @@ def _positions(matrices: Any, height: int, width: int) -> tuple[Any, Any]:
     matrices = matrices[..., None, None]
     x, y = (matrices[:, i, 0] * column + matrices[:, i, 1] * row + matrices[:, i, 2] for i in range(2))
     return x, y
+
+
+@functools.cache
+def _neighbours(source: int, target: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """The weights of :func:`_resize_weights` for a target no smaller, of which each row has two at most.
+
+    Returns:
+        the lower and the higher position in the source, (target,) int32, and the weight of the higher, float32.
+    """
+    positions = np.clip((np.arange(target) + 0.5) * source / target - 0.5, 0, source - 1)
+    low = np.floor(positions).astype(np.int32)
+    return low, np.minimum(low + 1, source - 1), (positions - low).astype(np.float32)
 
 
 @functools.cache

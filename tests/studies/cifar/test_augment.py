@@ -4,6 +4,8 @@ import itertools
 import keras
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from keras import ops
 from PIL import Image, ImageOps
 from scipy.ndimage import map_coordinates
@@ -11,6 +13,8 @@ from sklearn.datasets import load_sample_images
 
 from keras_dnnts.studies.cifar.augment import (
     AugmentParameters,
+    _neighbours,
+    _resize_weights,
     augment_batch,
     draw_flipped,
     draw_parameters,
@@ -23,6 +27,18 @@ pytestmark = pytest.mark.every_engine
 LEVEL = 2 / 255
 # (height, width) of the images and the side they are resized to: larger, smaller, and one of each.
 SHAPES = [((32, 32), 75), ((40, 30), 16), ((24, 48), 36)]
+
+
+@pytest.mark.one_engine
+@given(source=st.integers(1, 70), more=st.integers(0, 90))
+def test_two_neighbours_are_all_that_an_enlarged_image_has_weights_for(source, more):
+    target = source + more
+    low, high, share = _neighbours(source, target)
+    weights = np.zeros((target, source))
+    np.add.at(weights, (np.arange(target), low), 1 - share)
+    np.add.at(weights, (np.arange(target), high), share)
+    np.testing.assert_allclose(weights, _resize_weights(source, target), atol=1e-5)
+    assert low.dtype == high.dtype == np.int32 and share.dtype == np.float32
 
 
 def random_images(count, shape):
