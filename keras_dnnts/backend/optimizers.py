@@ -98,9 +98,12 @@ class Muon(keras.optimizers.Muon):
             return
         ratio = self.dense_ratio if len(variable.shape) == 2 else self.bias_ratio
         decay = self.other_decay / (ratio * self.initial_rate)
-        moved = gradient + decay * variable
-        self.assign(momentum, self.other_momentum * momentum + moved)
-        self.assign_sub(variable, rate * ratio * (moved + self.other_momentum * momentum))
+        # Tensors, for on torch a variable times a number waits for a GPU.
+        weight, speed = ops.convert_to_tensor(variable), ops.convert_to_tensor(momentum)
+        moved = gradient + decay * weight
+        speed = self.other_momentum * speed + moved
+        self.assign(momentum, speed)
+        self.assign_sub(variable, rate * ratio * (moved + self.other_momentum * speed))
 
     def _turn(self, gradient: Any, kernel: keras.Variable, momentum: keras.Variable, rate: Any) -> None:
         self.assign(momentum, self.momentum * momentum + gradient)

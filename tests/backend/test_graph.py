@@ -59,6 +59,15 @@ READERS = {
     "masks": lambda vectors, lengths: mean(layers.Masking(0.0)(vectors * ops.cast(vectors > 0, "float32"))),
     "a recurrent layer": lambda vectors, lengths: layers.GRU(3)(vectors),
     "mixed precision": lambda vectors, lengths: layers.Dense(6, dtype="mixed_bfloat16")(mean(vectors)),
+    "float64 on the way": lambda vectors, lengths: layers.Dense(6)(mean(vectors) * np.array([0.3, 2.0, 1.0, 0.1, 0.7])),
+    "a training argument that is not taken": lambda vectors, lengths: layers.Activation("tanh")(
+        mean(vectors), training=True
+    ),
+    "a training argument that was fixed": lambda vectors, lengths: Doubled()(mean(vectors), training=True),
+    "an array": lambda vectors, lengths: layers.Add()([mean(vectors), mean(2 * vectors)]),
+    "masks within": lambda vectors, lengths: keras.Sequential([layers.Masking(0.0), layers.GRU(3)])(
+        vectors * ops.cast(vectors > 0, "float32")
+    ),
     "another dtype": lambda vectors, lengths: layers.Dense(6, dtype="float64")(mean(vectors)),
 }
 
@@ -72,6 +81,14 @@ class Recorded(layers.Layer):
     def call(self, inputs):
         self.count.assign_add(1)
         return inputs * self.count
+
+
+def in_precision(policy, build):
+    keras.config.set_dtype_policy(policy)
+    try:
+        return build()
+    finally:
+        keras.config.set_dtype_policy("float32")
 
 
 def examples(letters):
@@ -101,17 +118,15 @@ def test_a_resolved_graph_computes_what_the_model_does_while_it_trains(read):
 @pytest.mark.parametrize("read", READERS.values(), ids=READERS)
 def test_a_model_that_runs_its_resolved_graph_has_the_very_outputs_of_keras(read, policy, trains):
     keras.utils.set_random_seed(0)
-    keras.config.set_dtype_policy(policy)
-    try:
-        model = built(read)
-        found = resolved(model)
-    finally:
-        keras.config.set_dtype_policy("float32")
+    model = in_precision(policy, lambda: built(read))
+    found = resolved(model)
     assert isinstance(found, Resolved) and found.name == model.name and found.layers == model.layers
+    assert found.dtype_policy == model.dtype_policy
     inputs = examples([[3, 1, 7, 7], [2, 2, 5, 8], [1, 4, 6, 3]])
     for _ in range(2):
         output, expected = found(inputs, training=trains), model(inputs, training=trains)
         assert output.dtype == expected.dtype and torch.equal(output, expected)
+    assert list(found._graphs) == [trains]
     weights = [variable.value for variable in model.trainable_variables]
     for gradient, other in zip(*(torch.autograd.grad(y.sum(), weights) for y in (output, expected)), strict=True):
         assert torch.equal(gradient, other)
@@ -134,11 +149,7 @@ def test_it_trains_to_the_very_numbers_of_keras(policy, frozen):
     found = []
     for change in (resolved, lambda model: model):
         keras.utils.set_random_seed(0)
-        keras.config.set_dtype_policy(policy)
-        try:
-            model = change(image_network(seed=3))
-        finally:
-            keras.config.set_dtype_policy("float32")
+        model = change(in_precision(policy, lambda: image_network(seed=3)))
         model.layers[2].trainable = not frozen
         loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
         model.compile("adam", loss, metrics=["accuracy"])
@@ -150,6 +161,28 @@ def test_it_trains_to_the_very_numbers_of_keras(policy, frozen):
     for weight, other in zip(weights, other_weights, strict=True):
         np.testing.assert_array_equal(weight, other)
     assert len(set(history["loss"])) == 3
+
+
+def features(layer, inputs=(5,)):
+    values = keras.Input(inputs)
+    return keras.Model(values, layers.Dense(2)(layer(values)))
+
+
+def test_what_keras_does_around_a_call_is_not_left_out():
+    values = np.random.default_rng(0).normal(size=(4, 5)).astype("float32")
+    with keras.RematScope("full"):
+        rematerialised = layers.Dense(3)
+    hooked, heard = layers.Dense(3), []
+    hooked.register_forward_hook(lambda *what: heard.append(what))
+    quantized = features(layers.Dense(3))
+    quantized.quantize("int8")
+    rematerialise, again = rematerialised.rematerialized_call, []
+    rematerialised.rematerialized_call = lambda *what, **how: again.append(what) or rematerialise(*what, **how)
+    models = [features(rematerialised), features(hooked), quantized]
+    heard.clear()  # shapes were found out
+    for model in models:
+        assert torch.equal(resolved(model)(values, training=True), model(values, training=True))
+    assert len(again) == len(heard) == 2
 
 
 def test_other_models_stay_as_they_are():

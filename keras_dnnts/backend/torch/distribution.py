@@ -19,7 +19,7 @@ from keras.src.backend.torch.core import get_device
 from torch.nn import functional as F
 
 from keras_dnnts.backend.layers import BatchNormalization
-from keras_dnnts.backend.torch.graph import Resolved, resolved
+from keras_dnnts.backend.torch.graph import Resolved, of_same_layers, resolved
 from keras_dnnts.errors import UserError, option_name
 from keras_dnnts.ranks import find_ranks
 
@@ -139,7 +139,7 @@ def distribute(model: keras.Model) -> keras.Model:
         if type(layer) is keras.layers.Dropout:
             # The layer's own draws would be the same ones for every part.
             layer.call = partial(_drop, layer, layer.call)
-    return Distributed(model.inputs, model.outputs, name=model.name)
+    return of_same_layers(Distributed, model)
 
 
 class Distributed(Resolved):

@@ -31,10 +31,8 @@ def resolve_graph(model: keras.Model, trains: bool = True, single: bool = False)
         single: whether it is for single examples, where fewer operations count for more than Keras's very rounding.
     """
     nodes = [node for _, nodes in sorted(model._nodes_by_depth.items(), reverse=True) for node in nodes]
-    masked = any(get_keras_mask(tensor) is not None for node in nodes for tensor in node.outputs)
-    layers = model._flatten_layers(include_self=False)
-    dtypes = {dtype for layer in layers for dtype in (layer.compute_dtype, layer.variable_dtype)}
-    how = _as_it_is if masked else _in_own_precision if len(dtypes) > 1 else _of_single if single else _bare
+    how = _of_single if single and _has_one_dtype(model, nodes) else _in_own_precision
+    how = _as_it_is if _has_masks(model, nodes) else how
     steps = [_resolve_node(node, how, trains) for node in nodes if not node.is_input]
     inputs, output = [id(tensor) for tensor in model.inputs], id(model.outputs[0])
 
@@ -62,32 +60,59 @@ class Resolved(keras.Model):
 
     def call(self, inputs: Any, training: bool | None = None, mask: Any = None) -> Any:
         """Compute outputs for a batch."""
-        if mask is not None or get_device() == "meta":  # where Keras finds out shapes
-            return super().call(inputs, training=training, mask=mask)
+        masks = mask if isinstance(mask, list | tuple) else [mask]
+        if training is None or any(one is not None for one in masks) or get_device() == "meta":
+            return super().call(inputs, training=training, mask=mask)  # on "meta", Keras finds out shapes
         graphs = self.__dict__.setdefault("_graphs", {})  # past Keras, which would look for layers there
-        trains = bool(training)
-        if trains not in graphs:
-            graphs[trains] = resolve_graph(self, trains)
-        return graphs[trains](*self._standardize_inputs(inputs))
+        if training not in graphs:
+            graphs[training] = resolve_graph(self, training)
+        return graphs[training](*self._standardize_inputs(inputs))
 
 
 def resolved(model: keras.Model) -> keras.Model:
     """A model of the same layers that computes the same with less around every layer, if this one is functional."""
     plain = type(model) is Functional and len(model.outputs) == 1
-    return Resolved(model.inputs, model.outputs, name=model.name) if plain else model
+    return of_same_layers(Resolved, model) if plain else model
+
+
+def of_same_layers(kind: type[keras.Model], model: keras.Model) -> keras.Model:
+    """A model of another class, not compiled, with the layers, name and precision of a functional one."""
+    twin = kind(model._inputs_struct, model._outputs_struct, name=model.name)
+    twin.dtype_policy = model.dtype_policy
+    return twin
+
+
+def _has_masks(model: keras.Model, nodes: list[Any]) -> bool:
+    inner = model._flatten_layers(include_self=False)  # those of models within, too
+    makes = any(isinstance(layer, keras.layers.Masking) or getattr(layer, "mask_zero", False) for layer in inner)
+    return makes or any(get_keras_mask(tensor) is not None for node in nodes for tensor in node.outputs)
+
+
+def _has_one_dtype(model: keras.Model, nodes: list[Any]) -> bool:
+    if not all(isinstance(node.operation, keras.layers.Layer) for node in nodes):
+        return False  # with arrays of float64, operations give other tensors than their symbolic ones say
+    layers = model._flatten_layers(include_self=False)
+    dtypes = {dtype for layer in layers for dtype in (layer.compute_dtype, layer.variable_dtype)}
+    return (
+        len(dtypes | {tensor.dtype for node in nodes for tensor in node.outputs if is_float_dtype(tensor.dtype)}) == 1
+    )
 
 
 def _resolve_node(node: Any, how: Callable[[Any], Callable], trains: bool) -> Callable[[Values], None]:
     """The computation of one node of the graph, which adds its outputs to the values."""
     operation, arguments = node.operation, node.arguments
-    call = how(operation) if _stands_alone(operation) else operation
-    # Stored arguments have the values of the time when the graph was built.
-    switch = {"training": trains} if getattr(operation, "_call_has_training_arg", False) else {}
+    alone, is_layer = _stands_alone(operation), isinstance(operation, keras.layers.Layer)
+    call = how(operation) if alone else operation
+    # Stored arguments have the values of the time when the graph was built. Keras takes this one from layers that have
+    # no use for it, and ``call`` does not.
+    stored = {name: value for name, value in arguments.kwargs.items() if not (is_layer and name == "training")}
+    takes_switch = operation._call_has_training_arg if is_layer and call is not operation else is_layer
+    switch = {"training": trains} if takes_switch else {}
     inputs, outputs = ([id(tensor) for tensor in tensors] for tensors in (arguments.keras_tensors, node.outputs))
     # Unless tensors, or a list of them, are all that stands there, Keras has to walk through them anew in every call.
     flat = inputs == [id(argument) for argument in arguments.args]
     listed = not flat and len(arguments.args) == 1 and _are_listed(arguments.args[0], inputs)
-    constant = {**arguments.kwargs, **switch}
+    constant = {**stored, **switch}
 
     def run(values: Values) -> None:
         if flat:
@@ -96,22 +121,27 @@ def _resolve_node(node: Any, how: Callable[[Any], Callable], trains: bool) -> Ca
             result = call([values[key] for key in inputs], **constant)
         else:
             args, kwargs = arguments.fill_in(values)
-            result = call(*args, **{**kwargs, **switch})
+            result = call(*args, **{name: kwargs[name] for name in stored}, **switch)
         if isinstance(result, torch.Tensor):
             values[outputs[0]] = result
         else:
-            values.update(zip(outputs, tree.flatten(result), strict=True))
+            values.update(zip(outputs, tree.flatten(result), strict=False))
 
     return run
 
 
 def _stands_alone(operation: Any) -> bool:
     """Whether ``call`` is all that an operation computes, if its inputs are as it takes them."""
+    if operation._remat_mode or getattr(operation, "quantization_mode", None):
+        return False
     if not isinstance(operation, keras.layers.Layer):
         return True
-    own = type(operation).__call__ is not keras.layers.Layer.__call__ or operation._call_context_args != {"training"}
+    hooked = operation._forward_hooks or operation._forward_pre_hooks
+    changed = type(operation).__call__ is not keras.layers.Layer.__call__ or operation._call_context_args != {
+        "training"
+    }
     # Layers within a layer are called by it, and find what surrounds their call in its own.
-    return not own and not operation._layers and operation.activity_regularizer is None
+    return not (hooked or changed or operation._layers or operation.activity_regularizer)
 
 
 def _are_listed(argument: Any, tensors: list[int]) -> bool:
@@ -120,10 +150,6 @@ def _are_listed(argument: Any, tensors: list[int]) -> bool:
 
 def _as_it_is(operation: Any) -> Callable[..., Any]:
     return operation
-
-
-def _bare(operation: Any) -> Callable[..., Any]:
-    return operation.call
 
 
 def _of_single(operation: Any) -> Callable[..., Any]:
@@ -143,7 +169,9 @@ def _in_own_precision(operation: Any) -> Callable[..., Any]:
     def cast(argument: Any) -> Any:
         if isinstance(argument, torch.Tensor):
             return argument.to(taken) if argument.is_floating_point() else argument
-        return tree.map_structure(cast, argument) if tree.is_nested(argument) else argument
+        if tree.is_nested(argument):
+            return tree.map_structure(cast, argument)
+        return operation.dtype_policy.convert_input(argument, autocast, operation.input_dtype)
 
     def run(*args: Any, **kwargs: Any) -> Any:
         if casts:

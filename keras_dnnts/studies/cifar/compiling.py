@@ -81,6 +81,6 @@ class SmoothedCrossEntropy(keras.losses.Loss):
         """The loss (N,) of labels (N,) or (N, 1) and logits (N, K)."""
         log_probabilities = ops.log_softmax(y_pred, axis=-1)
         labels = ops.cast(ops.reshape(y_true, (-1,)), "int32")
-        chosen = ops.one_hot(labels, y_pred.shape[-1], dtype=log_probabilities.dtype)
+        chosen = ops.cast(labels[:, None] == ops.arange(y_pred.shape[-1]), log_probabilities.dtype)
         right = ops.sum(chosen * log_probabilities, axis=-1)
         return -(1 - self.label_smoothing) * right - self.label_smoothing * ops.mean(log_probabilities, axis=-1)
