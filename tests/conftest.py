@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(config, items):
     if keras.backend.backend() == "jax":
         import jax
 
-        if jax.default_backend() != "cpu":  # as above
+        if jax.default_backend() != "cpu":  # as torch's convolutions on a GPU
             jax.config.update("jax_default_matmul_precision", "float32")
 
     # Files that take long go first, so that processes that share the files out end at about the same time.

@@ -61,9 +61,11 @@ def measure_part(part: str, engine: str, names: Path | None, images: Path | None
 
 
 def _cuda() -> bool:
+    import torch
+
     from keras_dnnts.backend import runs_on_cpu
 
-    return not runs_on_cpu()
+    return torch.cuda.is_available() and not runs_on_cpu()
 
 
 def _one_thread() -> None:

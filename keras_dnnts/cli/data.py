@@ -1,9 +1,7 @@
 """``keras-dnnts data``: which data sets there are, and what of them is kept on this machine."""
 
-from pathlib import Path
-
 from keras_dnnts.cli.options import spell
-from keras_dnnts.datasets.image_cache import cached_images, clear_image_cache
+from keras_dnnts.datasets.image_cache import cache_dir, cached_images, clear_image_cache
 from keras_dnnts.errors import UserError
 from keras_dnnts.registry import all_studies
 
@@ -43,9 +41,8 @@ def clear_cache() -> None:
     Raises:
         UserError: one cannot be removed.
     """
-    places = {str(Path(one.path).parent) for one in cached_images()}
     freed = clear_image_cache()
-    print(f"Removed {format_size(freed)} of decoded images from {', '.join(places)}" if places else "Nothing to remove")
+    print(f"Removed {format_size(freed)} of decoded images from {cache_dir()}" if freed else "Nothing to remove")
 
 
 def format_size(size: int) -> str:

@@ -103,6 +103,11 @@ def _list_archive(source: Path, _: FileState) -> tuple[Member, ...]:
     return tuple(Member(member.path, member.read and _cannot_read) for member in iterate_members(source))
 
 
+def forget_listing() -> None:
+    """Free what :func:`list_members` keeps, which is about as much as the members' names."""
+    _list_archive.cache_clear()
+
+
 def _cannot_read() -> bytes:
     raise AssertionError("a listed member of an archive cannot be read")
 

@@ -23,6 +23,8 @@ _FILES = "images-*.npz"
 _FACTS = "facts-*.json"
 _ARRAYS = tuple(f"{part}_{what}" for part in ("train", "validation", "test") for what in ("images", "labels", "paths"))
 
+_found: dict[Path, tuple[str, Any]] = {}  # what this process has found out, by the file that is to keep it
+
 logger = logging.getLogger("keras_dnnts")
 
 
@@ -73,13 +75,14 @@ def cached(source: Path, options: dict[str, int], read: Callable[[], ImageDatase
     return dataset
 
 
-def remembered(source: Path, what: str, find: Callable[[], Any]) -> Any:
+def remembered(source: Path, what: str, find: Callable[[], Any], keep: bool) -> Any:
     """What ``find`` says of ``source``, or said when it last looked at it as it is now.
 
     Args:
         source: what ``find`` looks at. Of a folder nothing is kept: to see whether one has changed takes as long.
         what: names the kind of thing, with all that the outcome depends on beside ``source``.
         find: gives what JSON can hold.
+        keep: whether other processes are to know it, from a file in :func:`cache_dir`; this one does.
     """
     try:
         path = cache_dir() / f"facts-{_digest(json.dumps([_FORMAT, str(source.absolute()), what]))[:16]}.json"
@@ -88,14 +91,18 @@ def remembered(source: Path, what: str, find: Callable[[], Any]) -> Any:
         return find()
     if state is None:
         return find()
-    with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
-        about = json.loads(path.read_text(encoding="utf-8"))
-        if about["state"] == state:
-            return about["found"]
-    found = find()
-    about = json.dumps({"state": state, "location": str(source.absolute()), "found": found})
-    _write(path, lambda file: file.write(about.encode()))
+    if _found.get(path, (None,))[0] != state:
+        _found[path] = state, find() if (kept := _read_facts(path, state)) is None else kept["found"]
+    _, found = _found[path]
+    if keep and _read_facts(path, state) is None:
+        about = json.dumps({"state": state, "location": str(source.absolute()), "found": found})
+        _write(path, lambda file: file.write(about.encode()))
     return found
+
+
+def _read_facts(path: Path, state: str) -> dict[str, Any] | None:
+    about = _read_about(path)
+    return about if about.get("state") == state and "found" in about else None
 
 
 def cached_images() -> list[CachedImages]:
@@ -120,7 +127,9 @@ def clear_image_cache() -> int:
             for path in _cache_files():
                 path.unlink()
     except OSError as error:
-        raise UserError(f"{folder}: cannot be cleared ({error.strerror}): remove {_FILES} in it by hand") from error
+        raise UserError(
+            f"{folder}: cannot be cleared ({error.strerror}): remove {_FILES} and {_FACTS} in it by hand"
+        ) from error
     return freed
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from keras_dnnts.datasets import ImageDataset, cifar10
-from keras_dnnts.datasets.archives import iterate_members
+from keras_dnnts.datasets.archives import forget_listing, iterate_members
 from keras_dnnts.datasets.digits import load_digits
 from keras_dnnts.datasets.fetch import OutOfReachError
 from keras_dnnts.datasets.image_cache import cached
@@ -46,6 +46,7 @@ def load_image_dataset(
     if dataset not in SOURCES:
         raise UserError(f"unknown image data set {dataset!r}: choose one of {', '.join(SOURCES)}")
     if data_dir is not None:
+        forget_listing()
         options = {"largest_side": largest_side, "skip_bad": skip_bad}
         found = cached(data_dir, options, lambda: _read_own_images(data_dir, largest_side, skip_bad))
         _warn_of_copies_only(found)

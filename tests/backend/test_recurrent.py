@@ -52,6 +52,36 @@ def test_a_time_unknown_to_the_graph(cell):
 
 
 @cells
+@pytest.mark.skipif(keras.backend.backend() != "jax", reason="JAX's default on a GPU")
+def test_on_a_gpu_no_product_is_rounded_to_fewer_bits(cell, monkeypatch):
+    import jax
+
+    from keras_dnnts.backend.jax import device
+
+    weights = [keras.ops.convert_to_tensor(weight) for weight in PlainClassifier(cell, SIZES).weights()[:4]]
+    inputs = keras.ops.convert_to_tensor(random_inputs(5, 9))
+
+    def precisions():
+        gradient = jax.grad(lambda inputs, weights: recurrent_outputs(cell, inputs, weights).sum(), argnums=(0, 1))
+        equations = list(all_equations(jax.make_jaxpr(gradient)(inputs, weights).jaxpr))
+        return [equation.params["precision"] for equation in equations if equation.primitive.name == "dot_general"]
+
+    assert len(precisions()) >= 6
+    monkeypatch.setattr(device, "runs_on_cpu", lambda: False)
+    assert set(precisions()) == {(jax.lax.Precision.HIGHEST,) * 2}
+
+
+def all_equations(jaxpr):
+    """Those of a JAX program and of the programs within its equations."""
+    for equation in jaxpr.eqns:
+        yield equation
+        for value in equation.params.values():
+            for inner in value if isinstance(value, list | tuple) else [value]:
+                if hasattr(inner, "jaxpr") or hasattr(inner, "eqns"):
+                    yield from all_equations(getattr(inner, "jaxpr", inner))
+
+
+@cells
 def test_the_layer_keeps_pytorchs_weights_and_order(cell):
     plain = PlainClassifier(cell, SIZES)
     layer = Recurrent(cell, SIZES.hidden_units)

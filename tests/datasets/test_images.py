@@ -216,21 +216,30 @@ def test_what_is_cached_of_sources_that_are_gone_goes_with_the_next(folder, tmp_
     assert [one.source for one in cached_images()] == [str(other)]
 
 
-def test_facts_of_an_archive_are_found_again_once_it_changes(folder, tmp_path, cache):
+def test_facts_of_an_archive_are_found_again_once_it_changes(folder, tmp_path, cache, monkeypatch):
     archive, looks = pack_tar(tmp_path / "pets.tar", small_tree()), []
 
     def look():
         looks.append(1)
         return [len(looks), None]
 
-    assert [remembered(archive, "a", look) for _ in range(2)] == [[1, None]] * 2
-    assert remembered(archive, "b", look) == [2, None]
+    def found(what, keep=True, source=archive, new_process=False):
+        if new_process:
+            monkeypatch.setattr(image_cache, "_found", {})
+        return remembered(source, what, look, keep)[0]
+
+    assert [found("a", keep=False) for _ in range(2)] == [1, 1]
+    assert not cache.exists()
+    assert [found("a"), found("a", new_process=True), found("b")] == [1, 1, 2]
     pack_tar(archive, small_tree([""]))
-    assert remembered(archive, "a", look) == [3, None]
+    assert [found("a"), found("a", new_process=True)] == [3, 3]
     for path in cache.glob("facts-*"):
         path.write_text("{damaged")
-    assert remembered(archive, "a", look) == [4, None]
-    assert [remembered(folder, "a", look) for _ in range(2)] == [[5, None], [6, None]]
+    assert [found("a"), found("a", new_process=True)] == [3, 3]
+    for path in cache.glob("facts-*"):
+        path.write_text("{damaged")
+    assert found("a", new_process=True) == 4
+    assert [found("a", source=folder) for _ in range(2)] == [5, 6]
     assert cached_images() == []
     archive.unlink()
     load_image_dataset(data_dir=folder)
@@ -239,9 +248,9 @@ def test_facts_of_an_archive_are_found_again_once_it_changes(folder, tmp_path, c
 
 def test_facts_are_cleared_with_the_images(tmp_path, cache):
     archive = pack_tar(tmp_path / "pets.tar", small_tree())
-    assert remembered(archive, "a", lambda: None) is None
+    assert remembered(archive, "a", lambda: None, keep=True) is None
     assert list(cache.glob("facts-*"))
-    clear_image_cache()
+    assert clear_image_cache() > 0
     assert not list(cache.glob("facts-*"))
 
 
@@ -251,10 +260,10 @@ def test_facts_of_what_cannot_be_looked_at_are_not_kept(tmp_path, cache, monkeyp
 
     for source in (tmp_path / "missing", pack_tar(tmp_path / "pets.tar", small_tree())):
         with pytest.raises(UserError, match="damaged"):
-            remembered(source, "a", look)
+            remembered(source, "a", look, keep=True)
     assert not list(cache.glob("facts-*"))
     monkeypatch.setenv("KERAS_DNNTS_CACHE", str(tmp_path / "pets.tar" / "nowhere"))
-    assert remembered(tmp_path / "pets.tar", "a", lambda: 3) == 3
+    assert remembered(tmp_path / "pets.tar", "a", lambda: 3, keep=True) == 3
 
 
 def test_a_cache_that_cannot_be_cleared_is_one_line(folder, monkeypatch):

@@ -1,6 +1,8 @@
 """Where JAX computes."""
 
-from contextlib import AbstractContextManager, nullcontext
+import functools
+from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import jax
@@ -24,9 +26,18 @@ def list_devices() -> list[str]:
     return ([] if runs_on_cpu() else [device.device_kind for device in jax.local_devices()]) + ["cpu"]
 
 
-def exact_products() -> AbstractContextManager[Any]:
-    """In which products of float32 matrices are computed as such; a GPU's default rounds factors to ten bits (TF32)."""
-    return nullcontext() if runs_on_cpu() else jax.default_matmul_precision("float32")
+def exact_products(function: Callable) -> Callable:
+    """A function whose products of float32 matrices are computed as such; a GPU's default rounds factors to ten bits.
+
+    That default is TF32 (https://docs.jax.dev/en/latest/_autosummary/jax.default_matmul_precision.html).
+    """
+
+    @functools.wraps(function)
+    def exact(*args: Any, **kwargs: Any) -> Any:
+        with nullcontext() if runs_on_cpu() else jax.default_matmul_precision("float32"):
+            return function(*args, **kwargs)
+
+    return exact
 
 
 def copy_value(variable: Any, earlier: Any = None) -> jax.Array:

@@ -61,9 +61,8 @@ class PerExampleTraining(keras.Model):
             trainable, non_trainable = carry
 
             def differentiate(bucket: int) -> tuple:
-                gradient = jax.value_and_grad(loss_of, has_aux=True)
-                with exact_products():
-                    return gradient(trainable, non_trainable, letters[:bucket], length, label)
+                gradient = exact_products(jax.value_and_grad(loss_of, has_aux=True))
+                return gradient(trainable, non_trainable, letters[:bucket], length, label)
 
             branches = [lambda bucket=bucket: differentiate(bucket) for bucket in buckets]
             index = jnp.searchsorted(jnp.asarray(buckets), length)

@@ -15,8 +15,7 @@ FEW_ROWS = 16  # matrix products of fewer rows are quicker as a sum of outer pro
 
 def recurrent_outputs(cell: str, inputs: jax.Array, weights: Sequence[jax.Array]) -> jax.Array:
     """Run one recurrent layer from a zero state; see :class:`keras_dnnts.studies.names.models.recurrent.Recurrent`."""
-    with exact_products():
-        return jnp.swapaxes(_outputs_over_time(cell, jnp.swapaxes(inputs, 0, 1), *weights), 0, 1)
+    return jnp.swapaxes(_outputs_over_time(cell, jnp.swapaxes(inputs, 0, 1), *weights), 0, 1)
 
 
 @functools.partial(jax.custom_vjp, nondiff_argnums=(0,))
@@ -26,6 +25,7 @@ def _outputs_over_time(cell: str, inputs: jax.Array, *weights: jax.Array) -> jax
     return outputs
 
 
+@exact_products
 def _forward(cell: str, inputs: jax.Array, *weights: jax.Array) -> tuple:
     input_kernel, kernel, input_bias, bias = weights
     step, states = CELLS[cell].step, CELLS[cell].states
@@ -42,6 +42,7 @@ def _forward(cell: str, inputs: jax.Array, *weights: jax.Array) -> tuple:
     return outputs, (inputs, input_kernel, kernel, from_input, from_state, previous)
 
 
+@exact_products
 def _backward(cell: str, saved: tuple, d_outputs: jax.Array) -> tuple:
     # JAX's own gradient of the scan would add an outer product to a whole kernel at every step, and the memory's speed
     # would limit it. Here the scan gathers gradients of the pre-activations; the kernel's is one product after it.

@@ -12,9 +12,9 @@ import torch
 
 Run = Callable[[], None]
 Update = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], tuple[torch.Tensor, torch.Tensor]]
-"""(letters (1, t) int, length (1,) int, label (1,) int, rate () float32) to loss (1,) and guess (1,) int64.
+"""(letters (1, t) int, length (1,) int, label (1,) int, rate () float32) to loss (1,) float and guess (1,) int64.
 
-It changes nothing but the weights, these last of all, and these in place.
+It changes the weights in place, after all else, and nothing beside them.
 """
 
 
@@ -57,40 +57,41 @@ def _without_garbage_collection() -> Iterator[None]:
 class CapturedUpdates:
     """Makes the updates of chunks: the first of a length as it comes, further ones from a graph.
 
-    A model that waits for results (a layer that looks at values, say) has all of its updates made as they come.
+    A model that waits for results (a layer that looks at values, say) has all of its updates made as they come. What a
+    layer does in Python alone, such as to count its calls, happens once for a graph.
 
     Args:
         update: one update.
-        belong_to: what the update was made from.
+        source: what the update was made from.
         letters: those of a chunk (count, longest) as large as any to come, on the device of the weights.
         graphs: what captures; None for CUDA graphs.
     """
 
-    def __init__(
-        self, update: Update, belong_to: object, letters: torch.Tensor, graphs: CudaGraphs | None = None
-    ) -> None:
+    def __init__(self, update: Update, source: object, letters: torch.Tensor, graphs: CudaGraphs | None = None) -> None:
         def empty(*shape: int, dtype: torch.dtype = torch.int32) -> torch.Tensor:
             return torch.zeros(shape, dtype=dtype, device=letters.device)
 
         room, longest = letters.shape
-        self._update, self._belong_to, self._graphs = update, belong_to, graphs or CudaGraphs()
+        self._update, self._source, self._graphs = update, source, graphs or CudaGraphs()
         self._examples = empty(room, longest), empty(room), empty(room), empty(room, dtype=torch.float32)
         self._losses, self._guesses = empty(room, dtype=torch.float32), empty(room, dtype=torch.int64)
         self._next = empty(1, dtype=torch.int64)
         self._launches: dict[int, Run | None] = {}  # None: has run once
         self._captures = True
 
-    def fit(self, belong_to: object, letters: torch.Tensor) -> bool:
-        """Whether they are the updates of that, and have room for a chunk of these letters (count, longest)."""
+    def match(self, source: object, letters: torch.Tensor) -> bool:
+        """Whether these updates were made from that source, and have room for a chunk of letters (count, longest)."""
         room, longest = self._examples[0].shape
-        return self._belong_to == belong_to and len(letters) <= room and letters.shape[1] == longest
+        return self._source == source and len(letters) <= room and letters.shape[1] <= longest
 
     def make(
         self, letters: torch.Tensor, lengths: torch.Tensor, labels: torch.Tensor, rates: torch.Tensor
     ) -> tuple[torch.Tensor, torch.Tensor]:
         """Update the weights once for every example; return the losses (count,) and guesses (count,) before each."""
-        count = len(lengths)
-        for own, given in zip(self._examples, (letters, lengths, labels, rates), strict=True):
+        count, longest = letters.shape
+        own_letters, *others = self._examples
+        own_letters[:count, :longest].copy_(letters)
+        for own, given in zip(others, (lengths, labels, rates), strict=True):
             own[:count].copy_(given)
         self._next.zero_()
         for length in lengths.tolist():
@@ -107,7 +108,7 @@ class CapturedUpdates:
             self._run_first(run)
             self._launches[length] = None
         else:
-            launch = self._launches[length] = self._launches[length] or self._graphs.capture(run)
+            launch = self._launches[length] = self._launches[length] or self._capture(run)
             launch()
 
     def _run_first(self, run: Run) -> None:
@@ -118,9 +119,16 @@ class CapturedUpdates:
             self._captures = False
             run()
 
+    def _capture(self, run: Run) -> Run:
+        try:
+            return self._graphs.capture(run)
+        except RuntimeError:  # not all that waits is found by refusing to; nothing has run
+            self._captures = False
+            return run
+
     def _run(self, length: int) -> None:
         letters, length_, label, rate = (array.index_select(0, self._next) for array in self._examples)
         loss, guess = self._update(letters[:, :length], length_, label, rate.squeeze(0))
-        self._losses.index_copy_(0, self._next, loss)
+        self._losses.index_copy_(0, self._next, loss.to(self._losses.dtype))
         self._guesses.index_copy_(0, self._next, guess)
         self._next.add_(1)

@@ -34,7 +34,7 @@ class Adam(_InReferenceOrder, optimizers.Adam):
         indices = [self._get_variable_index(variable) for variable in trainable_variables]
         weights = [variable.value for variable in trainable_variables]
         gradients = [in_order_of(weight, gradient) for weight, gradient in zip(weights, grads, strict=True)]
-        step = (self.iterations.value + 1).to(torch.float32)  # a variable and a number would wait for a GPU
+        step = (ops.convert_to_tensor(self.iterations) + 1).to(torch.float32)  # a variable plus 1 would wait for a GPU
         torch._fused_adam_(
             _flat(weights),
             _flat(gradients),

@@ -71,8 +71,8 @@ class PerExampleTraining(keras.Model):
 
     def _captured_updates(self, letters: torch.Tensor) -> CapturedUpdates:
         """Those of earlier chunks, as long as they fit the model and the chunk."""
-        belong_to = self.loss, tuple(variable.value.data_ptr() for variable in self.trainable_variables)
-        if self._captured is None or not self._captured.fit(belong_to, letters):
+        source = self.loss, tuple(variable.value.data_ptr() for variable in self.trainable_variables)
+        if self._captured is None or not self._captured.match(source, letters):
             weights, differentiate = self._resolve_gradients()
 
             def update(name: torch.Tensor, length: torch.Tensor, label: torch.Tensor, rate: torch.Tensor) -> tuple:
@@ -80,7 +80,7 @@ class PerExampleTraining(keras.Model):
                 torch._foreach_sub_(weights, torch._foreach_mul(gradients, rate))
                 return loss, output.argmax(-1)
 
-            self._captured = CapturedUpdates(update, belong_to, letters)
+            self._captured = CapturedUpdates(update, source, letters)
         return self._captured
 
     def _update_each_fused(

@@ -135,7 +135,7 @@ def load_data(config: CifarConfig) -> CifarData:
     _check_code(config)
     pretrained = resolve_pretrained(config)
     data_dir = Path(config.data_dir) if config.data_dir else None
-    own = measure_own_images(config)
+    own = measure_own_images(config, keep=True)
     size = fit_image_size(config, own.side) if own else {}
     largest_side = size.get("image_size", config.image_size)
     dataset = load_image_dataset(config.dataset, data_dir, config.dataset_name, largest_side, config.skip_bad)

@@ -50,8 +50,12 @@ class OwnImages:
     side: int | None
 
 
-def measure_own_images(config: CifarConfig) -> OwnImages | None:
+def measure_own_images(config: CifarConfig, keep: bool = False) -> OwnImages | None:
     """Look at the images that options are to be fitted to.
+
+    Args:
+        config: names them.
+        keep: whether what is found of an archive is kept on disk, as images are once they are decoded.
 
     Returns:
         None where nothing is fitted: for CIFAR-10, with the reference recipe, where all is given, and where images
@@ -61,7 +65,7 @@ def measure_own_images(config: CifarConfig) -> OwnImages | None:
         return None
     source = Path(config.data_dir)
     try:
-        found = remembered(source, "classes, median side", lambda: _look_at(source))
+        found = remembered(source, f"median side of {MOST_MEASURED}", lambda: _look_at(source), keep)
     except UserError:
         return None
     return None if found is None else OwnImages(*found)
