@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from keras_dnnts.studies.names.models import PerExampleModel, build_char_rnn, compile_per_example
-from tests.plain_torch import CELLS, Sizes, random_stream
+from tests.plain_torch import CELLS, Sizes, Stream, random_stream
 
 if keras.backend.backend() == "torch":
     from keras_dnnts.backend.torch import captured
@@ -120,6 +120,31 @@ def test_larger_chunks_new_weights_and_a_new_loss_are_seen(captures, monkeypatch
     assert captures
     monkeypatch.setattr(PerExampleModel, "_can_capture", lambda self, letters: False)
     assert_equal(found, train_in_steps(), rtol=1e-4, atol=1e-5)
+
+
+def test_narrower_chunks_take_the_graphs_there_are(captures, monkeypatch):
+    stream = random_stream(SIZES, 100)
+    narrow = Stream(stream.letters[:, :5].copy(), stream.lengths.clip(max=5), stream.labels)
+
+    def train_twice():
+        model = built()
+        train(model, stream)
+        return train(model, narrow)
+
+    found = train_twice()
+    assert len(captures) == SIZES.longest
+    monkeypatch.setattr(PerExampleModel, "_can_capture", lambda self, letters: False)
+    assert_equal(found, train_twice(), rtol=1e-4, atol=1e-5)
+
+
+def test_outputs_of_another_precision_are_taken(captures):
+    model = build_char_rnn("rnn", SIZES.width, SIZES.classes, SIZES.hidden_units)
+    model = PerExampleModel(model.inputs, keras.layers.Activation("log_softmax", dtype="float64")(model.output))
+    compile_per_example(model, 0.1)
+    before = model.get_weights()
+    _, losses = train(model, random_stream(SIZES, 100))
+    assert captures and np.isfinite(losses).all()
+    assert not np.array_equal(model.get_weights()[0], before[0])
 
 
 def test_what_an_earlier_model_has_captured_may_be_freed_at_any_moment(captures):
