@@ -66,13 +66,13 @@ def resize(images: Any, row_weights: Any, column_weights: Any) -> Any:
 def enlarge(images: Any, low: Any, high: Any, share: Any, column_weights: Any) -> Any:
     """Resize to rows between two neighbours each: (N, H, W, C) images to (N, S, T, C), S rows and T columns.
 
-    Almost all time goes into writing the result, once; as a product with weights that are nearly all zeros it would go
-    into them.
+    Nearly all of the time goes into writing the result. In :func:`resize` it goes into multiplying by weights that, for
+    an enlarged image, are nearly all zeros.
 
     Args:
         images: (N, H, W, C) float32.
         low, high: (S,) int32, the rows that lie beside each row of the result.
-        share: (S,) float32, what ``high`` counts, from 0 to 1.
+        share: (S,) float32, the weight of the row ``high``, from 0 to 1; that of ``low`` is the rest.
         column_weights: (T, W) float32, as for :func:`resize`.
     """
     count, height, _, channels = images.shape
