@@ -52,6 +52,8 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         settle_surroundings()
         code = cli.main(arguments, prog_name="keras-dnnts", standalone_mode=False)
         return code if isinstance(code, int) else 0  # of a command that exits by itself
+    except click.exceptions.NoArgsIsHelpError as error:
+        return _help(error)
     except click.ClickException as error:
         return _complain(error.format_message()) if may_speak() else COMPLAINT_EXIT_CODE
     except UserError as error:
@@ -65,6 +67,13 @@ def _run_command(arguments: Sequence[str] | None) -> int:
         return _interrupted()
     except click.exceptions.Exit as error:
         return error.exit_code
+
+
+def _help(error: click.exceptions.NoArgsIsHelpError) -> int:
+    """Show how to use a group of commands that was named alone."""
+    with contextlib.suppress(OSError):
+        print(error.format_message(), file=sys.stderr, flush=True)
+    return COMPLAINT_EXIT_CODE
 
 
 def _interrupted() -> int:

@@ -236,3 +236,8 @@ def test_shell_completion(words, expected):
         [sys.executable, "-c", program], env=os.environ | request, capture_output=True, text=True, check=True
     )
     assert {line.partition(",")[2] for line in done.stdout.splitlines()} == expected
+
+
+def test_without_a_command_the_help_is_shown_as_it_is(capsys):
+    assert call() == 2
+    assert capsys.readouterr().err.splitlines()[0] == "Usage: keras-dnnts [OPTIONS] COMMAND [ARGS]..."

@@ -1,5 +1,6 @@
 """The whole state of a training, kept at ends of epochs, and where it can go on from."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, Protocol
@@ -13,6 +14,9 @@ from keras_dnnts.running.checkpoints import State
 from keras_dnnts.running.interruption import Interrupted, Interruption
 from keras_dnnts.running.run import Run
 from keras_dnnts.running.together import share
+
+BYTES_A_SECOND = 100e6  # that a slow disk takes
+WORTH = 10  # times the time that a save takes: so long a training is not to be lost
 
 
 class Stateful(Protocol):
@@ -36,6 +40,11 @@ class ModelState:
         self.model = model
         model.optimizer.build(model.trainable_variables)
         self._weights, self._optimizer = copy_values(model.weights), copy_values(model.optimizer.variables)
+
+    @property
+    def bytes(self) -> int:
+        """About how many bytes a saved copy has."""
+        return 4 * sum(math.prod(variable.shape) for variable in (*self.model.weights, *self.model.optimizer.variables))
 
     def capture(self) -> None:
         """Copy what the model has learned so far."""
@@ -141,11 +150,17 @@ class Checkpoint(keras.callbacks.Callback):
         self.epochs = epoch + 1
         self.watch()
         self.finished = self.model.stop_training or self.epochs == self.params["epochs"]
-        # The last epoch too: writing all that Adam keeps can take longer than what comes after training.
-        if time.monotonic() - self._saved_time >= self.seconds:
+        if time.monotonic() - self._saved_time >= self._least_seconds():
             self._save()
         if not self.finished:
             self._stop_if_asked()
+
+    def _least_seconds(self) -> float:
+        """After how long a save is due: the end of training is kept sooner, for what comes after it may take long.
+
+        But writing all that Adam keeps can take longer than that.
+        """
+        return min(self.seconds, WORTH * self.learned.bytes / BYTES_A_SECOND) if self.finished else self.seconds
 
     def _collect(self) -> State:
         parts = {name: part.get_state() for name, part in self.parts.items()}

@@ -111,6 +111,9 @@ def find_problem(model: Any, image_size: int, classes: int) -> str | None:
         shapes = [tuple(tensor.shape) for tensor in tensors]
         if shapes != [wanted]:
             return f"its {what} have shapes {', '.join(map(str, shapes))}: it must be one, {wanted}"
+    last = model.outputs[0]._keras_history.operation
+    if getattr(getattr(last, "activation", None), "__name__", "") == "softmax" or type(last).__name__ == "Softmax":
+        return "it ends in softmax: it must return logits, the values before that"
     for layer in model.layers:
         axes = 2 if layer.name == PENULTIMATE else 4 if TAP.fullmatch(layer.name) else None
         shape = getattr(getattr(layer, "output", None), "shape", None)

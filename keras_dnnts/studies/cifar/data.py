@@ -167,10 +167,17 @@ def resolve(config: CifarConfig, data: CifarData) -> dict[str, Any]:
     """
     settled = dict(data.settled)
     if config.precision == "auto":
-        settled["precision"] = settle_precision(config)
+        # Grey images have no differences of colours to whiten: in bfloat16, airbench learns them and tests at chance.
+        grey = config.arch == "airbench" and _are_grey(data.dataset.train_images)
+        settled["precision"] = "float32" if grey else settle_precision(config)
     if config.data_dir is not None or config.dataset != "auto":
         return settled
     return {**settled, "dataset": "digits" if data.dataset.stand_in else "cifar10"}
+
+
+def _are_grey(images: np.ndarray) -> bool:
+    """Whether the channels of all images (N, H, W, 3) are the same; the first image tells of most that they are not."""
+    return all(bool((part == part[..., :1]).all()) for part in (images[:1], images))
 
 
 def list_choices(data: CifarData) -> list[str]:

@@ -100,7 +100,7 @@ def plot_history(results: Mapping[str, Result], quantity: str, ax: Axes | None =
                 ax.fill_between(epochs, low, high, color=colour, alpha=0.15, linewidth=0)
     ax.set_xlabel("epoch")
     ax.set_ylabel(AXIS_LABELS[quantity])
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     set_value_axis(ax, [result.arrays[f"history_{part}_{quantity}"] for result in results.values() for part in PARTS])
     if quantity == "accuracy":
         ax.yaxis.set_major_formatter(PercentFormatter(1, symbol=PER_CENT))

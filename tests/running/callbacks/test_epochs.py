@@ -196,10 +196,11 @@ def test_short_run_is_not_announced(monkeypatch):
     assert not any("fewer epochs" in line for line in lines)
 
 
-def follow_checkpoints(seconds, epochs, interrupted_in=None):
+def follow_checkpoints(seconds, epochs, interrupted_in=None, numbers=2**40):
     """How often a state left the device, and what was saved, over epochs whose number is the weight."""
     model, interruption, saved, moved = Weights(), Interruption(), [], []
     learned = ModelState(model)
+    learned.__class__ = type("Sized", (ModelState,), {"bytes": 4 * numbers})
     get_state = learned.get_state
     learned.get_state = lambda: moved.append(1) or get_state()
     checkpoint = Checkpoint(learned, {}, saved.append, seconds, interruption)
@@ -222,6 +223,10 @@ def follow_checkpoints(seconds, epochs, interrupted_in=None):
 def test_states_leave_the_device_only_to_be_saved():
     assert follow_checkpoints(seconds=0, epochs=3) == (3, [(1, 1), (2, 2), (3, 3)])
     assert follow_checkpoints(seconds=1000, epochs=3) == (0, [])
+
+
+def test_the_end_of_training_is_saved_where_that_is_quick():
+    assert follow_checkpoints(seconds=1000, epochs=3, numbers=0) == (1, [(3, 3)])
 
 
 def test_an_interruption_within_an_epoch_saves_the_end_of_the_last():

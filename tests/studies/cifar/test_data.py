@@ -190,3 +190,14 @@ def test_validation_images_that_are_copies_of_training_images_are_counted(images
         "across_parts": 1,
         "files": [["train/bee/0.png", "val/bee/copy.png"]],
     }
+
+
+def test_automatic_precision_is_float32_for_grey_images_and_airbench(images, monkeypatch):
+    monkeypatch.setattr(data, "settle_precision", lambda config: "bfloat16")
+    for config, expected in (
+        (CifarConfig(recipe="fast", dataset="digits"), "float32"),
+        (CifarConfig(recipe="fast", dataset="digits", precision="bfloat16"), None),
+        (CifarConfig(recipe="fast", data_dir=str(images)), "bfloat16"),
+        (CifarConfig(arch="alexnet", precision="auto", dataset="digits"), "bfloat16"),
+    ):
+        assert resolve(config, load_data(config)).get("precision") == expected

@@ -177,6 +177,23 @@ def test_a_network_in_bfloat16_is_exported_in_float32(folder, tmp_path, capsys):
     assert "Largest difference" in capsys.readouterr().out
 
 
+@pytest.mark.parametrize(
+    "end", ['Dense(classes, activation="softmax")(features)', "Softmax()(Dense(classes)(features))"]
+)
+def test_a_network_that_ends_in_softmax_is_one_line(folder, tmp_path, capsys, end):
+    code = "from keras import Input, Model\nfrom keras.layers import Dense, GlobalAveragePooling2D, Softmax\n\n\n"
+    code += "def build(image_size, classes, width=1.0):\n    images = Input((image_size, image_size, 3))\n"
+    code += f"    features = GlobalAveragePooling2D()(images)\n    return Model(images, {end})\n"
+    (tmp_path / "soft.py").write_text(code, encoding="utf-8")
+    given = [*options(folder)]
+    given[1] = f"{tmp_path / 'soft.py'}:build"
+    assert call("cifar", *given, "--out", tmp_path / "run") == 2
+    error = capsys.readouterr().err
+    assert len(error.splitlines()) == 1, error
+    assert "logits" in error and "softmax" in error
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_file_that_fails_leaves_no_folder(folder, tmp_path, capsys):
     bad = tmp_path / "bad.py"
     bad.write_text("def build(*_):\n    raise RuntimeError('no luck')\n", encoding="utf-8")
