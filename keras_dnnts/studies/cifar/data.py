@@ -167,7 +167,7 @@ def resolve(config: CifarConfig, data: CifarData) -> dict[str, Any]:
     """
     settled = dict(data.settled)
     if config.precision == "auto":
-        # Grey images have no differences of colours to whiten: in bfloat16, airbench learns them and tests at chance.
+        # Grey images have no differences of colours to whiten: in bfloat16, airbench stays at chance (RESULTS.md).
         grey = config.arch == "airbench" and _are_grey(data.dataset.train_images)
         settled["precision"] = "float32" if grey else settle_precision(config)
     if config.data_dir is not None or config.dataset != "auto":
