@@ -9,7 +9,7 @@ from keras import layers, ops
 from tests.plain_torch import CELLS as PLAIN
 
 if keras.backend.backend() == "torch":  # beside another engine, its layers would take the place of that one's
-    from keras_dnnts.backend.torch.graph import Resolved, resolve_graph, resolved, training
+    from keras_dnnts.backend.torch.graph import Resolved, of_same_layers, resolve_graph, resolved, training
     from keras_dnnts.backend.torch.one_sequence import OneSequence
 
 pytestmark = pytest.mark.one_engine
@@ -183,6 +183,20 @@ def test_what_keras_does_around_a_call_is_not_left_out():
     for model in models:
         assert torch.equal(resolved(model)(values, training=True), model(values, training=True))
     assert len(again) == len(heard) == 2
+
+
+def test_models_of_the_same_layers_are_made_of_sequential_ones_too():
+    sequential = keras.Sequential([keras.Input((3,)), layers.Dense(2)], name="own")
+    values = np.random.default_rng(0).normal(size=(4, 3)).astype("float32")
+    twin = of_same_layers(Resolved, sequential)
+    assert twin.name == "own" and torch.equal(twin(values, training=True), sequential(values, training=True))
+
+
+@pytest.mark.filterwarnings("error")
+def test_it_takes_what_the_model_takes_without_a_warning():
+    found = resolved(features(layers.Dense(3)))
+    for _ in range(2):
+        found(np.ones((4, 5), np.float32), training=True)
 
 
 def test_other_models_stay_as_they_are():

@@ -76,8 +76,10 @@ def resolved(model: keras.Model) -> keras.Model:
 
 
 def of_same_layers(kind: type[keras.Model], model: keras.Model) -> keras.Model:
-    """A model of another class, not compiled, with the layers, name and precision of a functional one."""
-    twin = kind(model._inputs_struct, model._outputs_struct, name=model.name)
+    """A model of another class, not compiled, with the layers, name and precision of a functional or sequential one."""
+    # A list of one would have Keras warn that it gets a tensor.
+    inputs, outputs = (tensors[0] if len(tensors) == 1 else tensors for tensors in (model.inputs, model.outputs))
+    twin = kind(inputs, outputs, name=model.name)
     twin.dtype_policy = model.dtype_policy
     return twin
 
@@ -92,10 +94,9 @@ def _has_one_dtype(model: keras.Model, nodes: list[Any]) -> bool:
     if not all(isinstance(node.operation, keras.layers.Layer) for node in nodes):
         return False  # with arrays of float64, operations give other tensors than their symbolic ones say
     layers = model._flatten_layers(include_self=False)
-    dtypes = {dtype for layer in layers for dtype in (layer.compute_dtype, layer.variable_dtype)}
-    return (
-        len(dtypes | {tensor.dtype for node in nodes for tensor in node.outputs if is_float_dtype(tensor.dtype)}) == 1
-    )
+    of_layers = {dtype for layer in layers for dtype in (layer.compute_dtype, layer.variable_dtype)}
+    of_tensors = {tensor.dtype for node in nodes for tensor in node.outputs}
+    return len(of_layers | set(filter(is_float_dtype, of_tensors))) == 1
 
 
 def _resolve_node(node: Any, how: Callable[[Any], Callable], trains: bool) -> Callable[[Values], None]:
@@ -137,11 +138,10 @@ def _stands_alone(operation: Any) -> bool:
     if not isinstance(operation, keras.layers.Layer):
         return True
     hooked = operation._forward_hooks or operation._forward_pre_hooks
-    changed = type(operation).__call__ is not keras.layers.Layer.__call__ or operation._call_context_args != {
-        "training"
-    }
+    changed = type(operation).__call__ is not keras.layers.Layer.__call__
+    informed = operation._call_context_args != {"training"}
     # Layers within a layer are called by it, and find what surrounds their call in its own.
-    return not (hooked or changed or operation._layers or operation.activity_regularizer)
+    return not (hooked or changed or informed or operation._layers or operation.activity_regularizer)
 
 
 def _are_listed(argument: Any, tensors: list[int]) -> bool:
